@@ -1,0 +1,2 @@
+// Placeholder until the addons land.
+process.exit(0);
