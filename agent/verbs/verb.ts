@@ -30,7 +30,12 @@ export interface World {
   readonly guests: Guests;
   readonly documents: Documents;
   readonly artifacts: Artifacts;
+  /** Wall clock, ms since the epoch: for records. */
   readonly now: () => number;
+  /** For intervals; never steps. */
+  readonly monotonicMs: () => number;
+  /** Rejects with the signal's reason when that aborts first. */
+  sleep(durationMs: number, signal: AbortSignal): Promise<void>;
 }
 
 export type Verb<Request> = (request: Request, call: Call, world: World) => Promise<PerformResult>;
