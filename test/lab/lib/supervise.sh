@@ -17,18 +17,19 @@ mkdir -p /run/ferry-lab
 
 alive() { [[ -e $1 ]] && kill -0 "$(<"$1")" 2>/dev/null; }
 
+# What fails by itself soon after its start is given time; what was killed comes back at once.
 run() {
-  local started pause=0.2
+  local started status
   echo $$ >"$state.supervisor"
   until [[ -e $state.stopped ]]; do
     started=$SECONDS
     "$@" </dev/null >>"/var/log/ferry/$name.log" 2>&1 &
     echo $! >"$state.pid"
     wait $!
-    echo "lab: $name ended with status $?" >>"/var/log/ferry/$name.log"
+    status=$?
     rm -f "$state.pid"
-    if ((SECONDS - started < 2)); then pause=1; else pause=0.2; fi
-    [[ -e $state.stopped ]] || sleep $pause
+    echo "lab: $name ended with status $status" >>"/var/log/ferry/$name.log"
+    if ((status < 128 && SECONDS - started < 2)) && [[ ! -e $state.stopped ]]; then sleep 1; fi
   done
   rm -f "$state.supervisor"
 }
