@@ -23,7 +23,7 @@ import {
 } from "../store/hosts.js";
 import { listInventories, replaceInventories } from "../store/inventories.js";
 import type { Queries } from "../store/schema.js";
-import type { Store } from "../store/store.js";
+import type { Transactions } from "../store/store.js";
 import { followDomains } from "./follow-domains.js";
 import { suspicionOf } from "./suspicion.js";
 
@@ -33,12 +33,12 @@ const MISSED_UNTIL_DOWN = 3;
 export type HostState = "up" | "down" | "unknown";
 
 interface Dependencies {
-  readonly store: Store;
+  readonly store: Transactions;
   readonly clock: Clock;
 }
 
 export class Fleet {
-  readonly #store: Store;
+  readonly #store: Transactions;
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #heardMs = new Map<string, number>();

@@ -72,3 +72,12 @@ export async function reassignAllocations(
     .executeTakeFirst();
   return Number(moved.numUpdatedRows);
 }
+
+export async function hasAllocations(queries: Queries, consumer: string): Promise<boolean> {
+  const row = await queries
+    .selectFrom("allocation")
+    .select("consumer")
+    .where("consumer", "=", consumer)
+    .executeTakeFirst();
+  return row !== undefined;
+}

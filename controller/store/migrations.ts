@@ -35,6 +35,8 @@ export interface MigrationRecord {
   readonly stuck: boolean;
   readonly sourceHost: string;
   readonly targetHost: string;
+  /** It was asked for something that only its own word takes back (SAFETY R4). */
+  readonly targetAsked: boolean;
   readonly oldFlavor: Flavor;
   readonly newFlavor: Flavor;
   readonly step: string;
@@ -64,6 +66,7 @@ const COLUMNS: Columns<MigrationRecord> = {
   stuck: flag("stuck"),
   sourceHost: text("source_host"),
   targetHost: text("target_host"),
+  targetAsked: flag("target_asked"),
   oldFlavor: message("old_flavor", Flavor),
   newFlavor: message("new_flavor", Flavor),
   step: text("step"),
@@ -167,7 +170,7 @@ export async function decideMigration(
 }
 
 export function migrationMessage(record: MigrationRecord): Migration {
-  const { open: _open, stuck, autoConfirmLeftMs: _left, ...rest } = record;
+  const { open: _open, stuck, targetAsked: _asked, autoConfirmLeftMs: _left, ...rest } = record;
   return {
     ...rest,
     status: stuck ? "stuck" : record.status,

@@ -31,7 +31,7 @@ const VERSION_1 = [
   `CREATE INDEX server_by_host ON server (host)`,
   `CREATE TABLE migration (
     id TEXT PRIMARY KEY, server_id TEXT NOT NULL, server_name TEXT NOT NULL, type TEXT NOT NULL, status TEXT NOT NULL,
-    open BIGINT NOT NULL, stuck BIGINT NOT NULL, source_host TEXT NOT NULL, target_host TEXT NOT NULL,
+    open BIGINT NOT NULL, stuck BIGINT NOT NULL, source_host TEXT NOT NULL, target_host TEXT NOT NULL, target_asked BIGINT NOT NULL,
     old_flavor TEXT NOT NULL, new_flavor TEXT NOT NULL, step TEXT NOT NULL, direction TEXT NOT NULL,
     steps TEXT NOT NULL, fault TEXT, progress TEXT, receipt TEXT NOT NULL, notes TEXT NOT NULL,
     downtime_ms BIGINT NOT NULL, auto_confirm_at_ms BIGINT NOT NULL, auto_confirm_left_ms BIGINT NOT NULL,

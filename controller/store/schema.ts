@@ -96,6 +96,8 @@ export interface MigrationTable {
   stuck: Flag;
   source_host: string;
   target_host: string;
+  /** prepare-target was sent to the target host: only its own word lets it go (SAFETY R4). */
+  target_asked: Flag;
   old_flavor: Json;
   new_flavor: Json;
   step: string;

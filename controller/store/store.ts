@@ -12,6 +12,9 @@ import { Fault } from "../../proto/fault.js";
 import type { Queries, Schema } from "./schema.js";
 import { upgradeSchema } from "./schema-versions.js";
 
+/** What most of the controller needs of the store. */
+export type Transactions = Pick<Store, "queries" | "transaction">;
+
 export class Store {
   readonly queries: Queries;
 
