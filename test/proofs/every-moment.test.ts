@@ -129,7 +129,7 @@ async function dieAt(diesAt: number, { verdict, home, troubles }: Scenario): Pro
     center.agents.troubles.push(...troubles());
     await center.restart(life);
     let isDone = false;
-    void persist(center, verdict).then(() => {
+    void persist(center, verdict).finally(() => {
       isDone = true;
     });
     await center.clock.until(() => isDone || life.isOver);
