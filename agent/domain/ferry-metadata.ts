@@ -2,10 +2,11 @@
  * Ferry's mark in a domain's `<metadata>`: which incarnation of a server this definition is (SAFETY R5).
  *
  *   <ferry:ferry xmlns:ferry="https://ferry.dev/xmlns/domain/1">
- *     <ferry:incarnation server="…" migration="…" side="source|target" epoch="…"/>
+ *     <ferry:incarnation id="…"/>
  *   </ferry:ferry>
  *
- * As one word an incarnation is `<server uuid>/<migration id or "home">/<source|target>/<epoch>`.
+ * The id is one word, `<server uuid>/<migration id or "home">/<source|target>/<epoch>`: the libvirt hook compares it as it
+ * stands with what this host may run.
  */
 
 import { Fault } from "../../proto/fault.js";
@@ -39,10 +40,8 @@ export function parseIncarnation(id: string): Incarnation {
 }
 
 /** The element as text, for `Hypervisor.setMetadata` and for a new domain. */
-export function ferryMetadata({ server, migration, side, epoch }: Incarnation): string {
-  const attributes = `server="${escapeXml(server)}" migration="${escapeXml(migration)}" side="${side}" epoch="${epoch}"`;
-  return `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation ${attributes}/></ferry:ferry>`;
-}
+export const ferryMetadata = (incarnation: Incarnation): string =>
+  `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation id="${escapeXml(formatIncarnation(incarnation))}"/></ferry:ferry>`;
 
 /** The incarnation that a domain is marked as; undefined without a mark. A mark that does not read is a fault. */
 export function readIncarnation(domain: Element): Incarnation | undefined {
@@ -53,12 +52,7 @@ export function readIncarnation(domain: Element): Incarnation | undefined {
   if (!element || more.length > 0) {
     throw new Fault("invalid-argument", `Ferry's metadata names ${elements.length} incarnations, not one`);
   }
-  return incarnationOf({
-    server: attributeOf(element, "server"),
-    migration: attributeOf(element, "migration"),
-    side: attributeOf(element, "side"),
-    epoch: attributeOf(element, "epoch"),
-  });
+  return parseIncarnation(attributeOf(element, "id") ?? "");
 }
 
 /** Mark a domain, in place of any earlier mark; other metadata stays as it is. */

@@ -38,12 +38,16 @@ export interface FencedFile extends AsideFile {
   readonly mode: IncarnationFile["mode"];
 }
 
-export interface FenceRecord {
-  readonly kind: FenceStatement["kind"];
-  readonly state: FenceState;
+/** What a record is found by. */
+export interface FenceKey {
   readonly server: string;
   readonly migration: string;
   readonly incarnation: string;
+}
+
+export interface FenceRecord extends FenceKey {
+  readonly kind: FenceStatement["kind"];
+  readonly state: FenceState;
   readonly epoch: number;
   /** Undefined: the incarnation was never defined here, or its saved state has been removed. */
   readonly saved?: SavedDomain;
@@ -56,8 +60,8 @@ export interface FenceRecord {
 
 /** The part of the agent's journal that fencing needs. The records hold secrets of the domain: 0600. */
 export interface FenceJournal {
-  find(migration: string, incarnation: string): Promise<FenceRecord | undefined>;
-  /** Insert or replace by (migration, incarnation); on stable storage when it resolves. */
+  find(key: FenceKey): Promise<FenceRecord | undefined>;
+  /** Insert or replace by its key; on stable storage when it resolves. */
   put(record: FenceRecord): Promise<void>;
 }
 

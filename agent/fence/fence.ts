@@ -16,6 +16,7 @@ import {
   denialReason,
   type FencedFile,
   type FenceJournal,
+  type FenceKey,
   type FenceRecord,
   type IncarnationFile,
   type SavedDomain,
@@ -37,7 +38,7 @@ export interface FenceEdges extends DeadEdges {
     | "snapshotXmls"
     | "checkpointXmls"
   >;
-  readonly files: Pick<Files, "facts" | "renameNoReplace" | "takeWriteLease" | "takeQemuLock">;
+  readonly files: Pick<Files, "facts" | "renameNoReplace"> & DeadEdges["files"];
   readonly guestFiles: GuestFiles;
   readonly journal: FenceJournal;
   /** The incarnation that a domain's XML is marked with; undefined without a mark. */
@@ -49,10 +50,7 @@ export interface FenceEdges extends DeadEdges {
   readonly bootId: string;
 }
 
-export interface FenceOrder {
-  readonly server: string;
-  readonly migration: string;
-  readonly incarnation: string;
+export interface FenceOrder extends FenceKey {
   readonly epoch: number;
   /** Host of the other incarnation, for whom the statement is. */
   readonly peerHost: string;
@@ -103,7 +101,7 @@ async function tighten(edges: FenceEdges, order: FenceOrder, kind: FenceStatemen
 
 async function journalIntent({ edges, order, kind }: Tightening): Promise<FenceRecord> {
   const { server, migration, incarnation, epoch } = order;
-  const known = await edges.journal.find(migration, incarnation);
+  const known = await edges.journal.find(order);
   if (known && known.state !== "fencing" && known.state !== "fenced") {
     throw new Fault("conflict", `fence ${incarnation}: migration ${migration} has it ${known.state} already`);
   }
@@ -201,10 +199,12 @@ async function stopWithdrawn({ edges, kind }: Tightening, record: FenceRecord): 
 }
 
 async function holdDead({ edges }: Tightening, record: FenceRecord): Promise<Hold> {
-  const paths = await Promise.all(record.files.map(file => locate(edges.files, file)));
+  const files = await Promise.all(
+    record.files.map(async file => ({ id: file.id, path: await locate(edges.files, file) })),
+  );
   const own = await findOwn(edges, record);
   const any = await edges.hypervisor.findDomain(record.server);
-  return verifyDead(edges, { server: record.server, paths, otherIncarnation: !own && any !== undefined });
+  return verifyDead(edges, { server: record.server, files, otherIncarnation: !own && any !== undefined });
 }
 
 async function turnAutostartOff({ edges }: Tightening, record: FenceRecord): Promise<void> {

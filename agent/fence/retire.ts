@@ -7,7 +7,7 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { FenceEdges } from "./fence.js";
-import type { FenceRecord } from "./fence-record.js";
+import type { FenceKey, FenceRecord } from "./fence-record.js";
 import { identify, isSameFile, removeAside } from "./set-aside.js";
 
 export interface Retired {
@@ -16,16 +16,13 @@ export interface Retired {
   readonly missing: readonly string[];
 }
 
-export async function retire(
-  edges: Pick<FenceEdges, "files" | "journal">,
-  { migration, incarnation }: { readonly migration: string; readonly incarnation: string },
-): Promise<Retired> {
-  const record = await edges.journal.find(migration, incarnation);
+export async function retire(edges: Pick<FenceEdges, "files" | "journal">, key: FenceKey): Promise<Retired> {
+  const record = await edges.journal.find(key);
   if (record?.state === "retired") return { removed: [], missing: [] };
   if (record?.state !== "fenced") {
     throw new Fault(
       "conflict",
-      `retire ${incarnation}: it is ${record?.state ?? "unknown here"}, not fenced`,
+      `retire ${key.incarnation}: it is ${record?.state ?? "unknown here"}, not fenced`,
     );
   }
   const aside = record.files.filter(file => file.path !== file.asidePath);

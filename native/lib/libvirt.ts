@@ -79,7 +79,10 @@ export interface Connect extends AsyncDisposable {
   ): Promise<number>;
   /** False when the other side does not speak it. */
   setKeepAlive(intervalSeconds: number, count: number): Promise<boolean>;
-  /** Each answers the id for `removeListener`. Listeners run in the order of the events. */
+  /**
+   * Each answers the id for `removeListener`. Listeners run in the order of the events; libvirt takes one per kind
+   * and connection.
+   */
   onLifecycle(listener: (notice: LifecycleNotice) => void): Promise<number>;
   onIoError(listener: (notice: IoErrorNotice) => void): Promise<number>;
   removeListener(id: number): Promise<void>;

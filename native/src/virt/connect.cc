@@ -93,7 +93,7 @@ Napi::Value Connect::Close(Info info) {
 }
 
 const ConnectRef& Connect::Handle(Info info) const {
-  if (!handle_) throw Napi::Error::New(info.Env(), "the connection is closed");
+  if (!handle_) ThrowHandleClosed(info.Env(), "the connection");
   return handle_;
 }
 

@@ -205,6 +205,20 @@ describe("fencing a source", () => {
   });
 });
 
+describe("the hold on a fenced source", () => {
+  it("is broken when somebody opens a disk, and gives descriptors until it is disposed", async () => {
+    await using world = await World.make();
+    const { hold } = await fence(world.edges, orderOf(world));
+    expect(hold.descriptor("nvram")).toBeGreaterThan(2);
+    expect(hold.descriptor("tpm", "tpm2-00.permall")).toBeGreaterThan(2);
+    await hold.requireUnbroken();
+    world.open.add(world.at("nvram.fd.fenced-m1"));
+    await expect(hold.requireUnbroken()).rejects.toThrow(/opened by another process/);
+    await hold[Symbol.asyncDispose]();
+    expect(hold.descriptor("nvram")).toBeUndefined();
+  });
+});
+
 describe("restoring a source", () => {
   const fenced = async (): Promise<World> => {
     const world = await World.make();
@@ -326,7 +340,7 @@ describe("retiring", () => {
   it("removes the fenced files and the saved state, and goes on denying", async () => {
     await using world = await World.make();
     await fenceAndRelease(world);
-    expect(await retire(world.edges, { migration: "m1", incarnation: SOURCE })).toEqual({
+    expect(await retire(world.edges, { server: SERVER, migration: "m1", incarnation: SOURCE })).toEqual({
       removed: ["vda/0", "nvram", "tpm"],
       missing: [],
     });
@@ -341,17 +355,17 @@ describe("retiring", () => {
     await fenceAndRelease(world);
     await rename(world.at("nvram.fd.fenced-m1"), world.at("elsewhere"));
     await writeFile(world.at("nvram.fd.fenced-m1"), "foreign");
-    await expect(retire(world.edges, { migration: "m1", incarnation: SOURCE })).rejects.toThrow(
-      /nothing was removed/,
-    );
+    await expect(
+      retire(world.edges, { server: SERVER, migration: "m1", incarnation: SOURCE }),
+    ).rejects.toThrow(/nothing was removed/);
     expect(world.has("images/vda.qcow2.fenced-m1")).toBe(true);
   });
 
   it("refuses what is not fenced", async () => {
     await using world = await World.make();
-    await expect(retire(world.edges, { migration: "m1", incarnation: SOURCE })).rejects.toThrow(
-      /unknown here/,
-    );
+    await expect(
+      retire(world.edges, { server: SERVER, migration: "m1", incarnation: SOURCE }),
+    ).rejects.toThrow(/unknown here/);
   });
 
   it("converges after a crash before or after any call", async () => {
@@ -362,7 +376,7 @@ describe("retiring", () => {
     };
     await crashEverywhere(
       fenced,
-      world => retire(world.edges, { migration: "m1", incarnation: SOURCE }),
+      world => retire(world.edges, { server: SERVER, migration: "m1", incarnation: SOURCE }),
       async world => expect(world.record()).toMatchObject({ state: "retired", files: [] }),
     );
   });

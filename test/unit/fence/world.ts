@@ -153,6 +153,7 @@ export class World implements AsyncDisposable {
         await rename(from, to);
       },
       takeWriteLease: async fd => !(await this.#isOpen(fd)),
+      holdsWriteLease: async fd => !(await this.#isOpen(fd)),
       takeQemuLock: async () => true,
     };
   }
@@ -167,7 +168,7 @@ export class World implements AsyncDisposable {
 
   #journal(): FenceJournal {
     return {
-      find: async (migration, incarnation) => this.records.get(`${migration} ${incarnation}`),
+      find: async ({ migration, incarnation }) => this.records.get(`${migration} ${incarnation}`),
       put: async record => {
         this.records.set(`${record.migration} ${record.incarnation}`, structuredClone(record));
       },
