@@ -9,6 +9,7 @@ import { Fault } from "../../proto/fault.js";
 import type { FenceIncarnation, ManifestFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
 import { fence } from "../fence/fence.js";
 import type { FenceKey, IncarnationFile } from "../fence/fence-record.js";
+import { logFiles } from "./log-files.js";
 import { activeGuest, type SourceDocument, surveyManaged } from "./prepare-source.js";
 import { signedReceipt } from "./signed-receipt.js";
 import { manifestOf } from "./source-manifest.js";
@@ -31,7 +32,10 @@ export const fenceIncarnation: Verb<FenceIncarnation> = async ({ stateHash, peer
     incarnation: source.incarnation,
     epoch: call.epoch,
     peerHost,
-    files: incarnationFiles(manifest.files, call.serverId),
+    files: [
+      ...incarnationFiles(manifest.files, call.serverId),
+      ...(await logFiles(manifest.domainXml, world)),
+    ],
   });
   await fenced.hold[Symbol.asyncDispose]();
   world.guests.update(call.serverId, { role: "fenced", migrationId: call.migrationId });

@@ -11,6 +11,7 @@ import { formatIncarnation } from "../domain/ferry-metadata.js";
 import { withdraw } from "../fence/fence.js";
 import type { IncarnationFile } from "../fence/fence-record.js";
 import { readRanMark } from "../fence/ran-mark.js";
+import { logFiles } from "./log-files.js";
 import { targetIncarnation } from "./prepare-target.js";
 import { signedReceipt } from "./signed-receipt.js";
 import { SWTPM_DIR } from "./state-dirs.js";
@@ -27,7 +28,10 @@ export const withdrawTarget: Verb<WithdrawTarget> = async ({ afterRun, peerHost 
     incarnation,
     epoch: call.epoch,
     peerHost,
-    files: document === undefined ? [] : receivedFiles(document, call),
+    files:
+      document === undefined
+        ? []
+        : [...receivedFiles(document, call), ...(await logFiles(document.plan.domainXml, world))],
   });
   await fenced.hold[Symbol.asyncDispose]();
   world.documents.remove(call.serverId, call.migrationId, "claim");
