@@ -12,6 +12,8 @@ PACKAGES=(
   libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils ovmf swtpm swtpm-tools
   # the lab: networks, the guest's kernel, disks and initial file system
   iproute2 util-linux procps kmod cpio syslinux syslinux-common mtools dosfstools fdisk e2fsprogs genisoimage
+  # to check the shell scripts
+  shellcheck
   # real systemd, for the tests of the units
   systemd dbus
 )

@@ -2,7 +2,7 @@
 # Process 1 of a lab host, in fresh namespaces: makes them look like a machine of its own, starts libvirtd, then Ferry's
 # daemon, then reaps until it is told to stop. Its death is the host's death.
 #
-#   host-init.sh boot HOST-DIR LAB-DIR [DAEMON COMMAND…]
+#   host-init.sh boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
 #   host-init.sh restart-libvirtd            (inside a running host)
 #
 # Inside, the host's own directory is /run/host; the lab's directory is covered, so that no host sees another's disks.
@@ -77,6 +77,14 @@ leave_v2_root() {
   done
 } 2>/dev/null
 
+# libvirt believes in KVM if it may write to /dev/kvm, and asks all emulators again and again if they then disagree.
+hide_kvm() {
+  [[ -e /dev/kvm ]] || return 0
+  : >/run/private/no-kvm
+  mount --bind /run/private/no-kvm /dev/kvm
+  mount -o remount,bind,ro /dev/kvm
+}
+
 wait_for() { # wait_for SECONDS COMMAND…
   local deadline=$((SECONDS + $1 + 1))
   shift
@@ -114,11 +122,11 @@ shut_down() {
   exit 0
 }
 
-boot() { # boot HOST-DIR LAB-DIR [DAEMON COMMAND…]
+boot() { # boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
   host_dir=$1 lab_dir=$2
-  shift 2
+  local virt_type=$3 outer_pid
+  shift 3
   # /proc is still the machine's: this is the process id by which the outside knows this process.
-  local outer_pid
   read -r outer_pid _ </proc/self/stat
   echo "$outer_pid" >"$host_dir/pid"
   set -e
@@ -127,6 +135,7 @@ boot() { # boot HOST-DIR LAB-DIR [DAEMON COMMAND…]
   mount_runtime
   mount_sysfs
   mount_private_trees
+  [[ $virt_type == kvm ]] || hide_kvm
   set +e
   [[ $(</etc/hostname) == ctl ]] || start_libvirtd || exit 1
   (($# == 0)) || "$here/supervise.sh" start "$@"
@@ -141,7 +150,7 @@ boot() { # boot HOST-DIR LAB-DIR [DAEMON COMMAND…]
 
 here=$(dirname "$(readlink -f "$0")")
 case ${1:-} in
-  boot) boot "$2" "$3" "${@:4}" ;;
+  boot) boot "${@:2}" ;;
   restart-libvirtd) restart_libvirtd ;;
   *) exit 64 ;;
 esac
