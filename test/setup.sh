@@ -57,6 +57,7 @@ install_packages() {
 apt_install() { DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@" </dev/null; }
 
 install_modules() { # the stamp is inside node_modules, and so goes with it
+  [[ ! -L node_modules ]] || return 0 # linked to another checkout's, which looks after it
   local stamp=node_modules/.installed-from lock
   lock=$(sha256sum <package-lock.json)
   [[ $(cat "$stamp" 2>/dev/null) != "$lock" ]] || return 0
