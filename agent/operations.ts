@@ -10,7 +10,7 @@
 
 import { createHash } from "node:crypto";
 import { asFault, Fault } from "../proto/fault.js";
-import { faultToInfo } from "../proto/fault-info.js";
+import { toFaultInfo } from "../proto/fault-info.js";
 import { PerformRequest, type PerformResponse, type PerformResult } from "../proto/gen/ferry/v1/agent.js";
 import type { Documents } from "./journal/documents.js";
 import type { Guests } from "./journal/guests.js";
@@ -56,7 +56,7 @@ export class Operations {
       }
       running = admitted;
     } catch (error) {
-      yield { update: { $case: "fault", value: faultToInfo(asFault(error)) } };
+      yield { update: { $case: "fault", value: toFaultInfo(asFault(error)) } };
       return;
     }
     yield* running.follow(signal);
@@ -170,9 +170,9 @@ export class Operations {
       operation.settle({ $case: "result", value: result });
     } catch (error) {
       const fault = operation.signal.aborted ? asFault(operation.signal.reason) : asFault(error);
-      rows.fail(request.key, faultToInfo(fault));
+      rows.fail(request.key, toFaultInfo(fault));
       this.#running.delete(request.key);
-      operation.settle({ $case: "fault", value: faultToInfo(fault) });
+      operation.settle({ $case: "fault", value: toFaultInfo(fault) });
     }
   }
 }

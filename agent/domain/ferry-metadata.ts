@@ -1,0 +1,93 @@
+/**
+ * Ferry's mark in a domain's `<metadata>`: which incarnation of a server this definition is (SAFETY R5).
+ *
+ *   <ferry:ferry xmlns:ferry="https://ferry.dev/xmlns/domain/1">
+ *     <ferry:incarnation id="…"/>
+ *   </ferry:ferry>
+ *
+ * The id is one word, `<server uuid>/<migration id or "home">/<source|target>/<epoch>`: the libvirt hook compares it as it
+ * stands with what this host may run.
+ */
+
+import { Fault } from "../../proto/fault.js";
+import {
+  attributeOf,
+  childOf,
+  childrenOf,
+  type Element,
+  escapeXml,
+  parseXml,
+  removeElement,
+} from "./xml-document.js";
+
+export const FERRY_NAMESPACE = "https://ferry.dev/xmlns/domain/1";
+
+export interface Incarnation {
+  readonly server: string;
+  /** The migration that defined it, or `home` for a server that Ferry created or adopted in place. */
+  readonly migration: string;
+  readonly side: "source" | "target";
+  readonly epoch: number;
+}
+
+export const formatIncarnation = ({ server, migration, side, epoch }: Incarnation): string =>
+  `${server}/${migration}/${side}/${epoch}`;
+
+export function parseIncarnation(id: string): Incarnation {
+  const [server, migration, side, epoch, ...rest] = id.split("/");
+  if (rest.length > 0) throw new Fault("invalid-argument", `${id} is not an incarnation id`);
+  return incarnationOf({ server, migration, side, epoch });
+}
+
+/** The element as text, for `Hypervisor.setMetadata` and for a new domain. */
+export const ferryMetadata = (incarnation: Incarnation): string =>
+  `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation id="${escapeXml(formatIncarnation(incarnation))}"/></ferry:ferry>`;
+
+/** The incarnation that a domain is marked as; undefined without a mark. A mark that does not read is a fault. */
+export function readIncarnation(domain: Element): Incarnation | undefined {
+  const marks = marksOf(domain);
+  if (marks.length === 0) return undefined;
+  const elements = marks.flatMap(mark => childrenOf(mark)).filter(isIncarnation);
+  const [element, ...more] = elements;
+  if (!element || more.length > 0) {
+    throw new Fault("invalid-argument", `Ferry's metadata names ${elements.length} incarnations, not one`);
+  }
+  return parseIncarnation(attributeOf(element, "id") ?? "");
+}
+
+/** Mark a domain, in place of any earlier mark; other metadata stays as it is. */
+export function writeIncarnation(domain: Element, incarnation: Incarnation): void {
+  for (const mark of marksOf(domain)) removeElement(mark);
+  const document = domain.ownerDocument;
+  if (!document) throw new TypeError("the domain element is in no document");
+  const metadata =
+    childOf(domain, "metadata") ?? domain.insertBefore(document.createElement("metadata"), null);
+  const mark = parseXml(ferryMetadata(incarnation), "ferry:ferry");
+  metadata.appendChild(document.importNode(mark, true));
+}
+
+const marksOf = (domain: Element): Element[] =>
+  childrenOf(domain, "metadata").flatMap(metadata =>
+    childrenOf(metadata).filter(child => child.namespaceURI === FERRY_NAMESPACE),
+  );
+
+/** libvirt gives its namespace to the outer element only when it injects one: the inner may have none. */
+const isIncarnation = (element: Element): boolean =>
+  element.localName === "incarnation" && (element.namespaceURI === FERRY_NAMESPACE || !element.namespaceURI);
+
+function incarnationOf(parts: {
+  readonly server: string | undefined;
+  readonly migration: string | undefined;
+  readonly side: string | undefined;
+  readonly epoch: string | undefined;
+}): Incarnation {
+  const { server, migration, side, epoch } = parts;
+  const isWhole = isWord(server) && isWord(migration) && (side === "source" || side === "target");
+  if (!isWhole || epoch === undefined || !/^\d{1,15}$/.test(epoch)) {
+    throw new Fault("invalid-argument", `not an incarnation: ${[server, migration, side, epoch].join("/")}`);
+  }
+  return { server, migration, side, epoch: Number(epoch) };
+}
+
+const isWord = (text: string | undefined): text is string =>
+  text !== undefined && /^[\w.-]{1,128}$/.test(text);

@@ -1,0 +1,250 @@
+/**
+ * Why a domain cannot be adopted or moved: each reason with what is there, what is needed and what to do.
+ *
+ * Pure: the caller reads everything from libvirt while the guest runs; an empty list means that Ferry can stop this
+ * machine, undefine it and put it back exactly (SAFETY R17, R18). Nothing here guesses: what Ferry does not know how
+ * to restore is a reason.
+ */
+
+import type { DomainSummary } from "../os/hypervisor.js";
+import { type Domain, type DomainDisk, readDomain } from "./domain-xml.js";
+import { type HostPath, hostPaths } from "./host-paths.js";
+import { type LiveDifference, liveDifferences } from "./live-differences.js";
+import { attributeOf, childOf, childrenOf, parseXml, textOf } from "./xml-document.js";
+
+export type RefusalCode =
+  | "transient"
+  | "paused"
+  | "bad-state"
+  | "managed-save"
+  | "block-job"
+  | "domain-job"
+  | "live-differs"
+  | "snapshot"
+  | "checkpoint"
+  | "hostdev"
+  | "filesystem"
+  | "shared-disk"
+  | "transient-disk"
+  | "encrypted-disk"
+  | "disk-source"
+  | "implicit-format"
+  | "read-only-media"
+  | "outside-pools"
+  | "host-path";
+
+export interface Refusal {
+  readonly code: RefusalCode;
+  readonly message: string;
+  readonly have: string;
+  readonly need: string;
+  readonly fix: string;
+}
+
+export interface Inspection {
+  readonly summary: DomainSummary;
+  readonly inactiveXml: string;
+  /** Undefined when the domain is not active. */
+  readonly liveXml: string | undefined;
+  readonly snapshotXmls: readonly string[];
+  readonly checkpointXmls: readonly string[];
+  readonly jobs: { readonly blockJobs: readonly string[]; readonly domainJob: boolean };
+}
+
+export interface ManageRules {
+  /** Directories of the configured pools: disks live beneath them. */
+  readonly imageDirectories: readonly string[];
+  /** `carry` moves CD-ROM media and read-only drives like data; an empty tray never blocks. */
+  readonly readOnlyDrives: "refuse" | "carry";
+  /** Whether this libvirt can re-create the metadata of an internal snapshot (and Ferry asks it to). */
+  readonly canRecreateSnapshots: boolean;
+  /** Whether a host path that is no disk can be provided on the other side; unknown classes are never asked about. */
+  readonly acceptsHostPath: (path: HostPath) => boolean;
+}
+
+export function whyUnmanageable(inspection: Inspection, rules: ManageRules): Refusal[] {
+  const domain = readDomain(inspection.inactiveXml);
+  return [
+    ...stateRefusals(inspection.summary),
+    ...jobRefusals(inspection, domain),
+    ...liveRefusals(inspection),
+    ...snapshotRefusals(inspection, rules),
+    ...deviceRefusals(domain),
+    ...domain.disks.flatMap(disk => diskRefusals(disk, rules)),
+    ...hostPathRefusals(domain, rules),
+  ];
+}
+
+const refusal = (code: RefusalCode, message: string, have: string, need: string, fix: string): Refusal => ({
+  code,
+  message,
+  have,
+  need,
+  fix,
+});
+
+function stateRefusals(summary: DomainSummary): Refusal[] {
+  const { name, state } = summary;
+  const found: Refusal[] = [];
+  if (!summary.persistent) {
+    const fix = `virsh dumpxml ${name} > ${name}.xml && virsh define ${name}.xml`;
+    found.push(
+      refusal("transient", `${name} is a transient domain`, "transient", "a persistent domain", fix),
+    );
+  }
+  if (state === "paused") {
+    const fix = `virsh resume ${name}, or virsh destroy ${name}`;
+    found.push(refusal("paused", `${name} is paused`, "paused", "running or shut off", fix));
+  } else if (!["running", "blocked", "shut-off"].includes(state)) {
+    const fix = `bring ${name} to a stop or let it run, then try again`;
+    found.push(refusal("bad-state", `${name} is ${state}`, state, "running or shut off", fix));
+  }
+  if (summary.hasManagedSave) {
+    const fix = `virsh start ${name} to resume it, or virsh managedsave-remove ${name} to discard its memory`;
+    const message = `${name} has a managed-save image`;
+    found.push(refusal("managed-save", message, "saved memory", "no managed-save image", fix));
+  }
+  return found;
+}
+
+function jobRefusals({ summary, jobs, liveXml }: Inspection, domain: Domain): Refusal[] {
+  const { name } = summary;
+  const live = liveXml === undefined ? domain : readDomain(liveXml);
+  const mirrored = live.disks.filter(disk => disk.hasMirror).map(disk => disk.targetDev);
+  const found = [...new Set([...jobs.blockJobs, ...mirrored])].map(disk =>
+    refusal(
+      "block-job",
+      `a block job runs on disk ${disk} of ${name}`,
+      `a job on ${disk}`,
+      "no block job",
+      `wait for it, or virsh blockjob ${name} ${disk} --abort`,
+    ),
+  );
+  if (jobs.domainJob) {
+    const fix = `wait for it (virsh domjobinfo ${name}), or virsh domjobabort ${name}`;
+    found.push(
+      refusal("domain-job", `a job (backup, save or migration) runs on ${name}`, "a job", "no job", fix),
+    );
+  }
+  return found;
+}
+
+const DIFFERENCE_FIX: Readonly<Record<LiveDifference["kind"], string>> = {
+  "only-live": "detach it, or attach it with --config as well",
+  "only-inactive": "restart the guest so that it gets it, or remove it from the definition",
+  changed: "restart the guest so that both are equal, or change the definition back",
+};
+
+function liveRefusals({ summary, inactiveXml, liveXml }: Inspection): Refusal[] {
+  if (liveXml === undefined) return [];
+  return liveDifferences(inactiveXml, liveXml).map(({ kind, what }) => {
+    const where = {
+      "only-live": "running guest only",
+      "only-inactive": "definition only",
+      changed: "both, unlike",
+    };
+    const message = `${summary.name}: ${what} differs between the running guest and its definition`;
+    return refusal("live-differs", message, where[kind], "running guest = definition", DIFFERENCE_FIX[kind]);
+  });
+}
+
+function snapshotRefusals(inspection: Inspection, rules: ManageRules): Refusal[] {
+  const { name } = inspection.summary;
+  const snapshots = inspection.snapshotXmls
+    .filter(xml => !(rules.canRecreateSnapshots && isInternalSnapshot(xml)))
+    .map(xml => {
+      const snapshot = textOf(childOf(parseXml(xml, "domainsnapshot"), "name")) ?? "without a name";
+      const message = `snapshot ${snapshot} of ${name} cannot be re-created`;
+      const fix = `virsh snapshot-delete ${name} ${snapshot}`;
+      return refusal("snapshot", message, snapshot, "no such snapshot", fix);
+    });
+  const checkpoints = inspection.checkpointXmls.map(xml => {
+    const checkpoint = textOf(childOf(parseXml(xml, "domaincheckpoint"), "name")) ?? "without a name";
+    const message = `checkpoint ${checkpoint} of ${name} cannot be re-created`;
+    const fix = `virsh checkpoint-delete ${name} ${checkpoint}`;
+    return refusal("checkpoint", message, checkpoint, "no checkpoint", fix);
+  });
+  return [...snapshots, ...checkpoints];
+}
+
+function isInternalSnapshot(xml: string): boolean {
+  const root = parseXml(xml, "domainsnapshot");
+  const disks = childOf(root, "disks");
+  const kinds = [childOf(root, "memory"), ...(disks ? childrenOf(disks, "disk") : [])];
+  return kinds.every(element => attributeOf(element, "snapshot") !== "external");
+}
+
+function deviceRefusals({ name, hostdevs, filesystems }: Domain): Refusal[] {
+  const devices = hostdevs.map(device => {
+    const type = attributeOf(device, "type") ?? "";
+    const message = `${name} has a ${type} device of its host assigned`;
+    return refusal("hostdev", message, `hostdev ${type}`, "no assigned device", "detach it");
+  });
+  const shares = filesystems.map(share => {
+    const tag = attributeOf(childOf(share, "target"), "dir") ?? "";
+    const message = `${name} shares a directory of its host (${tag})`;
+    return refusal("filesystem", message, `filesystem ${tag}`, "no shared directory", "remove it");
+  });
+  return [...devices, ...shares];
+}
+
+function diskRefusals(disk: DomainDisk, rules: ManageRules): Refusal[] {
+  if (!disk.hasSource) return [];
+  const what = `${disk.device} ${disk.targetDev}`;
+  if (disk.type !== "file" && disk.type !== "block") {
+    const message = `${what} has a source of type ${disk.type}`;
+    return [refusal("disk-source", message, disk.type, "a file or block device", "move it to a file")];
+  }
+  const found: Refusal[] = [];
+  if (disk.shareable) {
+    found.push(
+      refusal("shared-disk", `${what} is shareable`, "shareable", "a disk of one guest", "remove it"),
+    );
+  }
+  if (disk.transient) {
+    found.push(refusal("transient-disk", `${what} is transient`, "transient", "a lasting disk", "remove it"));
+  }
+  if (disk.encrypted) {
+    const message = `${what} is encrypted with a secret of this host`;
+    found.push(refusal("encrypted-disk", message, "encryption", "no secret of libvirt", "decrypt it"));
+  }
+  if (disk.format === undefined) {
+    const fix = `write its format into the definition: <driver name='qemu' type='qcow2'/> or type='raw'`;
+    const message = `the format of ${what} is not declared`;
+    found.push(refusal("implicit-format", message, "no driver type", "raw or qcow2", fix));
+  }
+  return [...found, ...mediaRefusals(disk, what, rules), ...placeRefusals(disk, what, rules)];
+}
+
+function mediaRefusals(disk: DomainDisk, what: string, rules: ManageRules): Refusal[] {
+  const isReadOnly = disk.device === "cdrom" || disk.readonly;
+  if (!isReadOnly || rules.readOnlyDrives === "carry") return [];
+  const fix = `eject it (virsh change-media … ${disk.targetDev} --eject), or allow read_only_drives: carry`;
+  const message = `${what} holds read-only media`;
+  return [refusal("read-only-media", message, disk.sourcePath ?? "media", "an empty drive", fix)];
+}
+
+function placeRefusals(disk: DomainDisk, what: string, { imageDirectories }: ManageRules): Refusal[] {
+  const path = disk.sourcePath ?? "";
+  if (isBeneath(path, imageDirectories)) return [];
+  const need = `a path beneath ${imageDirectories.join(", ")}`;
+  const message = `${what} is outside the configured pools`;
+  return [refusal("outside-pools", message, path, need, "move it, or add its directory as a pool")];
+}
+
+const isBeneath = (path: string, directories: readonly string[]): boolean =>
+  !path.split("/").includes("..") &&
+  directories.some(directory => path.startsWith(`${directory.replace(/\/+$/, "")}/`));
+
+/** Disks are judged by their own rules, with the places of all the others in the table of `host-paths.ts`. */
+function hostPathRefusals(domain: Domain, rules: ManageRules): Refusal[] {
+  const ofDisks = new Set(domain.disks.map(disk => childOf(disk.element, "source")));
+  return hostPaths(domain.root)
+    .filter(path => !ofDisks.has(path.element))
+    .filter(path => path.class === "unknown" || !rules.acceptsHostPath(path))
+    .map(path => {
+      const message = `${path.place} names ${path.path} on the host`;
+      const fix = "remove it from the definition, or provide it on every host and allow it";
+      return refusal("host-path", message, `${path.class} ${path.path}`, "a path that can be provided", fix);
+    });
+}
