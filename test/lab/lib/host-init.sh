@@ -22,12 +22,16 @@ mount_runtime() {
   mount -t tmpfs -o mode=755,size=1m,ro tmpfs "$lab_dir"
 }
 
+mount_private() { # mount_private TREE [LOWER]: a tree of the machine, writable for this host alone
+  local layer=/run/private/$1
+  mkdir -p "$layer"/{upper,work}
+  mount -t overlay overlay -o "lowerdir=${2:-/$1},upperdir=$layer/upper,workdir=$layer/work" "/$1"
+}
+
 mount_private_trees() {
-  local tree layer
+  local tree
   for tree in "${PRIVATE[@]}"; do
-    layer=/run/private/$tree
-    mkdir -p "$layer"/{upper,work}
-    mount -t overlay overlay -o "lowerdir=/$tree,upperdir=$layer/upper,workdir=$layer/work" "/$tree"
+    mount_private "$tree"
   done
   for tree in "${DURABLE[@]}"; do
     mkdir -p "/$tree" "/run/host/$tree"
@@ -77,12 +81,19 @@ leave_v2_root() {
   done
 } 2>/dev/null
 
-# libvirt believes in KVM if it may write to /dev/kvm, and asks all emulators again and again if they then disagree.
+# libvirt believes in KVM if there is a /dev/kvm that it may open, and asks all emulators again and again if they then
+# disagree. So a host without working KVM has a /dev of its own, without that device. The machine's is moved away, not
+# covered: libvirt wants to move every mount below /dev that the mount table names.
 hide_kvm() {
+  local machine=/run/private/machine-dev name
   [[ -e /dev/kvm ]] || return 0
-  : >/run/private/no-kvm
-  mount --bind /run/private/no-kvm /dev/kvm
-  mount -o remount,bind,ro /dev/kvm
+  mkdir -p $machine
+  mount --move /dev $machine
+  mount_private dev $machine
+  for name in pts shm mqueue hugepages; do
+    if mountpoint -q $machine/$name; then mount --bind $machine/$name /dev/$name; fi
+  done
+  rm /dev/kvm
 }
 
 wait_for() { # wait_for SECONDS COMMAND…
