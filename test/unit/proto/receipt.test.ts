@@ -22,7 +22,7 @@ const statement = (at = Date.now()): Statement => ({
       id: "vda/0",
       path: "/srv/a.qcow2",
       mode: "copied",
-      device: "64768",
+      device: "253:0",
       inode: "18446744073709551615",
       birthNs: "1700000000123456789",
     },
