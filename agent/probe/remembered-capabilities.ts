@@ -1,5 +1,5 @@
 /**
- * libvirt's capabilities, asked once and remembered.
+ * libvirt's versions and capabilities, asked once and remembered.
  *
  * libvirt keeps them too, but where KVM is announced and then cannot be used it starts QEMU anew for each question,
  * which takes seconds for a description. An answer holds while the daemon that gave it is connected, and at most
@@ -7,7 +7,7 @@
  * and are asked each time.
  */
 
-import type { Hypervisor } from "../os/hypervisor.js";
+import type { DomainCapabilitiesQuery, Hypervisor, Versions } from "../os/hypervisor.js";
 import type { HypervisorFacts } from "./hypervisor.js";
 
 export interface RememberOptions {
@@ -16,34 +16,35 @@ export interface RememberOptions {
   readonly nowMs: () => number;
 }
 
-interface Answer {
+interface Answer<T> {
   readonly askedMs: number;
-  readonly xml: Promise<string>;
+  readonly value: Promise<T>;
 }
 
 export function rememberCapabilities(
   hypervisor: HypervisorFacts & Pick<Hypervisor, "onConnection">,
   { ageLimitMs, nowMs }: RememberOptions,
 ): HypervisorFacts {
-  const answers = new Map<string, Answer>();
-  hypervisor.onConnection(() => answers.clear());
-
-  const remembered = (question: string, ask: () => Promise<string>): Promise<string> => {
-    const known = answers.get(question);
-    if (known && nowMs() - known.askedMs < ageLimitMs) return known.xml;
-    const answer: Answer = { askedMs: nowMs(), xml: ask() };
-    answers.set(question, answer);
-    // The asker hears of the failure; here it is only forgotten, unless somebody has asked again since.
-    answer.xml.catch(() => answers.get(question) === answer && answers.delete(question));
-    return answer.xml;
+  const remembered = <Question, T>(ask: (question: Question) => Promise<T>) => {
+    const answers = new Map<string, Answer<T>>();
+    hypervisor.onConnection(() => answers.clear());
+    return (question: Question): Promise<T> => {
+      const key = JSON.stringify([question]);
+      const known = answers.get(key);
+      if (known && nowMs() - known.askedMs < ageLimitMs) return known.value;
+      const answer: Answer<T> = { askedMs: nowMs(), value: ask(question) };
+      answers.set(key, answer);
+      // The asker hears of the failure; here it is only forgotten, unless somebody has asked again since.
+      answer.value.catch(() => answers.get(key) === answer && answers.delete(key));
+      return answer.value;
+    };
   };
 
   return {
-    versions: () => hypervisor.versions(),
+    versions: remembered<void, Versions>(() => hypervisor.versions()),
+    capabilities: remembered<void, string>(() => hypervisor.capabilities()),
+    domainCapabilities: remembered((query: DomainCapabilitiesQuery) => hypervisor.domainCapabilities(query)),
     storagePools: () => hypervisor.storagePools(),
     networks: () => hypervisor.networks(),
-    capabilities: () => remembered("capabilities", () => hypervisor.capabilities()),
-    domainCapabilities: query =>
-      remembered(JSON.stringify(query), () => hypervisor.domainCapabilities(query)),
   };
 }

@@ -9,7 +9,7 @@ const q35 = { virttype: "qemu", machine: "q35" };
 /** Recorded libvirt that counts its questions, can fail, and can lose its connection. */
 function countingLibvirt() {
   const asked: string[] = [];
-  let loseConnection = () => {};
+  const listeners: ((state: "lost" | "restored") => void)[] = [];
   let isDown = false;
   const note = (question: string) => {
     asked.push(question);
@@ -21,6 +21,10 @@ function countingLibvirt() {
       note("capabilities");
       return recordedLibvirt.capabilities();
     },
+    versions: async () => {
+      note("versions");
+      return recordedLibvirt.versions();
+    },
     domainCapabilities: async (query: typeof q35) => {
       note(`${query.virttype} ${query.machine}`);
       return recordedLibvirt.domainCapabilities(query);
@@ -30,14 +34,16 @@ function countingLibvirt() {
       return [];
     },
     onConnection: (listener: (state: "lost" | "restored") => void) => {
-      loseConnection = () => listener("lost");
+      listeners.push(listener);
       return () => {};
     },
   };
   return {
     hypervisor: hypervisor as HypervisorFacts & Pick<typeof hypervisor, "onConnection">,
     asked,
-    lose: () => loseConnection(),
+    lose: () => {
+      for (const listener of listeners) listener("lost");
+    },
     setDown: (down: boolean) => {
       isDown = down;
     },
@@ -61,7 +67,9 @@ describe("remembered capabilities", () => {
     await remembered.domainCapabilities(q35);
     await remembered.capabilities();
     expect(await remembered.capabilities()).toBe(await recordedLibvirt.capabilities());
-    expect(libvirt.asked).toEqual(["qemu q35", "qemu pc", "capabilities"]);
+    await remembered.versions();
+    expect(await remembered.versions()).toEqual(await recordedLibvirt.versions());
+    expect(libvirt.asked).toEqual(["qemu q35", "qemu pc", "capabilities", "versions"]);
   });
 
   it("are asked again when they are old, and when the daemon was away", async () => {
