@@ -150,6 +150,7 @@ describe("the agent in its sandbox", () => {
       "move an image aside": "ok",
       "give an image to a user": "ok",
       "make a swap disk": "ok",
+      "run a tool with limits": "ok",
       "keep a journal": "ok",
       "install the hook": "ok",
       listen: "ok",
