@@ -38,11 +38,19 @@ export function parseIncarnation(id: string): Incarnation {
   return incarnationOf({ server, migration, side, epoch });
 }
 
-/** The element as text, for `Hypervisor.setMetadata` and for a new domain. */
-export function ferryMetadata({ server, migration, side, epoch }: Incarnation): string {
-  const attributes = `server="${escapeXml(server)}" migration="${escapeXml(migration)}" side="${side}" epoch="${epoch}"`;
-  return `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation ${attributes}/></ferry:ferry>`;
-}
+/** The element as it stands in a domain. */
+export const ferryMetadata = (incarnation: Incarnation): string =>
+  `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation ${attributesText(incarnation)}/></ferry:ferry>`;
+
+/**
+ * The element as `Hypervisor.setMetadata` takes it: libvirt puts namespace and prefix to it (to the children as well),
+ * and refuses text that has declared that prefix already.
+ */
+export const ferryMetadataToSet = (incarnation: Incarnation): string =>
+  `<ferry><incarnation ${attributesText(incarnation)}/></ferry>`;
+
+const attributesText = ({ server, migration, side, epoch }: Incarnation): string =>
+  `server="${escapeXml(server)}" migration="${escapeXml(migration)}" side="${side}" epoch="${epoch}"`;
 
 /** The incarnation that a domain is marked as; undefined without a mark. A mark that does not read is a fault. */
 export function readIncarnation(domain: Element): Incarnation | undefined {
@@ -77,7 +85,7 @@ const marksOf = (domain: Element): Element[] =>
     childrenOf(metadata).filter(child => child.namespaceURI === FERRY_NAMESPACE),
   );
 
-/** libvirt gives its namespace to the outer element only when it injects one: the inner may have none. */
+/** Other versions of libvirt may give the namespace to the outer element only. */
 const isIncarnation = (element: Element): boolean =>
   element.localName === "incarnation" && (element.namespaceURI === FERRY_NAMESPACE || !element.namespaceURI);
 

@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { type Inspection, type ManageRules, whyUnmanageable } from "../../../agent/domain/unmanageable.js";
-import { edit, everythingXml, hotplugXml, inactiveXml, liveXml, UUID } from "./fixtures.js";
+import {
+  definedAfterStartXml,
+  definedLiveXml,
+  definedXml,
+  edit,
+  everythingXml,
+  hotplugXml,
+  inactiveXml,
+  liveXml,
+  UUID,
+} from "./fixtures.js";
 
 const running: Inspection = {
   summary: {
@@ -137,6 +147,11 @@ describe("live against inactive", () => {
     whyUnmanageable({ ...running, inactiveXml: inactive, liveXml: live }, rules).map(
       ({ message }) => message,
     );
+
+  it("a server of ours differs in nothing, before its first start and after it", () => {
+    expect(differences(definedXml, definedLiveXml)).toEqual([]);
+    expect(differences(definedAfterStartXml, definedLiveXml)).toEqual([]);
+  });
 
   it("a hot-plugged disk is named", () => {
     expect(differences(inactiveXml, hotplugXml)).toEqual([
