@@ -13,6 +13,7 @@ import {
   attributeOf,
   childOf,
   childrenOf,
+  type Document,
   type Element,
   escapeXml,
   parseXml,
@@ -71,13 +72,21 @@ export function readIncarnation(domain: Element): Incarnation | undefined {
 
 /** Mark a domain, in place of any earlier mark; other metadata stays as it is. */
 export function writeIncarnation(domain: Element, incarnation: Incarnation): void {
-  for (const mark of marksOf(domain)) removeElement(mark);
   const document = domain.ownerDocument;
   if (!document) throw new TypeError("the domain element is in no document");
-  const metadata =
-    childOf(domain, "metadata") ?? domain.insertBefore(document.createElement("metadata"), null);
-  const mark = parseXml(ferryMetadata(incarnation), "ferry:ferry");
-  metadata.appendChild(document.importNode(mark, true));
+  const mark = document.importNode(parseXml(ferryMetadata(incarnation), "ferry:ferry"), true);
+  const [earlier, ...further] = marksOf(domain);
+  for (const one of further) removeElement(one);
+  if (earlier) earlier.parentNode?.replaceChild(mark, earlier);
+  else metadataOf(domain, document).appendChild(mark);
+}
+
+function metadataOf(domain: Element, document: Document): Element {
+  const present = childOf(domain, "metadata");
+  if (present) return present;
+  const made = document.createElement("metadata");
+  domain.appendChild(made);
+  return made;
 }
 
 const marksOf = (domain: Element): Element[] =>

@@ -2,7 +2,7 @@
 
 import { open, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { configDriveKind, isIso9660 } from "../../agent/disk/config-drive.js";
 import { createRoot } from "../../agent/disk/create-root.js";
 import { createEphemeralDisk, ephemeralLabel } from "../../agent/disk/ephemeral.js";
@@ -278,5 +278,21 @@ describe("a config drive", () => {
       }
       expect(await kindOf(path)).toBe(label === "config-2" ? kind : undefined);
     }
+  });
+});
+
+describe("a block device", () => {
+  it("is read only if it was listed, and with its own size", async () => {
+    await truncate(await emptyFile("content"), 3 * MIB + 512);
+    const device = (await tool("losetup", "--find", "--show", "--read-only", at("content"))).trim();
+    onTestFinished(async () => {
+      await tool("losetup", "--detach", device);
+    });
+    const walkDevice = (blockDevices: string[]) =>
+      walkImageChain(plainFiles, { directories: ["/dev"], blockDevices }, { path: device, format: "raw" });
+    await expect(walkDevice([])).rejects.toThrow("nor a listed block device");
+    expect(await walkDevice([device])).toMatchObject([
+      { isBlockDevice: true, virtualSizeBytes: 3 * MIB + 512 },
+    ]);
   });
 });

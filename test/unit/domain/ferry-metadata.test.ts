@@ -57,6 +57,13 @@ describe("an incarnation", () => {
     );
   });
 
+  it("is written once in place of several, however they came about", () => {
+    const twice = `<metadata>${ferryMetadata(home)}${ferryMetadata(home)}`;
+    const root = parseXml(edit(inactiveXml, "<metadata>", twice), "domain");
+    writeIncarnation(root, { ...home, epoch: 9 });
+    expect(readIncarnation(parseXml(serializeXml(root), "domain"))).toEqual({ ...home, epoch: 9 });
+  });
+
   it("is written into a domain without any metadata", () => {
     const root = parseXml("<domain><name>x</name></domain>", "domain");
     expect(readIncarnation(root)).toBeUndefined();
