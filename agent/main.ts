@@ -133,7 +133,8 @@ async function denyAgain(config: AgentConfig, journal: Journal, log: Logger): Pr
 function describer(world: World) {
   const sources = {
     roots: LIVE_ROOTS,
-    hypervisor: world.hypervisor,
+    // Each description would make libvirt probe its emulators anew, which takes seconds.
+    hypervisor: rememberCapabilities(world.hypervisor, { ageLimitMs: 600_000, nowMs: () => performance.now() }),
     space: new SpaceProbe(),
     imageDirectories: world.config.image_dirs,
     system: readSystemOnce(),

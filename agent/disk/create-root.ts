@@ -11,6 +11,8 @@ import { type FileHandle, open, unlink } from "node:fs/promises";
 import { Fault } from "../../proto/fault.js";
 import type { Files } from "../os/files.js";
 import type { RunTool } from "../os/tool.js";
+import { explicitImage } from "./explicit-image.js";
+import { isSameFile } from "./file-identity.js";
 import type { ImageLayer } from "./image-rules.js";
 import { createSparseFile, flushFile } from "./sparse-file.js";
 
@@ -40,8 +42,8 @@ export async function createRoot(
   await createSparseFile(root.path, 0);
   try {
     if (root.mode === "overlay") await makeOverlay(edges.runTool, active, root);
-    else if (active.format === "raw") await copyRaw(edges.files, active.path, root);
-    else await convertToRaw(edges.runTool, active, root);
+    else if (active.format === "raw") await copyRaw(edges.files, active, root);
+    else await convertToRaw(edges.runTool, root);
     await flushFile(root.path);
   } catch (error) {
     await unlink(root.path);
@@ -59,8 +61,9 @@ function refuseTooSmall({ path, virtualSizeBytes }: ImageLayer, { sizeBytes }: N
   });
 }
 
+/** `-u`: qemu-img need not open the image, since we know its size and that it is there. */
 async function makeOverlay(runTool: RunTool, image: ImageLayer, root: NewRoot): Promise<void> {
-  const backing = ["-F", image.format, "-b", image.path];
+  const backing = ["-u", "-F", image.format, "-b", image.path];
   const argv = [
     "qemu-img",
     "create",
@@ -74,9 +77,8 @@ async function makeOverlay(runTool: RunTool, image: ImageLayer, root: NewRoot): 
   await runTool(argv, limitsOf(root, CREATE_TIMEOUT_MS));
 }
 
-async function convertToRaw(runTool: RunTool, image: ImageLayer, root: NewRoot): Promise<void> {
-  const formats = ["-f", image.format, "-O", "raw"];
-  const argv = ["qemu-img", "convert", "-q", ...formats, image.path, root.path] as const;
+async function convertToRaw(runTool: RunTool, root: NewRoot): Promise<void> {
+  const argv = ["qemu-img", "convert", "-q", "-O", "raw", explicitImage(root.image), root.path] as const;
   await runTool(argv, limitsOf(root, CONVERT_TIMEOUT_MS));
   await grow(root.path, root.sizeBytes);
 }
@@ -84,9 +86,12 @@ async function convertToRaw(runTool: RunTool, image: ImageLayer, root: NewRoot):
 const limitsOf = ({ signal }: NewRoot, timeoutMs: number) => (signal ? { timeoutMs, signal } : { timeoutMs });
 
 /** By reflink where the file system can, else the data only: holes stay holes. */
-async function copyRaw(files: Files, imagePath: string, root: NewRoot): Promise<void> {
-  const image = await open(imagePath, constants.O_RDONLY | constants.O_NOFOLLOW);
+async function copyRaw(files: Files, { path, facts }: ImageLayer, root: NewRoot): Promise<void> {
+  const image = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
+    if (!isSameFile(await files.facts(image.fd), facts)) {
+      throw new Fault("conflict", `image ${path} was replaced after it was checked`, { fix: "try again" });
+    }
     const disk = await open(root.path, "r+");
     try {
       if (!(await clone(files, image, disk))) await copyData(files, image, disk, root);

@@ -74,7 +74,6 @@ export async function removeByIdentity(
     return "removed";
   }
   if (!there) return "absent";
-  if (!isSameFile(there, identity)) throw otherFile(`remove ${path}`, there, identity);
   await renameByIdentity(files, identity, path, doomedPath);
   await removeNow(doomedPath);
   return "removed";

@@ -1,8 +1,8 @@
 /** Our reading of disks against what the tools of the world make and say of them. */
 
-import { open, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { open, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { configDriveKind, isIso9660 } from "../../agent/disk/config-drive.js";
 import { createRoot } from "../../agent/disk/create-root.js";
 import { createEphemeralDisk, ephemeralLabel } from "../../agent/disk/ephemeral.js";
@@ -158,6 +158,39 @@ describe("a root disk", () => {
     },
   );
 
+  it("copied from a chain has the content of all layers, whatever their names", async () => {
+    const names = ["base, raw", 'middle "quoted"', "top:colon"].map(at);
+    const [base = "", middle = "", top = ""] = names;
+    await writeFile(base, Buffer.alloc(2 * MIB, "base"));
+    const create = (path: string, format: string, backing: string) =>
+      tool("qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", format, "-b", backing, `${path}`, "2M");
+    await create(middle, "raw", base);
+    await create(top, "qcow2", middle);
+    const image = await walk(top, "qcow2");
+    await createRoot({ runTool, files }, { image, mode: "copy", path: at("root"), sizeBytes: 2 * MIB });
+    expect((await readFile(at("root"))).equals(await readFile(base))).toBe(true);
+  });
+
+  it("follows no backing file that was not there when the image was checked", async () => {
+    await writeFile(at("secret"), Buffer.alloc(MIB, "secret"));
+    await tool("qemu-img", "create", "-q", "-f", "qcow2", at("image"), "1M");
+    const image = await walk(at("image"), "qcow2");
+    const rebase = ["rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", at("secret")];
+    await tool("qemu-img", ...rebase, at("image"));
+    await createRoot({ runTool, files }, { image, mode: "copy", path: at("root"), sizeBytes: MIB });
+    expect((await readFile(at("root"))).every(byte => byte === 0)).toBe(true);
+  });
+
+  it("is never copied from a file that took the image's place", async () => {
+    await writeFile(at("image"), Buffer.alloc(MIB));
+    const image = await walk(at("image"), "raw");
+    await rename(at("image"), at("kept"));
+    await writeFile(at("image"), Buffer.alloc(MIB, "other"));
+    const copy = createRoot({ runTool, files }, { image, mode: "copy", path: at("root"), sizeBytes: MIB });
+    await expect(copy).rejects.toMatchObject({ code: "conflict" });
+    await expect(stat(at("root"))).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
   it("smaller than its image, or over a file that exists, is refused and leaves everything as it was", async () => {
     await tool("qemu-img", "create", "-q", "-f", "qcow2", at("image"), "8M");
     const image = await walk(at("image"), "qcow2");
@@ -278,5 +311,21 @@ describe("a config drive", () => {
       }
       expect(await kindOf(path)).toBe(label === "config-2" ? kind : undefined);
     }
+  });
+});
+
+describe("a block device", () => {
+  it("is read only if it was listed, and with its own size", async () => {
+    await truncate(await emptyFile("content"), 3 * MIB + 512);
+    const device = (await tool("losetup", "--find", "--show", "--read-only", at("content"))).trim();
+    onTestFinished(async () => {
+      await tool("losetup", "--detach", device);
+    });
+    const walkDevice = (blockDevices: string[]) =>
+      walkImageChain(plainFiles, { directories: ["/dev"], blockDevices }, { path: device, format: "raw" });
+    await expect(walkDevice([])).rejects.toThrow("nor a listed block device");
+    expect(await walkDevice([device])).toMatchObject([
+      { isBlockDevice: true, virtualSizeBytes: 3 * MIB + 512 },
+    ]);
   });
 });

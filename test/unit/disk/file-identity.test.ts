@@ -58,7 +58,11 @@ describe("renaming", () => {
     const { path, ours } = await oneFile();
     await rename(path("disk"), path("kept"));
     await writeFile(path("disk"), "theirs");
-    const attempt = renameByIdentity(plainFiles, ours, path("disk"), path("aside"));
+    const never: Files = {
+      ...plainFiles,
+      renameNoReplace: () => Promise.reject(new Error("it was renamed")),
+    };
+    const attempt = renameByIdentity(never, ours, path("disk"), path("aside"));
     await expect(attempt).rejects.toMatchObject({ code: "conflict" });
     expect(await readFile(path("disk"), "utf8")).toBe("theirs");
   });

@@ -115,7 +115,13 @@ describe("an image chain", () => {
   it("of a path that is not in plain form is refused before it is opened", async () => {
     const images = await imageDirectory();
     const places = { directories: [images.directory], blockDevices: [] };
-    for (const path of ["relative", `${images.directory}/a/../../x`, `${images.directory}/a\0b`]) {
+    await images.put("disk", {});
+    for (const path of [
+      "relative",
+      `${images.directory}/a/../disk`,
+      `${images.directory}/a/../../x`,
+      `${images.directory}/a\0b`,
+    ]) {
       const walk = walkImageChain(plainFiles, places, { path, format: "raw" });
       await expect(walk).rejects.toThrow("outside the image directories");
     }
