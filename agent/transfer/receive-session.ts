@@ -90,7 +90,10 @@ export class ReceiveSession implements ReceivingFiles {
     const admitted = this.#admission.then(() => this.#supersede(hello.attempt));
     this.#admission = admitted;
     await admitted;
-    if (this.#failure !== undefined) return link.refuse(this.#failure);
+    if (this.#failure !== undefined) {
+      link.refuse(this.#failure);
+      return;
+    }
     clearTimeout(this.#absence);
     const served = this.#serve(link);
     this.#links.set(link, served);
@@ -106,6 +109,11 @@ export class ReceiveSession implements ReceivingFiles {
   async overrule(epoch: number): Promise<void> {
     const have = { have: `epoch ${this.expected.epoch}`, need: `epoch ${epoch}` };
     await this.#end(new Fault("stale-epoch", `transfer of ${this.expected.migrationId} was overruled`, have));
+  }
+
+  /** Ends it so that the source tries again: this agent is going, its successor will go on. */
+  async interrupt(): Promise<void> {
+    await this.#end(new ConnectionLost("unreachable", "the agent is stopping"));
   }
 
   async open(index: number, request: OpenRequest): Promise<PartFile | Buffer> {
@@ -269,7 +277,10 @@ export class ReceiveSession implements ReceivingFiles {
     this.expected.signal?.removeEventListener("abort", this.#onAbort);
     this.#meter.stop();
     if (fault === undefined) return this.#settle.resolve(this.#receipt());
-    for (const link of this.#links.keys()) link.refuse(fault);
+    for (const link of this.#links.keys()) {
+      if (fault instanceof ConnectionLost) link.drop(fault);
+      else link.refuse(fault);
+    }
     await Promise.all([this.#admission, ...this.#links.values()]);
     for (const { part } of this.#parts.values()) await part.close();
     this.#parts.clear();
