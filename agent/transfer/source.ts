@@ -48,7 +48,9 @@ export interface SendDeps {
   readonly files: Files;
   readonly clock: Clock;
   readonly log: Pick<Logger, "info" | "warn">;
+  /** Tests look at frames, or corrupt them, here. */
   readonly tapOutgoing?: FrameTap;
+  readonly tapIncoming?: FrameTap;
 }
 
 export interface SendSummary {
@@ -173,6 +175,7 @@ class Sending {
       peer: this.#request.expectHost,
       idleMs: this.#limits.idleMs,
       tapOutgoing: this.#deps.tapOutgoing,
+      tapIncoming: this.#deps.tapIncoming,
     });
     this.#links.add(link);
     const ids = files.map(file => file.id);
