@@ -8,7 +8,7 @@ import { secureContextOf, type TlsMaterial } from "../../agent/transfer/channel.
 import type { FrameTap } from "../../agent/transfer/link.js";
 import { createToken } from "../../agent/transfer/messages.js";
 import type { Expectation } from "../../agent/transfer/target.js";
-import { areEqual, createWorld, faultOf, KIB, MIB, until, type World } from "./support/transfer-world.js";
+import { areEqual, createWorld, faultOf, KIB, MIB, type World } from "./support/transfer-world.js";
 
 let world: World;
 
@@ -169,16 +169,23 @@ describe("epochs", () => {
     expect(() => world.expect(listener, [], { epoch: 6 })).toThrow(/refused/);
   });
 
-  it("a newer one ends the older transfer, which writes nothing more", async () => {
-    const { listener, port } = await world.listener({ beforeReadBack: () => raised.promise });
+  it("a newer one ends the older transfer, and is answered only when that writes nothing more", async () => {
+    const verifying = Promise.withResolvers<void>();
     const raised = Promise.withResolvers<void>();
-    const older = world.expect(listener, [await world.incoming("disk")], { epoch: 1 });
-    const sent = faultOf(world.send(port, ["disk"]));
-    await until(async () => (await inTarget()).length > 0, "the older transfer has begun");
-    const overruled = listener.raiseEpoch("s1", 2);
-    raised.resolve();
-    await overruled;
-    expect(await faultOf(older.done)).toBe("stale-epoch");
+    let isWriting = true;
+    const beforeReadBack = async () => {
+      verifying.resolve();
+      await raised.promise;
+      isWriting = false;
+    };
+    const { listener, port } = await world.listener({ beforeReadBack });
+    const older = faultOf(world.expect(listener, [await world.incoming("disk")], { epoch: 1 }).done);
+    const sent = faultOf(world.send(port, ["disk"], { connections: 1 }));
+    await verifying.promise;
+    setImmediate(raised.resolve);
+    await listener.raiseEpoch("s1", 2);
+    expect(isWriting).toBe(false);
+    expect(await older).toBe("stale-epoch");
     expect(await sent).toBe("stale-epoch");
   });
 });

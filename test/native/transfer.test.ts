@@ -68,12 +68,12 @@ describe.each([1, 2, 4])("over %i connections", connections => {
 
 describe("a finished copy", () => {
   it("turns zeros inside data into holes", async () => {
-    const content = Buffer.concat([
-      randomBytes(MIB),
-      Buffer.alloc(20 * MIB),
-      randomBytes(100 * KIB),
-      Buffer.alloc(MIB),
-    ]);
+    const ragged = Buffer.alloc(16 * MIB, 0); // each leaf begins and ends with data
+    for (let at = 0; at < ragged.length; at += 256 * KIB) {
+      ragged.fill(1, at, at + KIB);
+      ragged.fill(2, at + 255 * KIB, at + 256 * KIB);
+    }
+    const content = Buffer.concat([randomBytes(MIB), Buffer.alloc(20 * MIB), ragged, Buffer.alloc(MIB)]);
     await writeFile(world.source("disk"), content);
     await copy(["disk"], 2);
     expect(await areEqual(world.source("disk"), world.target("disk"))).toBe(true);
