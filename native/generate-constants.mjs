@@ -26,6 +26,7 @@ const GROUPS = [
   "virDomainModificationImpact",
   "virDomainMetadataType",
   "virDomainJobType",
+  "virDomainBlockResizeFlags",
   "virDomainSnapshotXMLFlags",
   "virDomainSnapshotCreateFlags",
   "virDomainCheckpointXMLFlags",
