@@ -2,10 +2,11 @@
  * Ferry's mark in a domain's `<metadata>`: which incarnation of a server this definition is (SAFETY R5).
  *
  *   <ferry:ferry xmlns:ferry="https://ferry.dev/xmlns/domain/1">
- *     <ferry:incarnation server="…" migration="…" side="source|target" epoch="…"/>
+ *     <ferry:incarnation id="…"/>
  *   </ferry:ferry>
  *
- * As one word an incarnation is `<server uuid>/<migration id or "home">/<source|target>/<epoch>`.
+ * The id is one word, `<server uuid>/<migration id or "home">/<source|target>/<epoch>`: the libvirt hook compares it as it
+ * stands with what this host may run.
  */
 
 import { Fault } from "../../proto/fault.js";
@@ -40,18 +41,17 @@ export function parseIncarnation(id: string): Incarnation {
 }
 
 /** The element as it stands in a domain. */
-export const ferryMetadata = (incarnation: Incarnation): string =>
-  `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation ${attributesText(incarnation)}/></ferry:ferry>`;
+export const ferryElement = (incarnation: Incarnation): string =>
+  `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation ${idText(incarnation)}/></ferry:ferry>`;
 
 /**
  * The element as `Hypervisor.setMetadata` takes it: libvirt puts namespace and prefix to it (to the children as well),
  * and refuses text that has declared that prefix already.
  */
-export const ferryMetadataToSet = (incarnation: Incarnation): string =>
-  `<ferry><incarnation ${attributesText(incarnation)}/></ferry>`;
+export const ferryMetadata = (incarnation: Incarnation): string =>
+  `<ferry><incarnation ${idText(incarnation)}/></ferry>`;
 
-const attributesText = ({ server, migration, side, epoch }: Incarnation): string =>
-  `server="${escapeXml(server)}" migration="${escapeXml(migration)}" side="${side}" epoch="${epoch}"`;
+const idText = (incarnation: Incarnation): string => `id="${escapeXml(formatIncarnation(incarnation))}"`;
 
 /** The incarnation that a domain is marked as; undefined without a mark. A mark that does not read is a fault. */
 export function readIncarnation(domain: Element): Incarnation | undefined {
@@ -62,19 +62,14 @@ export function readIncarnation(domain: Element): Incarnation | undefined {
   if (!element || more.length > 0) {
     throw new Fault("invalid-argument", `Ferry's metadata names ${elements.length} incarnations, not one`);
   }
-  return incarnationOf({
-    server: attributeOf(element, "server"),
-    migration: attributeOf(element, "migration"),
-    side: attributeOf(element, "side"),
-    epoch: attributeOf(element, "epoch"),
-  });
+  return parseIncarnation(attributeOf(element, "id") ?? "");
 }
 
 /** Mark a domain, in place of any earlier mark; other metadata stays as it is. */
 export function writeIncarnation(domain: Element, incarnation: Incarnation): void {
   const document = domain.ownerDocument;
   if (!document) throw new TypeError("the domain element is in no document");
-  const mark = document.importNode(parseXml(ferryMetadata(incarnation), "ferry:ferry"), true);
+  const mark = document.importNode(parseXml(ferryElement(incarnation), "ferry:ferry"), true);
   const [earlier, ...further] = marksOf(domain);
   for (const one of further) removeElement(one);
   if (earlier) earlier.parentNode?.replaceChild(mark, earlier);

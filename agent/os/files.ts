@@ -52,7 +52,8 @@ export interface Files {
   /** statx STATX_DIOALIGN; both 0 when unknown (kernel before 6.1 or file system without it). */
   directAlignment(fd: number): Promise<{ readonly memory: number; readonly offset: number }>;
   /** SHA-256 digests of `leafBytes` leaves over [offset, offset+length), read with O_DIRECT by its own descriptor
-   *  when `direct`; the last leaf may be short. All-zero leaves answer the given flag instead of being hashed. */
+   *  when `direct` (offset and leaf in whole 4 KiB then); the last leaf may be short. An all-zero leaf is not hashed:
+   *  its `zero` flag is 1 and its digest all zeros. Rejects with ENODATA when the file is shorter than asked. */
   hashLeaves(
     path: string,
     options: {
@@ -62,8 +63,15 @@ export interface Files {
       readonly direct: boolean;
     },
   ): Promise<{ readonly digests: Buffer; readonly zero: Uint8Array; readonly bytesRead: number }>;
+  /** The same digests of bytes in memory; works on a copy, so the caller may go on using the buffer. */
+  hashBufferLeaves(
+    bytes: Uint8Array,
+    leafBytes: number,
+  ): Promise<{ readonly digests: Buffer; readonly zero: Uint8Array }>;
   /** F_SETLEASE F_WRLCK: true when granted (nobody else has the file open), false on EAGAIN. Held until close. */
   takeWriteLease(fd: number): Promise<boolean>;
+  /** False once somebody else waits for the file: the lease is being broken, stop reading (SAFETY R7). */
+  holdsWriteLease(fd: number): Promise<boolean>;
   /** OFD write lock on bytes 100–209, QEMU's own image lock range; true when granted. Held until close. */
   takeQemuLock(fd: number): Promise<boolean>;
   /** flock(LOCK_EX | LOCK_NB): true when granted. */

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 
 /** Top-level folder → folders it may import from (itself always). */
 const ALLOWED: Record<string, readonly string[]> = {
-  proto: [],
+  proto: ["package.json"],
   native: [],
   agent: ["proto", "native"],
   controller: ["proto"],

@@ -52,7 +52,9 @@ export const plainFiles: Files = {
   },
   directAlignment: async () => ({ memory: 0, offset: 0 }),
   hashLeaves: unsupported,
+  hashBufferLeaves: unsupported,
   takeWriteLease: unsupported,
+  holdsWriteLease: unsupported,
   takeQemuLock: unsupported,
   lockExclusive: unsupported,
   renameNoReplace: async (oldPath, newPath) => {

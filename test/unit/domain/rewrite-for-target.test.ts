@@ -43,7 +43,7 @@ describe("the machine on the target", () => {
       `- <log file="${images}/pty.log"/>`,
       `- <source path="${images}/console.log"/>`,
       '+ <ferry:ferry xmlns:ferry="https://ferry.dev/xmlns/domain/1">',
-      `+ <ferry:incarnation epoch="7" migration="m-1" server="${UUID}" side="target"/>`,
+      `+ <ferry:incarnation id="${UUID}/m-1/target/7"/>`,
       "+ </ferry:ferry>",
       "+ <emulator>/usr/libexec/qemu-kvm</emulator>",
       '+ <source file="/pool/web-1/root"/>',

@@ -1,0 +1,49 @@
+/**
+ * Small files that are there whole or not at all, also after a power cut: written beside their place, flushed,
+ * renamed, and the directory flushed too.
+ *
+ * `scratch` may name another directory of the same file system for the half-written file, where a reader of the
+ * real directory must never see it.
+ */
+
+import { randomUUID } from "node:crypto";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+export interface DurableFileOptions {
+  readonly mode: number;
+  readonly scratch?: string;
+}
+
+export async function writeDurably(path: string, text: string, options: DurableFileOptions): Promise<void> {
+  const directory = dirname(path);
+  const partial = join(options.scratch ?? directory, `.${basename(path)}.${randomUUID()}`);
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  try {
+    await writeAndFlush(partial, text, options.mode);
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  await flushDirectory(directory);
+}
+
+/** A name that is gone stays gone after a power cut. */
+export async function removeDurably(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await flushDirectory(dirname(path));
+}
+
+export async function flushDirectory(path: string): Promise<void> {
+  await using directory = await open(path, "r");
+  await directory.sync();
+}
+
+async function writeAndFlush(path: string, text: string, mode: number): Promise<void> {
+  await using file = await open(path, "wx", 0o600);
+  await file.writeFile(text);
+  // Not the mode of `open`, which the umask narrows.
+  await file.chmod(mode);
+  await file.sync();
+}

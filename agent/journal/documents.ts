@@ -1,0 +1,65 @@
+/**
+ * JSON documents kept per server and migration (saved state, manifest, plan, receipts) and the tombstones of
+ * migrations that are closed here (SAFETY R13).
+ */
+
+import type { Journal } from "./journal.js";
+
+export class Documents {
+  readonly #journal: Journal;
+  readonly #now: () => number;
+
+  constructor(journal: Journal, now: () => number) {
+    this.#journal = journal;
+    this.#now = now;
+  }
+
+  put(serverId: string, migrationId: string, kind: string, body: unknown): void {
+    const statement = this.#journal.database.prepare(`
+      INSERT INTO document VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (server, migration, kind) DO UPDATE SET body = excluded.body, at_ms = excluded.at_ms`);
+    this.#journal.write(() => statement.run(serverId, migrationId, kind, JSON.stringify(body), this.#now()));
+  }
+
+  /** The parsed document, or undefined. The caller names the type that it put there. */
+  get<T>(serverId: string, migrationId: string, kind: string): T | undefined {
+    const row = this.#journal.database
+      .prepare<[string, string, string], { body: string }>(
+        "SELECT body FROM document WHERE server = ? AND migration = ? AND kind = ?",
+      )
+      .get(serverId, migrationId, kind);
+    return row && (JSON.parse(row.body) as T);
+  }
+
+  /** All documents whose kind matches (SQL LIKE), whichever server and migration they belong to. */
+  list<T>(kindPattern: string): { serverId: string; migrationId: string; body: T }[] {
+    return this.#journal.database
+      .prepare<[string], { server: string; migration: string; body: string }>(
+        "SELECT server, migration, body FROM document WHERE kind LIKE ? ORDER BY server, migration",
+      )
+      .all(kindPattern)
+      .map(row => ({ serverId: row.server, migrationId: row.migration, body: JSON.parse(row.body) as T }));
+  }
+
+  remove(serverId: string, migrationId: string, kind: string): void {
+    const statement = this.#journal.database.prepare(
+      "DELETE FROM document WHERE server = ? AND migration = ? AND kind = ?",
+    );
+    this.#journal.write(() => statement.run(serverId, migrationId, kind));
+  }
+
+  closeMigration(migrationId: string, outcome: string): void {
+    const statement = this.#journal.database.prepare(
+      "INSERT INTO tombstone VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    );
+    this.#journal.write(() => statement.run(migrationId, outcome, this.#now()));
+  }
+
+  /** How a migration was closed here, or undefined while it is open or unknown. */
+  tombstone(migrationId: string): string | undefined {
+    const row = this.#journal.database
+      .prepare<[string], { outcome: string }>("SELECT outcome FROM tombstone WHERE migration = ?")
+      .get(migrationId);
+    return row?.outcome;
+  }
+}

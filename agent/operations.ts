@@ -1,0 +1,192 @@
+/**
+ * Runs verbs exactly once in effect, whoever asks how often (durability rules of DESIGN §6).
+ *
+ *   tombstone? → epoch (older refused; newer aborts and awaits the older one first) → key known? attach or answer
+ *   → journal "accepted" → wait for the server's turn → run → journal the outcome → answer
+ *
+ * A key is bound to its request: the same key with another request is a bug of the caller and refused. A failed or
+ * interrupted key may be tried again; a done one answers from the journal for ever.
+ */
+
+import { createHash } from "node:crypto";
+import { asFault, Fault } from "../proto/fault.js";
+import { toFaultInfo } from "../proto/fault-info.js";
+import { PerformRequest, type PerformResponse, type PerformResult } from "../proto/gen/ferry/v1/agent.js";
+import type { Documents } from "./journal/documents.js";
+import type { Guests } from "./journal/guests.js";
+import type { Journal } from "./journal/journal.js";
+import type { OperationRow, OperationRows } from "./journal/operations.js";
+import { RunningOperation } from "./running-operation.js";
+import type { Call } from "./verbs/verb.js";
+
+export type VerbName = NonNullable<PerformRequest["verb"]>["$case"];
+
+/** Carries out the verb of a request. */
+export type Dispatch = (request: PerformRequest, call: Call) => Promise<PerformResult>;
+
+interface Dependencies {
+  readonly journal: Journal;
+  readonly rows: OperationRows;
+  readonly guests: Guests;
+  readonly documents: Documents;
+  readonly dispatch: Dispatch;
+}
+
+export class Operations {
+  readonly #deps: Dependencies;
+  readonly #running = new Map<string, RunningOperation>();
+  /** Requests are admitted one at a time per server, so that two newer epochs cannot interleave. */
+  readonly #admission = new Map<string, Promise<unknown>>();
+
+  constructor(deps: Dependencies) {
+    this.#deps = deps;
+    deps.rows.interruptAll();
+  }
+
+  /** Starts or attaches; yields progress and notes and ends with a result or a fault. */
+  async *perform(request: PerformRequest, signal: AbortSignal): AsyncGenerator<PerformResponse> {
+    let running: RunningOperation;
+    try {
+      // Before queueing: what is waiting for an older operation must not keep the newer epoch waiting too.
+      await this.#stopOlder(request);
+      const admitted = await this.#inTurn(request.serverId, () => this.#admit(request));
+      if (!(admitted instanceof RunningOperation)) {
+        yield { update: { $case: "result", value: admitted } };
+        return;
+      }
+      running = admitted;
+    } catch (error) {
+      yield { update: { $case: "fault", value: toFaultInfo(asFault(error)) } };
+      return;
+    }
+    yield* running.follow(signal);
+  }
+
+  find(key: string): { state: string; row: OperationRow | undefined } {
+    const row = this.#deps.rows.find(key);
+    const state = this.#running.has(key) ? "running" : (row?.state ?? "unknown");
+    return { state, row };
+  }
+
+  /** Asks a running operation to stop and waits until it has. */
+  async cancel(key: string): Promise<void> {
+    await this.#running.get(key)?.stop(new Fault("cancelled", "cancelled by the controller"));
+  }
+
+  /** Aborts everything and waits; used at shutdown. */
+  async close(): Promise<void> {
+    const reason = new Fault("unreachable", "the agent is stopping");
+    await Promise.all([...this.#running.values()].map(operation => operation.stop(reason)));
+  }
+
+  async #inTurn<T>(serverId: string, body: () => Promise<T>): Promise<T> {
+    const before = this.#admission.get(serverId) ?? Promise.resolve();
+    const turn = before.then(body, body);
+    this.#admission.set(serverId, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#admission.get(serverId) === turn) this.#admission.delete(serverId);
+    }
+  }
+
+  async #admit(request: PerformRequest): Promise<RunningOperation | PerformResult> {
+    const verb = verbOf(request);
+    const requestHash = hashOf(request);
+    const answered = this.#answerOf(request.key, requestHash);
+    if (answered !== undefined) return answered;
+
+    this.#refuseClosed(request);
+    await this.#raiseEpoch(request);
+    const attached = this.#running.get(request.key);
+    if (attached !== undefined) return attached;
+    await this.#awaitTurn(request.serverId);
+
+    // Asked again: it may have ended while we waited. From here to `begin` nothing awaits.
+    const sinceAnswered = this.#answerOf(request.key, requestHash);
+    if (sinceAnswered !== undefined) return sinceAnswered;
+    this.#deps.journal.assertRoom();
+    const { key, serverId, migrationId, epoch } = request;
+    this.#deps.rows.accept({ key, serverId, migrationId, epoch, verb, requestHash });
+    return this.#begin(request);
+  }
+
+  #answerOf(key: string, requestHash: string): PerformResult | undefined {
+    const known = this.#deps.rows.find(key);
+    if (known !== undefined && known.requestHash !== requestHash) {
+      throw new Fault("invalid-argument", `operation ${key} was asked before with another request`);
+    }
+    return known?.result;
+  }
+
+  #refuseClosed({ migrationId }: PerformRequest): void {
+    if (migrationId === "") return;
+    const outcome = this.#deps.documents.tombstone(migrationId);
+    if (outcome === undefined) return;
+    throw new Fault("stale-epoch", `migration ${migrationId} is closed on this host (${outcome})`);
+  }
+
+  /** An older operation must not land after the newer owner was answered: stop it, wait, then record the epoch. */
+  async #raiseEpoch({ serverId, epoch }: PerformRequest): Promise<void> {
+    const highest = this.#deps.guests.find(serverId)?.epoch ?? 0;
+    if (epoch < highest) {
+      throw new Fault("stale-epoch", `epoch ${epoch} of server ${serverId} is older than ${highest}`, {
+        have: `epoch ${epoch}`,
+        need: `epoch ${highest} or newer`,
+      });
+    }
+    if (epoch === highest) return;
+    await this.#stopOlder({ serverId, epoch });
+    this.#deps.guests.update(serverId, { epoch });
+  }
+
+  async #stopOlder({ serverId, epoch }: Pick<PerformRequest, "serverId" | "epoch">): Promise<void> {
+    const older = [...this.#running.values()].filter(
+      operation => operation.isOf(serverId) && operation.epoch < epoch,
+    );
+    const reason = new Fault("stale-epoch", `superseded by epoch ${epoch}`);
+    await Promise.all(older.map(operation => operation.stop(reason)));
+  }
+
+  /** One mutating operation per server at a time; the next one waits for the one before to settle. */
+  async #awaitTurn(serverId: string): Promise<void> {
+    const before = [...this.#running.values()].filter(operation => operation.isOf(serverId));
+    await Promise.all(before.map(operation => operation.settled));
+  }
+
+  #begin(request: PerformRequest): RunningOperation {
+    const operation = new RunningOperation(request);
+    this.#running.set(request.key, operation);
+    void this.#carryOut(request, operation);
+    return operation;
+  }
+
+  async #carryOut(request: PerformRequest, operation: RunningOperation): Promise<void> {
+    const { rows, dispatch } = this.#deps;
+    try {
+      const result = await dispatch(request, operation);
+      rows.finish(request.key, result);
+      this.#running.delete(request.key);
+      operation.settle({ $case: "result", value: result });
+    } catch (error) {
+      const fault = operation.signal.aborted ? asFault(operation.signal.reason) : asFault(error);
+      rows.fail(request.key, toFaultInfo(fault));
+      this.#running.delete(request.key);
+      operation.settle({ $case: "fault", value: toFaultInfo(fault) });
+    }
+  }
+}
+
+function verbOf(request: PerformRequest): VerbName {
+  if (request.verb === undefined) throw new Fault("invalid-argument", "the request names no verb");
+  if (request.key === "" || request.serverId === "") {
+    throw new Fault("invalid-argument", "the request needs a key and a server");
+  }
+  return request.verb.$case;
+}
+
+/** The request's identity: everything but the epoch, which a later owner of the same saga raises. */
+function hashOf(request: PerformRequest): string {
+  const bytes = PerformRequest.encode({ ...request, epoch: 0, limitMs: 0 }).finish();
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,58 @@
+/**
+ * `Files` over the native addon. Nothing is decided here; it only gives the addon's answers their final shape.
+ */
+
+import { loadFastio, type RawFacts } from "../../native/lib/fastio.js";
+import type { Extent, FileFacts, Files } from "./files.js";
+
+/** The bytes of an image file on which QEMU takes its own locks. */
+const QEMU_LOCK_START = 100;
+const QEMU_LOCK_LENGTH = 110;
+
+/** @throws AddonUnavailableError when the addon was not built. */
+export function nativeFiles(): Files {
+  const addon = loadFastio();
+  return {
+    extents: async (fd, offset, length) => pairs(await addon.extents(fd, offset, length)),
+    punchHole: addon.punchHole,
+    zeroRange: addon.zeroRange,
+    allocate: addon.allocate,
+    clone: addon.clone,
+    copyRange: addon.copyRange,
+    dropCache: addon.dropCache,
+    facts: async fd => factsOf(await addon.facts(fd)),
+    fileSystem: addon.fileSystem,
+    directAlignment: addon.directAlignment,
+    hashLeaves: (path, { offset, length, leafBytes, direct }) =>
+      addon.hashLeaves(path, offset, length, leafBytes, direct),
+    hashBufferLeaves: addon.hashBufferLeaves,
+    takeWriteLease: addon.takeWriteLease,
+    holdsWriteLease: addon.holdsWriteLease,
+    takeQemuLock: fd => addon.takeWriteLock(fd, QEMU_LOCK_START, QEMU_LOCK_LENGTH),
+    lockExclusive: addon.lockExclusive,
+    renameNoReplace: addon.renameNoReplace,
+    openBeneath: addon.openBeneath,
+    isZero: addon.isZero,
+    notify: addon.notify,
+  };
+}
+
+function pairs(bounds: Float64Array): Extent[] {
+  const extents: Extent[] = [];
+  for (let index = 0; index + 1 < bounds.length; index += 2) {
+    extents.push({ start: bounds[index] ?? 0, end: bounds[index + 1] ?? 0 });
+  }
+  return extents;
+}
+
+function factsOf(raw: RawFacts): FileFacts {
+  return {
+    device: raw.device,
+    inode: String(raw.inode),
+    birthNs: String(raw.birthNs),
+    sizeBytes: raw.sizeBytes,
+    allocatedBytes: raw.allocatedBytes,
+    mtimeNs: String(raw.mtimeNs),
+    ctimeNs: String(raw.ctimeNs),
+  };
+}

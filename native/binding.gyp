@@ -1,0 +1,81 @@
+# Two addons: `fastio` (file primitives, hashing; needs nothing but the kernel) and `virt` (libvirt). build.mjs
+# sets the variables: `with_virt` where libvirt's headers are present, `asan` for the sanitizer build.
+{
+  "variables": { "with_virt%": 0, "asan%": 0 },
+  "target_defaults": {
+    "include_dirs": [
+      "<!@(node -p \"require('node-addon-api').include\")",
+      "src/common"
+    ],
+    "defines": [
+      "NAPI_VERSION=9",
+      "NAPI_CPP_EXCEPTIONS",
+      "NODE_ADDON_API_DISABLE_DEPRECATED",
+      # Without this, terminating a worker_thread during a call kills the whole process.
+      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+      "_GNU_SOURCE",
+      "_FILE_OFFSET_BITS=64"
+    ],
+    "sources": [
+      "src/common/arguments.cc",
+      "src/common/async_call.cc",
+      "src/common/diagnostics.cc",
+      "src/common/env_state.cc",
+      "src/common/failure.cc",
+      "src/common/worker_pool.cc"
+    ],
+    "cflags_cc": ["-std=c++17", "-fexceptions", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type", "-fvisibility=hidden", "-fno-gnu-unique"],
+    # Node unloads an addon with the last worker_thread that used it; our threads would go on in unmapped code.
+    "ldflags": ["-Wl,-z,nodelete"],
+    "cflags_cc!": ["-fno-exceptions", "-std=gnu++20", "-std=gnu++17"],
+    "conditions": [
+      ["asan==1", {
+        "cflags_cc": ["-fsanitize=address", "-fno-omit-frame-pointer", "-g", "-O1"],
+        "cflags_cc!": ["-O3"],
+        "ldflags": ["-fsanitize=address"]
+      }]
+    ]
+  },
+  "targets": [
+    {
+      "target_name": "fastio",
+      "sources": [
+        "src/fastio/addon.cc",
+        "src/fastio/extents.cc",
+        "src/fastio/facts.cc",
+        "src/fastio/leaf_digests.cc",
+        "src/fastio/leaves.cc",
+        "src/fastio/locks.cc",
+        "src/fastio/names.cc",
+        "src/fastio/notify.cc",
+        "src/fastio/ranges.cc"
+      ]
+    }
+  ],
+  "conditions": [
+    ["with_virt==1", {
+      "targets": [
+        {
+          "target_name": "virt",
+          "include_dirs": ["<!@(pkg-config --cflags-only-I libvirt | sed s/-I//g)"],
+          "libraries": ["<!@(pkg-config --libs libvirt)"],
+          "sources": [
+            "src/virt/addon.cc",
+            "src/virt/connect.cc",
+            "src/virt/connect_domains.cc",
+            "src/virt/connect_resources.cc",
+            "src/virt/domain.cc",
+            "src/virt/domain_jobs.cc",
+            "src/virt/domain_queries.cc",
+            "src/virt/event_loop.cc",
+            "src/virt/handles.cc",
+            "src/virt/libvirt_failure.cc",
+            "src/virt/storage_pool.cc",
+            "src/virt/subscriptions.cc",
+            "src/virt/typed_params.cc"
+          ]
+        }
+      ]
+    }]
+  ]
+}

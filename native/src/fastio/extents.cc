@@ -1,0 +1,44 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "arguments.h"
+#include "async_call.h"
+#include "data_ranges.h"
+#include "file_calls.h"
+#include "system_call.h"
+
+namespace ferry {
+
+std::optional<Range> NextData(int fd, std::int64_t from, std::int64_t limit) {
+  if (from >= limit) return std::nullopt;
+  const std::int64_t start = lseek(fd, from, SEEK_DATA);
+  if (start < 0 && errno == EINVAL) return Range{from, limit};
+  if (start < 0 && errno == ENXIO) return std::nullopt;
+  CheckedCall("lseek", start);
+  if (start >= limit) return std::nullopt;
+  const std::int64_t end = CheckedCall("lseek", static_cast<std::int64_t>(lseek(fd, start, SEEK_HOLE)));
+  return Range{start, std::min(end, limit)};
+}
+
+// A flat [start, end, start, end, …]: one typed array costs less than a thousand objects.
+Napi::Value Extents(Info info) {
+  auto work = [fd = IntArgument(info, 0), offset = BytesArgument(info, 1), length = BytesArgument(info, 2)] {
+    std::vector<double> bounds;
+    std::int64_t position = offset;
+    while (const auto range = NextData(fd, position, offset + length)) {
+      bounds.push_back(static_cast<double>(range->start));
+      bounds.push_back(static_cast<double>(range->end));
+      position = range->end;
+    }
+    return bounds;
+  };
+  return AsyncCall(info.Env(), Lane::kFast, std::move(work), [](Napi::Env env, std::vector<double>& bounds) {
+    Napi::Float64Array array = Napi::Float64Array::New(env, bounds.size());
+    std::copy(bounds.begin(), bounds.end(), array.Data());
+    return array;
+  });
+}
+
+}  // namespace ferry

@@ -1,0 +1,188 @@
+/**
+ * A gRPC server whose handlers are plain async functions.
+ *
+ *     createServer({ tls, address, services: [implement(HostServiceService, { listHosts: async (request, caller) => … })] })
+ *
+ * Unary methods answer a promise; server streams are async generators. Every handler learns who calls, by
+ * certificate, and gets a signal that aborts when the caller goes away or its deadline passes. `admit` sees every call first.
+ * What a handler throws reaches the client as a Fault; health and reflection are always there.
+ */
+
+import { once } from "node:events";
+import {
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  Server,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { Fault } from "./fault.js";
+import { toStatus } from "./fault-info.js";
+import { addHealthAndReflection, type Health } from "./health-and-reflection.js";
+import { type Identity, parseIdentity } from "./identity.js";
+import type { Method } from "./rpc-client.js";
+import { serverOptions } from "./rpc-options.js";
+import type { TlsSource } from "./tls-source.js";
+
+export interface Caller {
+  readonly identity: Identity;
+  /** `/ferry.v1.ServerService/MigrateServer` */
+  readonly path: string;
+  readonly signal: AbortSignal;
+}
+
+type Handler<M> =
+  M extends Method<infer Request, infer Response, true>
+    ? (request: Request, caller: Caller) => AsyncIterable<Response>
+    : M extends Method<infer Request, infer Response, false>
+      ? (request: Request, caller: Caller) => Promise<Response>
+      : never;
+
+/** What a service's generated definition asks to be written. */
+export type Handlers<Definition> = { readonly [Name in keyof Definition]: Handler<Definition[Name]> };
+
+export interface ServiceImplementation {
+  readonly definition: ServiceDefinition;
+  readonly handlers: Readonly<Record<string, UntypedHandler>>;
+}
+
+type UntypedHandler = (request: unknown, caller: Caller) => Promise<unknown> | AsyncIterable<unknown>;
+
+export interface ServerOptions {
+  readonly tls: TlsSource;
+  /** `host:port`; port 0 takes any free one. */
+  readonly address: string;
+  readonly services: readonly ServiceImplementation[];
+  /** Throws a fault to refuse a call before its handler runs. */
+  readonly admit?: (caller: Caller) => void;
+  /** Told what a handler threw, after it was sent: bugs should end the process, faults may be logged. */
+  readonly onFailure?: (thrown: unknown, caller: Caller) => void;
+  readonly maxConnectionAgeMs?: number;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  readonly health: Health;
+  /** Refuses new calls, lets running ones finish for so long, then cancels them. */
+  close(graceMs?: number): Promise<void>;
+}
+
+export function implement<Definition>(
+  definition: Definition,
+  handlers: Handlers<Definition>,
+): ServiceImplementation {
+  // The pairing is checked by the signature; grpc-js itself only takes untyped ones.
+  return { definition, handlers } as unknown as ServiceImplementation;
+}
+
+export async function createServer(options: ServerOptions): Promise<RunningServer> {
+  const server = new Server(serverOptions(options.maxConnectionAgeMs));
+  for (const { definition, handlers } of options.services) {
+    server.addService(definition, adaptService(definition, handlers, options));
+  }
+  const health = addHealthAndReflection(
+    server,
+    options.services.map(({ definition }) => serviceName(definition)),
+  );
+  const port = await listen(server, options);
+  return { port, health, close: graceMs => close(server, health, graceMs) };
+}
+
+function serviceName(definition: ServiceDefinition): string {
+  const [, name = ""] = Object.values(definition)[0]?.path.split("/") ?? [];
+  return name;
+}
+
+function adaptService(
+  definition: ServiceDefinition,
+  handlers: ServiceImplementation["handlers"],
+  options: ServerOptions,
+): UntypedServiceImplementation {
+  const adapted = Object.entries(definition).map(([name, method]) => {
+    const handler = handlers[name];
+    if (handler === undefined) throw new Error(`no handler for ${method.path}`);
+    return [name, method.responseStream ? serverStream(handler, options) : unary(handler, options)] as const;
+  });
+  return Object.fromEntries(adapted);
+}
+
+function unary(handler: UntypedHandler, options: ServerOptions): handleUnaryCall<unknown, unknown> {
+  return (incoming, answer) => {
+    const run = async (caller: Caller) => (await handler(incoming.request, caller)) as unknown;
+    attempt(incoming, options, run).then(
+      response => answer(null, response),
+      (thrown: unknown) => answer(toStatus(thrown)),
+    );
+  };
+}
+
+function serverStream(
+  handler: UntypedHandler,
+  options: ServerOptions,
+): handleServerStreamingCall<unknown, unknown> {
+  return outgoing => {
+    const run = async (caller: Caller) => {
+      const messages = handler(outgoing.request, caller) as AsyncIterable<unknown>;
+      await send(outgoing, messages, caller.signal);
+    };
+    attempt(outgoing, options, run).then(
+      () => outgoing.end(),
+      (thrown: unknown) => outgoing.emit("error", toStatus(thrown)),
+    );
+  };
+}
+
+async function send(
+  outgoing: ServerWritableStream<unknown, unknown>,
+  messages: AsyncIterable<unknown>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const message of messages) {
+    if (signal.aborted) return;
+    if (!outgoing.write(message)) await once(outgoing, "drain", { signal });
+  }
+}
+
+type Incoming = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
+
+async function attempt<Result>(
+  incoming: Incoming,
+  { tls, admit, onFailure }: ServerOptions,
+  run: (caller: Caller) => Promise<Result>,
+): Promise<Result> {
+  const gone = new AbortController();
+  incoming.on("cancelled", () => gone.abort(new Fault("cancelled", "the caller went away")));
+  const { sslPeerCertificate } = incoming.getAuthContext();
+  const identity = parseIdentity(sslPeerCertificate?.subjectaltname, tls.material.identity.domain);
+  const caller: Caller = { identity, path: incoming.getPath(), signal: gone.signal };
+  try {
+    admit?.(caller);
+    return await run(caller);
+  } catch (thrown) {
+    if (!gone.signal.aborted) onFailure?.(thrown, caller);
+    throw thrown;
+  }
+}
+
+function listen(server: Server, { tls, address }: ServerOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, tls.serverCredentials(), (error, port) => {
+      if (error === null) return resolve(port);
+      const fix = "choose another listen address, or stop what uses this one";
+      reject(new Fault("failed", `listen on ${address}: ${error.message}`, { fix }, { cause: error }));
+    });
+  });
+}
+
+async function close(server: Server, health: Health, graceMs = 0): Promise<void> {
+  health.setServing(false);
+  await new Promise<void>(resolve => {
+    const force = setTimeout(() => server.forceShutdown(), graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,140 @@
+# shellcheck shell=bash
+# Ferry in the lab: certificates and configuration written at `up`, the libvirt hook installed before libvirtd starts, and
+# the daemons' start, stop and kill. The daemons are run by host-init.sh under supervise.sh, which brings them back when
+# they die. Everything here is left out while Ferry is not built, or with LAB_BARE=1.
+
+FERRY_NODE=$FERRY_ROOT/node_modules/.bin/node
+FERRY_DIST=$FERRY_ROOT/dist
+FERRY_HOOK=$FERRY_ROOT/agent/fence/50-ferry
+
+ferry_wanted() { [[ $LAB_BARE != 1 && -e $FERRY_DIST/cli/main.js ]]; }
+
+# The daemon that belongs on a host.
+ferry_daemon_of() { if [[ $1 == ctl ]]; then echo controller; else echo agent; fi; }
+
+ferry_runs_on() { ferry_wanted && [[ -e $FERRY_DIST/$(ferry_daemon_of "$1")/main.js ]]; }
+
+ferry_cli() { "$FERRY_NODE" "$FERRY_DIST/cli/main.js" "$@"; }
+
+# The certificate authority lives on ctl, as /etc/ferry/ca, so that a user can issue more from there.
+ferry_prepare_authority() {
+  local ca=$LAB_DIR/ctl/etc/ferry/ca
+  ferry_wanted && [[ ! -e $ca/ca.crt ]] || return 0
+  mkdir -p "$ca"
+  ferry_cli pki init --dir "$ca" >"$LAB_DIR/pki.log" 2>&1 || die "ferry pki init failed: $(tail -n 3 "$LAB_DIR/pki.log")"
+}
+
+# Before libvirtd starts: a hook that is dropped in beside a running libvirtd is not called.
+ferry_install_hook() {
+  if [[ $LAB_BARE != 1 && -e $FERRY_HOOK ]]; then
+    install -D -m 0755 "$FERRY_HOOK" "$LAB_DIR/$1/etc/libvirt/hooks/qemu.d/50-ferry"
+  fi
+}
+
+ferry_prepare() { # keeps certificates and configuration that are there
+  local host=$1 dir=$LAB_DIR/$1
+  mkdir -p "$dir"/{etc,var/lib,var/log}/ferry "$dir/bin"
+  ferry_command >"$dir/bin/ferry"
+  chmod 755 "$dir/bin/ferry"
+  ferry_wanted || return 0
+  if [[ $host == ctl ]]; then ferry_prepare_ctl "$dir/etc/ferry"; else ferry_prepare_agent "$host" "$dir/etc/ferry"; fi
+}
+
+ferry_prepare_ctl() {
+  local etc=$1
+  [[ -e $etc/controller.toml ]] && return
+  ferry_issue ctl controller ctl --address "$LAB_NET.10" --address ctl --address 127.0.0.1 --address localhost
+  ferry_issue ctl user admin --role admin
+  ferry_client_toml >"$etc/client.toml"
+  ferry_controller_toml >"$etc/controller.toml"
+}
+
+ferry_prepare_agent() {
+  local host=$1 etc=$2 number
+  [[ -e $etc/agent.toml ]] && return
+  number=$(host_number "$host")
+  ferry_issue "$host" agent "$host" --address "$LAB_NET.$number" --address "$LAB_MIGNET.$number" --address "$host"
+  ferry_agent_toml "$host" "$number" >"$etc/agent.toml"
+}
+
+ferry_issue() { # ferry_issue HOST KIND NAME OPTIONS…: into that host's /etc/ferry/pki
+  local host=$1 out=$LAB_DIR/$1/etc/ferry/pki
+  shift
+  mkdir -p "$out"
+  ferry_cli pki issue "$@" --dir "$LAB_DIR/ctl/etc/ferry/ca" --out "$out" >>"$LAB_DIR/$host/pki.log" 2>&1 ||
+    die "ferry pki issue $1 $2 failed: $(tail -n 3 "$LAB_DIR/$host/pki.log")"
+}
+
+ferry_command() { # the `ferry` on a host's PATH
+  printf '#!/bin/sh\nexec %q %q "$@"\n' "$FERRY_NODE" "$FERRY_DIST/cli/main.js"
+}
+
+ferry_tls_toml() {
+  printf '\n[tls]\nca = "/etc/ferry/pki/ca.crt"\ncert = "/etc/ferry/pki/%s.crt"\nkey = "/etc/ferry/pki/%s.key"\n' "$1" "$1"
+}
+
+ferry_client_toml() {
+  echo 'controller = "ctl:7400"'
+  ferry_tls_toml user
+}
+
+ferry_controller_toml() {
+  cat <<TOML
+name = "ctl"
+listen = "$LAB_NET.10:7400"
+state_dir = "/var/lib/ferry"
+store = "sqlite:///var/lib/ferry/controller.db"
+metrics_listen = "$LAB_NET.10:7404"
+resize_confirm_window = 0
+TOML
+  ferry_tls_toml controller
+}
+
+ferry_agent_toml() { # ferry_agent_toml HOST NUMBER
+  cat <<TOML
+host = "$1"
+controller = "ctl:7400"
+listen = "$LAB_NET.$2:7401"
+migration_address = "$LAB_MIGNET.$2"
+data_port = 7402
+state_dir = "/var/lib/ferry"
+image_dirs = ["/var/lib/libvirt/images", "/run/shared"]
+metrics_listen = "$LAB_NET.$2:7403"
+libvirt_uri = "qemu:///system"
+virt_type = "$(kvm_verdict)"
+TOML
+  ferry_tls_toml agent
+}
+
+# Arguments with which host-init.sh runs the daemon; none if it is not to run.
+ferry_daemon_command() {
+  local daemon
+  ferry_runs_on "$1" || return 0
+  daemon=$(ferry_daemon_of "$1")
+  echo "$daemon" "$FERRY_NODE" "$FERRY_DIST/$daemon/main.js" --config "/etc/ferry/$daemon.toml"
+}
+
+ferry_daemon() { # ferry_daemon HOST DAEMON start|stop|kill
+  local host=$1 daemon=$2 action=$3
+  [[ $(ferry_daemon_of "$host") == "$daemon" ]] || die "$host has no $daemon"
+  [[ $action =~ ^(start|stop|kill)$ ]] || die "$daemon: '$action' is none of start, stop, kill"
+  host_require_up "$host"
+  [[ $action != start ]] || ferry_runs_on "$host" || die "there is no $daemon to start: run 'npm run build' first"
+  # shellcheck disable=SC2046 # words of a command line
+  host_exec "$host" "$LAB_HOME/lib/supervise.sh" "$action" $(ferry_daemon_command "$host") ||
+    die "$host: cannot $action the $daemon: npm run lab -- logs $host"
+  if [[ $action == start ]]; then ferry_wait_listening "$host"; fi
+}
+
+ferry_wait_listening() {
+  local host=$1 daemon port=7401
+  ferry_runs_on "$host" || return 0
+  daemon=$(ferry_daemon_of "$host")
+  [[ $host == ctl ]] && port=7400
+  # shellcheck disable=SC2016 # expanded in the host
+  host_exec "$host" timeout 20 bash -c 'until (exec 3<>"/dev/tcp/$0/$1") 2>/dev/null; do sleep 0.05; done' \
+    "$LAB_NET.$(host_number "$host")" "$port" && return
+  say "$host: ferry-$daemon does not listen on port $port; its log ends with:"
+  tail -n 15 "$LAB_DIR/$host/var/log/ferry/$daemon.log" >&2
+  return 1
+}

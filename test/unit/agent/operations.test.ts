@@ -1,0 +1,186 @@
+/** Operations run once in effect: keys, epochs, tombstones, re-attachment and restarts. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Documents } from "../../../agent/journal/documents.js";
+import { Guests } from "../../../agent/journal/guests.js";
+import { Journal } from "../../../agent/journal/journal.js";
+import { OperationRows } from "../../../agent/journal/operations.js";
+import { type Dispatch, Operations } from "../../../agent/operations.js";
+import { result } from "../../../agent/verbs/verb.js";
+import { Fault } from "../../../proto/fault.js";
+import type { PerformRequest, PerformResponse } from "../../../proto/gen/ferry/v1/agent.js";
+
+let folder: string;
+let journal: Journal;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "ferry-journal-"));
+  journal = Journal.open(folder);
+});
+afterEach(() => {
+  journal.close();
+  rmSync(folder, { recursive: true });
+});
+
+const never = new AbortController().signal;
+
+const request = (key: string, change: Partial<PerformRequest> = {}): PerformRequest => ({
+  key,
+  serverId: "s1",
+  migrationId: "m1",
+  epoch: 1,
+  limitMs: 0,
+  verb: { $case: "startDomain", value: {} },
+  ...change,
+});
+
+function operationsOn(dispatch: Dispatch): Operations {
+  return new Operations({
+    journal,
+    dispatch,
+    rows: new OperationRows(journal, () => 0),
+    guests: new Guests(journal),
+    documents: new Documents(journal, () => 0),
+  });
+}
+
+async function updatesOf(stream: AsyncIterable<PerformResponse>): Promise<string[]> {
+  const seen: string[] = [];
+  for await (const { update } of stream) {
+    if (update?.$case === "fault") seen.push(`fault ${update.value.code}`);
+    else if (update?.$case === "note") seen.push(`note ${update.value}`);
+    else if (update !== undefined) seen.push(update.$case);
+  }
+  return seen;
+}
+
+/** A dispatch that counts and waits until it is released or aborted. */
+function gate() {
+  const opened = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  let runs = 0;
+  const dispatch: Dispatch = async (_request, call) => {
+    runs += 1;
+    started.resolve();
+    const aborted = new Promise<never>((_, reject) =>
+      call.signal.addEventListener("abort", () => reject(call.signal.reason), { once: true }),
+    );
+    await Promise.race([opened.promise, aborted]);
+    return result();
+  };
+  return { dispatch, open: () => opened.resolve(), started: started.promise, runs: () => runs };
+}
+
+describe("an operation", () => {
+  it("answers a repeated key from the journal, also after a restart", async () => {
+    let runs = 0;
+    const dispatch: Dispatch = async () => {
+      runs += 1;
+      return result({ refusals: [] });
+    };
+    expect(await updatesOf(operationsOn(dispatch).perform(request("k"), never))).toEqual(["result"]);
+    expect(await updatesOf(operationsOn(dispatch).perform(request("k"), never))).toEqual(["result"]);
+    expect(runs).toBe(1);
+  });
+
+  it("is attached to, not started again, while it runs", async () => {
+    const door = gate();
+    const operations = operationsOn(door.dispatch);
+    const first = updatesOf(operations.perform(request("k"), never));
+    await door.started;
+    const second = updatesOf(operations.perform(request("k"), never));
+    door.open();
+    expect(await Promise.all([first, second])).toEqual([["result"], ["result"]]);
+    expect(door.runs()).toBe(1);
+  });
+
+  it("goes on when its follower leaves", async () => {
+    const door = gate();
+    const operations = operationsOn(door.dispatch);
+    const leaving = new AbortController();
+    const left = updatesOf(operations.perform(request("k"), leaving.signal));
+    await door.started;
+    leaving.abort();
+    expect(await left).toEqual([]);
+    door.open();
+    expect(await updatesOf(operations.perform(request("k"), never))).toEqual(["result"]);
+    expect(door.runs()).toBe(1);
+  });
+
+  it("refuses the same key with another request", async () => {
+    const operations = operationsOn(async () => result());
+    await updatesOf(operations.perform(request("k"), never));
+    const other = request("k", { verb: { $case: "deleteDomain", value: {} } });
+    expect(await updatesOf(operations.perform(other, never))).toEqual(["fault invalid-argument"]);
+  });
+
+  it("may be tried again after it failed", async () => {
+    let runs = 0;
+    const operations = operationsOn(async () => {
+      runs += 1;
+      if (runs === 1) throw new Fault("out-of-space", "full");
+      return result();
+    });
+    expect(await updatesOf(operations.perform(request("k"), never))).toEqual(["fault out-of-space"]);
+    expect(await updatesOf(operations.perform(request("k"), never))).toEqual(["result"]);
+  });
+
+  it("found unfinished at start is interrupted, not resumed", async () => {
+    const door = gate();
+    const before = operationsOn(door.dispatch);
+    void updatesOf(before.perform(request("k"), never));
+    await door.started;
+    const after = operationsOn(async () => result());
+    expect(after.find("k").state).toBe("interrupted");
+    door.open();
+  });
+});
+
+describe("an epoch", () => {
+  it("older than the highest seen is refused, also after a restart", async () => {
+    await updatesOf(operationsOn(async () => result()).perform(request("k2", { epoch: 5 }), never));
+    const reborn = operationsOn(async () => result());
+    expect(await updatesOf(reborn.perform(request("k1", { epoch: 4 }), never))).toEqual([
+      "fault stale-epoch",
+    ]);
+  });
+
+  it("newer than a running operation's aborts and awaits that one first", async () => {
+    const order: string[] = [];
+    const started = Promise.withResolvers<void>();
+    const dispatch: Dispatch = async (asked, call) => {
+      if (asked.key === "new") {
+        order.push("new ran");
+        return result();
+      }
+      started.resolve();
+      await new Promise(resolve => call.signal.addEventListener("abort", resolve, { once: true }));
+      order.push("old let go");
+      throw call.signal.reason;
+    };
+    const operations = operationsOn(dispatch);
+    const old = updatesOf(operations.perform(request("old", { epoch: 1 }), never));
+    await started.promise;
+    expect(await updatesOf(operations.perform(request("new", { epoch: 2 }), never))).toEqual(["result"]);
+    expect(await old).toEqual(["fault stale-epoch"]);
+    expect(order).toEqual(["old let go", "new ran"]);
+  });
+});
+
+describe("a closed migration", () => {
+  it("refuses every further operation at any epoch", async () => {
+    new Documents(journal, () => 0).closeMigration("m1", "reverted");
+    const operations = operationsOn(async () => result());
+    expect(await updatesOf(operations.perform(request("k", { epoch: 99 }), never))).toEqual([
+      "fault stale-epoch",
+    ]);
+  });
+});
+
+describe("the journal", () => {
+  it("in use by another agent is refused with a reason", () => {
+    expect(() => Journal.open(folder)).toThrow(/in use by another ferry-agent/);
+  });
+});
