@@ -2,7 +2,8 @@
 # Lay out a built checkout as an installed daemon:
 #
 #   PREFIX/bin/node                    the runtime that the checkout was built and tested with
-#   PREFIX/dist, PREFIX/native/build   the program and its addons
+#   PREFIX/dist                        the program
+#   PREFIX/native/build/Release        its addons
 #   PREFIX/node_modules                what it needs at run time, nothing of what builds it
 #   /usr/lib/systemd/system            the unit (and, for the agent, the order of libvirt's daemons)
 #   /usr/lib/{sysusers,tmpfiles}.d     users and directories
@@ -57,8 +58,18 @@ install_program() {
   mv "$into/bin/node.new" "$into/bin/node"
   install -m 0644 "$checkout/package.json" "$into/package.json"
   replace_tree "$checkout" "$into" dist
-  if [ -d "$checkout/native/build" ]; then replace_tree "$checkout" "$into" native/build; fi
+  install_addons "$into"
   install_packages "$into"
+}
+
+# Without what they were made from, and renamed into place like the runtime: a running daemon has them mapped.
+install_addons() {
+  local into=$1/native/build/Release addon
+  for addon in "$checkout"/native/build/Release/*.node; do
+    [ -e "$addon" ] || continue
+    install -D -m 0755 "$addon" "$into/${addon##*/}.new"
+    mv "$into/${addon##*/}.new" "$into/${addon##*/}"
+  done
 }
 
 replace_tree() {

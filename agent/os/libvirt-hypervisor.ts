@@ -28,6 +28,7 @@ import type {
 import { LibvirtLink, type LibvirtLinkOptions } from "./libvirt-link.js";
 import { eventOf, summaryOf } from "./libvirt-summary.js";
 import { diskNames, poolTarget } from "./libvirt-xml.js";
+import { terminateQemu } from "./terminate-qemu.js";
 
 /** Names Ferry's element inside `<metadata>`. */
 export const METADATA_URI = "https://ferry.dev/xmlns/domain/1";
@@ -39,6 +40,9 @@ const UNDEFINE_FLAGS = [
   virt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM,
   0,
 ];
+
+/** How long QEMU may take to end after SIGTERM (SAFETY R20). */
+const TERMINATE_LIMIT_MS = 15_000;
 
 /** By virCPUCompareResult. */
 const COMPARISONS: readonly CpuComparison[] = ["incompatible", "identical", "superset"];
@@ -157,8 +161,12 @@ export class LibvirtHypervisor implements Hypervisor {
   }
 
   destroy(uuid: string, { graceful }: { readonly graceful: boolean }): Promise<void> {
-    const flags = graceful ? virt.VIR_DOMAIN_DESTROY_GRACEFUL : virt.VIR_DOMAIN_DESTROY_DEFAULT;
-    return this.#change(graceful ? "stop" : "destroy", uuid, domain => domain.destroy(flags));
+    if (!graceful) {
+      return this.#change("destroy", uuid, domain => domain.destroy(virt.VIR_DOMAIN_DESTROY_DEFAULT));
+    }
+    return this.#link.long(`stop ${uuid}`, connect =>
+      withDomain(connect, uuid, domain => terminate(connect, domain)),
+    );
   }
 
   snapshotXmls(uuid: string): Promise<readonly string[]> {
@@ -233,6 +241,11 @@ async function withDomain<T>(
 ): Promise<T> {
   using domain = await connect.lookupByUUID(uuid);
   return await call(domain);
+}
+
+async function terminate(connect: Connect, domain: Domain): Promise<void> {
+  if ((await connect.getType()) === "QEMU") await terminateQemu(domain, TERMINATE_LIMIT_MS);
+  else await domain.destroy(virt.VIR_DOMAIN_DESTROY_GRACEFUL);
 }
 
 async function undefineKeepingFiles(domain: Domain): Promise<void> {

@@ -93,6 +93,21 @@ export class LibvirtLink {
   }
 
   async #openControl(): Promise<void> {
+    const opening = this.#openSubscribed();
+    try {
+      const connect = await limited(this.#options.controlLimitMs, opening);
+      if (this.#closing.signal.aborted) await connect.close();
+      else this.#control = connect;
+    } catch (error) {
+      void opening.then(
+        late => late.close(),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  async #openSubscribed(): Promise<Connect> {
     const connect = await this.#open();
     try {
       await connect.onLifecycle(notice => {
@@ -103,8 +118,7 @@ export class LibvirtLink {
       await connect.close();
       throw error;
     }
-    if (this.#closing.signal.aborted) return connect.close();
-    this.#control = connect;
+    return connect;
   }
 
   async #open(): Promise<Connect> {

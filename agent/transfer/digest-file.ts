@@ -25,18 +25,13 @@ const WINDOW_LEAVES = 4096;
 export async function digestFile(files: Files, path: string, signal?: AbortSignal): Promise<FileDigest> {
   try {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
-    return await withFd(await openFd(path, flags), fd => digestOpened(files, path, fd, signal));
+    return await withFd(await openFd(path, flags), fd => digestOpened(files, fd, signal));
   } catch (thrown) {
     throw fileFault(thrown, `digest ${path}`);
   }
 }
 
-async function digestOpened(
-  files: Files,
-  path: string,
-  fd: number,
-  signal?: AbortSignal,
-): Promise<FileDigest> {
+async function digestOpened(files: Files, fd: number, signal?: AbortSignal): Promise<FileDigest> {
   await syncData(fd);
   const { sizeBytes } = await files.facts(fd);
   const readBackMode = await readBackModeOf(files, fd);
@@ -45,7 +40,7 @@ async function digestOpened(
     signal?.throwIfAborted();
     const range: LeafRange = { first, count: Math.min(WINDOW_LEAVES, tree.leafCount - first) };
     tree.setZero(range.first, range.count);
-    const found = await readLeaves(files, { path, fd, sizeBytes }, range, readBackMode);
+    const found = await readLeaves(files, { fd, sizeBytes }, range, readBackMode);
     for (const [leaf, digest] of found) tree.set(leaf, digest);
   }
   const { dataBytes } = tree;

@@ -150,8 +150,8 @@ export class DigestTree {
     const state = this.stateOf(first);
     let end = this.#endWithinPage(first, state);
     // Only a page's own digests are one buffer, so a data run ends with its page; the others may be long.
-    while (state !== "data" && end % PAGE_LEAVES === 0 && end < this.leafCount) {
-      if (this.stateOf(end) !== state) break;
+    if (state === "data") return { first, count: end - first, state };
+    while (end % PAGE_LEAVES === 0 && end < this.leafCount && this.stateOf(end) === state) {
       end = this.#endWithinPage(end, state);
     }
     return { first, count: end - first, state };

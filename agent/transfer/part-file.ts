@@ -98,7 +98,7 @@ export class PartFile {
     try {
       await syncData(this.#fd);
       await this.#place.beforeReadBack?.(this.path, range);
-      const file = { path: this.path, fd: this.#fd, sizeBytes: this.verified.sizeBytes };
+      const file = { fd: this.#fd, sizeBytes: this.verified.sizeBytes };
       const found = await readLeaves(this.#place.files, file, range, this.readBackMode);
       const wrong = wrongLeaves(range, expected, found);
       await this.#record(range, expected, new Set(wrong));

@@ -41,20 +41,22 @@ export interface LeafRange {
  */
 export async function readLeaves(
   files: Files,
-  file: { readonly path: string; readonly fd: number; readonly sizeBytes: number },
+  file: { readonly fd: number; readonly sizeBytes: number },
   range: LeafRange,
   mode: ReadBackMode,
 ): Promise<Map<number, Buffer>> {
   const offset = range.first * LEAF_BYTES;
   const length = Math.min(range.count * LEAF_BYTES, file.sizeBytes - offset);
   if (mode === "cache") await files.dropCache(file.fd, offset, length);
+  // The very file that was written, whatever its name is by now.
+  const path = `/proc/self/fd/${file.fd}`;
   const found = new Map<number, Buffer>();
   for (const { first, count } of leafRanges(await files.extents(file.fd, offset, length), range)) {
     const start = first * LEAF_BYTES;
     const end = Math.min((first + count) * LEAF_BYTES, file.sizeBytes);
     for (let at = start; at < end; at += HASH_BYTES) {
       const part = { offset: at, length: Math.min(HASH_BYTES, end - at), leafBytes: LEAF_BYTES };
-      const { digests, zero } = await files.hashLeaves(file.path, { ...part, direct: mode !== "cache" });
+      const { digests, zero } = await files.hashLeaves(path, { ...part, direct: mode !== "cache" });
       collect(found, at / LEAF_BYTES, digests, zero);
     }
   }

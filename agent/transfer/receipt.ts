@@ -5,6 +5,8 @@
  * what really took place, the read-back mode above all.
  */
 
+import type { IncomingFile } from "./incoming-file.js";
+import type { PartFile } from "./part-file.js";
 import type { ReadBackMode } from "./read-back.js";
 
 export interface CopiedFile {
@@ -29,4 +31,18 @@ export interface CopyReceipt {
   readonly finishedAtMs: number;
   /** Data that earlier connections or an earlier run had brought and that was not sent again. */
   readonly resumedBytes: number;
+}
+
+/** The line of one file that is finished under this root. */
+export function copiedFile(incoming: IncomingFile, part: PartFile, root: Buffer): CopiedFile {
+  const { sizeBytes, dataBytes } = part.verified;
+  return {
+    id: incoming.id,
+    path: incoming.targetPath,
+    sizeBytes,
+    rootDigest: root.toString("hex"),
+    dataBytes,
+    holeBytes: sizeBytes - dataBytes,
+    readBackMode: part.readBackMode,
+  };
 }

@@ -21,8 +21,9 @@ import { PartFile } from "./part-file.js";
 import { type Clock, ProgressMeter, type TransferProgress } from "./progress.js";
 import { LEAF_BYTES, protocolFault } from "./protocol.js";
 import type { LeafRange } from "./read-back.js";
-import type { CopiedFile, CopyReceipt } from "./receipt.js";
+import { type CopiedFile, type CopyReceipt, copiedFile } from "./receipt.js";
 import { ReceiveConnection, type ReceivingFiles } from "./receive-connection.js";
+import { requireSpace } from "./required-space.js";
 
 /** What the controller said of a transfer that will come. */
 export interface ExpectedTransfer {
@@ -45,6 +46,13 @@ export interface SessionDeps {
   readonly beforeReadBack?: ((partPath: string, range: LeafRange) => Promise<void>) | undefined;
 }
 
+interface OpenedIncoming {
+  readonly part: PartFile;
+  /** What the source said of its file; equal as long as that is unchanged. */
+  readonly stamp: string;
+  readonly dataBytes: number;
+}
+
 export class ReceiveSession implements ReceivingFiles {
   readonly expected: ExpectedTransfer;
   readonly done: Promise<CopyReceipt>;
@@ -53,7 +61,7 @@ export class ReceiveSession implements ReceivingFiles {
   readonly #settle: PromiseWithResolvers<CopyReceipt> = Promise.withResolvers();
   readonly #startedAtMs: number;
   readonly #links = new Map<Link, Promise<void>>();
-  readonly #parts = new Map<number, { readonly part: PartFile; readonly stamp: string }>();
+  readonly #parts = new Map<number, OpenedIncoming>();
   readonly #finished = new Map<number, { readonly file: CopiedFile; readonly stamp: string }>();
   readonly #suspects = new Set<string>();
   readonly #ready: Promise<void>;
@@ -90,7 +98,10 @@ export class ReceiveSession implements ReceivingFiles {
     const admitted = this.#admission.then(() => this.#supersede(hello.attempt));
     this.#admission = admitted;
     await admitted;
-    if (this.#failure !== undefined) return link.refuse(this.#failure);
+    if (this.#failure !== undefined) {
+      link.refuse(this.#failure);
+      return;
+    }
     clearTimeout(this.#absence);
     const served = this.#serve(link);
     this.#links.set(link, served);
@@ -108,6 +119,11 @@ export class ReceiveSession implements ReceivingFiles {
     await this.#end(new Fault("stale-epoch", `transfer of ${this.expected.migrationId} was overruled`, have));
   }
 
+  /** Ends it so that the source tries again: this agent is going, its successor will go on. */
+  async interrupt(): Promise<void> {
+    await this.#end(new ConnectionLost("unreachable", "the agent is stopping"));
+  }
+
   async open(index: number, request: OpenRequest): Promise<PartFile | Buffer> {
     const incoming = this.#incoming(index);
     const stamp = JSON.stringify(request);
@@ -122,7 +138,7 @@ export class ReceiveSession implements ReceivingFiles {
     }
     const part = await this.#openPart(index, incoming, request, stamp);
     this.#meter.expectFile(index, incoming.id, request.sizeBytes, 0);
-    if (!part.isFinished) await this.#requireSpace(part, request, incoming);
+    await requireSpace(this.#parts.values(), incoming);
     this.#countResumed(index, part);
     if (!part.isFinished) return part;
     const root = part.verified.root();
@@ -214,25 +230,8 @@ export class ReceiveSession implements ReceivingFiles {
     const { files, beforeReadBack } = this.#deps;
     const place = { files, incoming, migrationId: this.expected.migrationId, beforeReadBack };
     const part = await PartFile.open(place, request);
-    this.#parts.set(index, { part, stamp });
+    this.#parts.set(index, { part, stamp, dataBytes: request.dataBytes });
     return part;
-  }
-
-  /** All files that go to one file system must fit together. */
-  async #requireSpace(opened: PartFile, request: OpenRequest, incoming: IncomingFile): Promise<void> {
-    const { device, needBytes, freeBytes } = await opened.space(request.dataBytes);
-    let totalBytes = needBytes;
-    for (const { part, stamp } of this.#parts.values()) {
-      if (part === opened) continue;
-      const other = await part.space((JSON.parse(stamp) as OpenRequest).dataBytes);
-      if (other.device === device) totalBytes += other.needBytes;
-    }
-    if (totalBytes <= freeBytes) return;
-    throw new Fault("out-of-space", `receive ${incoming.id} into ${incoming.targetPath}`, {
-      have: `${freeBytes} bytes free`,
-      need: `${totalBytes} bytes`,
-      fix: "free space on the target's file system or choose another target",
-    });
   }
 
   #countResumed(index: number, part: PartFile): void {
@@ -269,7 +268,10 @@ export class ReceiveSession implements ReceivingFiles {
     this.expected.signal?.removeEventListener("abort", this.#onAbort);
     this.#meter.stop();
     if (fault === undefined) return this.#settle.resolve(this.#receipt());
-    for (const link of this.#links.keys()) link.refuse(fault);
+    for (const link of this.#links.keys()) {
+      if (fault instanceof ConnectionLost) link.drop(fault);
+      else link.refuse(fault);
+    }
     await Promise.all([this.#admission, ...this.#links.values()]);
     for (const { part } of this.#parts.values()) await part.close();
     this.#parts.clear();
@@ -291,17 +293,4 @@ export class ReceiveSession implements ReceivingFiles {
       resumedBytes: this.#resumedBytes,
     };
   }
-}
-
-function copiedFile(incoming: IncomingFile, part: PartFile, root: Buffer): CopiedFile {
-  const { sizeBytes, dataBytes } = part.verified;
-  return {
-    id: incoming.id,
-    path: incoming.targetPath,
-    sizeBytes,
-    rootDigest: root.toString("hex"),
-    dataBytes,
-    holeBytes: sizeBytes - dataBytes,
-    readBackMode: part.readBackMode,
-  };
 }

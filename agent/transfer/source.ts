@@ -48,7 +48,9 @@ export interface SendDeps {
   readonly files: Files;
   readonly clock: Clock;
   readonly log: Pick<Logger, "info" | "warn">;
+  /** Tests look at frames, or corrupt them, here. */
   readonly tapOutgoing?: FrameTap;
+  readonly tapIncoming?: FrameTap;
 }
 
 export interface SendSummary {
@@ -173,6 +175,7 @@ class Sending {
       peer: this.#request.expectHost,
       idleMs: this.#limits.idleMs,
       tapOutgoing: this.#deps.tapOutgoing,
+      tapIncoming: this.#deps.tapIncoming,
     });
     this.#links.add(link);
     const ids = files.map(file => file.id);
@@ -217,14 +220,19 @@ class Sending {
   }
 }
 
-/** A target that does not expect us may just not do so yet, its agent being restarted: as good as not connected. */
+/**
+ * A target that does not expect us may just not do so yet, its agent being restarted: as good as not connected. One
+ * that closes without a word has refused our certificate, or is not there.
+ */
 async function awaitWelcome(link: Link): Promise<void> {
   try {
     await link.expect("welcome");
   } catch (thrown) {
     const fault = asFault(thrown);
-    if (fault.code !== "not-found") throw fault;
-    throw new ConnectionLost("unreachable", fault.message, fault.detail, { cause: fault });
+    const isSilent = fault instanceof ConnectionLost && fault.code === "unreachable";
+    if (fault.code !== "not-found" && !isSilent) throw fault;
+    const fix = "check that both agents run and that their certificates are of one authority";
+    throw new ConnectionLost("unreachable", fault.message, { fix, ...fault.detail }, { cause: fault });
   }
 }
 

@@ -136,11 +136,11 @@ export class TransferListener {
     };
   }
 
-  /** Ends every transfer and stops listening. */
+  /** Stops listening and writing; sources see a lost connection and try again for a while. */
   async close(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
-    await Promise.all([...this.#sessions.values()].map(session => session.abort("the agent is stopping")));
+    await Promise.all([...this.#sessions.values()].map(session => session.interrupt()));
     this.#sessions.clear();
     const gone = new Promise<void>(resolve => {
       if (server === undefined) resolve();

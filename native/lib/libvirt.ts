@@ -57,6 +57,8 @@ export interface Connect extends AsyncDisposable {
   /** Ends subscriptions and frees every handle that came from here; calls in flight still finish. */
   close(): Promise<void>;
   isAlive(): Promise<boolean>;
+  /** The driver: "QEMU", "TEST", … */
+  getType(): Promise<string>;
   getLibVersion(): Promise<number>;
   getVersion(): Promise<number>;
   getHostname(): Promise<string>;

@@ -11,6 +11,7 @@ type Names<T> = Record<Extract<keyof T, string>, true>;
 const CONNECT: Names<Connect> = {
   close: true,
   isAlive: true,
+  getType: true,
   getLibVersion: true,
   getVersion: true,
   getHostname: true,

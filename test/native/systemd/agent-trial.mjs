@@ -35,6 +35,7 @@ const trials = {
   "move an image aside": () => renameSync(image, `${image}.moved`),
   "give an image to a user": () => chownSync(`${image}.moved`, 1234, 1234),
   "make a swap disk": () => execFileSync("/usr/sbin/mkswap", [`${image}.moved`]),
+  "run a tool with limits": () => execFileSync("prlimit", ["--as=4294967296", "--cpu=5", "--", "true"]),
   "keep a journal": () => writeFileSync("/var/lib/ferry/journal", ""),
   "install the hook": () => writeFileSync("/etc/libvirt/hooks/qemu.d/50-ferry", ""),
   listen: listen,

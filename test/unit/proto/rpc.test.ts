@@ -271,7 +271,7 @@ describe("mutual authentication", () => {
     writeIssued(`${certificates.folder}/zoe`, "user", pair, certificates.authority.certPem, true);
     const tls = new TlsSource(foreign);
     const made = new Client(
-      at(server.port),
+      `localhost:${server.port}`,
       tls.channelCredentials({ checkServerIdentity: () => undefined }),
     );
     clients.push(made);

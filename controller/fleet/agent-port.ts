@@ -1,0 +1,36 @@
+/**
+ * What the controller needs of an agent, whoever carries the words. Every method rejects with a `Fault`; `timeout`
+ * and `unreachable` mean that the effect may or may not have happened.
+ */
+
+import type {
+  AttestResponse,
+  GetOperationResponse,
+  InspectDomainRequest,
+  InspectDomainResponse,
+  PerformRequest,
+  PerformResult,
+} from "../../proto/gen/ferry/v1/agent.js";
+import type { HostDescription } from "../../proto/gen/ferry/v1/host.js";
+import type { Progress } from "../../proto/gen/ferry/v1/model.js";
+
+export interface PerformOptions {
+  /** Leaves the call; the operation itself goes on at the agent until a newer epoch or `cancelOperation` ends it. */
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly onNote?: (note: string) => void;
+}
+
+export interface AgentPort {
+  /** Carries out a verb or attaches to it; resolves with the answer that its journal keeps. */
+  perform(host: string, request: PerformRequest, options: PerformOptions): Promise<PerformResult>;
+  attest(host: string, serverId: string, signal?: AbortSignal): Promise<AttestResponse>;
+  inspectDomain(
+    host: string,
+    request: InspectDomainRequest,
+    signal?: AbortSignal,
+  ): Promise<InspectDomainResponse>;
+  describeHost(host: string, signal?: AbortSignal): Promise<HostDescription>;
+  getOperation(host: string, key: string, signal?: AbortSignal): Promise<GetOperationResponse>;
+  cancelOperation(host: string, key: string, signal?: AbortSignal): Promise<void>;
+}

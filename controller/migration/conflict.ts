@@ -1,0 +1,15 @@
+/** Nova's words for "not now": what was asked, of which server, and the state that forbids it. */
+
+import { Fault } from "../../proto/fault.js";
+import type { ServerRecord } from "../store/servers.js";
+
+export function conflictOf(action: string, server: ServerRecord | undefined, id: string): Fault {
+  if (server === undefined) return new Fault("not-found", `Instance ${id} could not be found.`);
+  const [kind, state] =
+    server.taskState === "" ? ["vm_state", server.vmState] : ["task_state", server.taskState];
+  const fix =
+    server.migrationId === "" ? "wait until that has ended" : `ferry migration show ${server.migrationId}`;
+  return new Fault("conflict", `Cannot '${action}' instance ${server.id} while it is in ${kind} ${state}`, {
+    fix,
+  });
+}

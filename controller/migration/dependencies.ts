@@ -1,0 +1,23 @@
+/** What migrations and servers are made of; wired in main. */
+
+import type { Clock } from "../clock.js";
+import type { AgentPort } from "../fleet/agent-port.js";
+import type { Fleet } from "../fleet/fleet.js";
+import type { Transactions } from "../store/store.js";
+import type { MigrationSettings } from "./settings.js";
+
+export interface MigrationDependencies {
+  readonly store: Transactions;
+  readonly fleet: Fleet;
+  readonly agent: AgentPort;
+  readonly clock: Clock;
+  /** In [0, 1): spreads retries. */
+  readonly random: () => number;
+  /** A fresh uuid. */
+  readonly newId: () => string;
+  readonly settings: MigrationSettings;
+  /** Names this process in the guard of every write; fresh at each start. */
+  readonly owner: string;
+  /** A loop ended by a bug: the process should end, its successor resumes from the journal. */
+  readonly onBug: (error: unknown) => void;
+}

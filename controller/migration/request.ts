@@ -1,0 +1,25 @@
+/** What a migration is asked with: fixed when it is claimed, never read again from the server's row. */
+
+import type { Disk, Flavor } from "../../proto/gen/ferry/v1/model.js";
+
+export interface MigrationRequest {
+  readonly migrationId: string;
+  readonly serverId: string;
+  readonly serverName: string;
+  readonly sourceHost: string;
+  /** The only host that will do; empty: the scheduler chooses. */
+  readonly requestedHost: string;
+  readonly flavor: Flavor;
+  /** active | stopped: what the server is again when the migration is taken back. */
+  readonly vmState: string;
+  readonly powerState: string;
+  readonly disks: readonly Disk[];
+  readonly shutdownTimeoutMs: number;
+  readonly gracefulOnly: boolean;
+  /** refuse | carry */
+  readonly readOnlyDrives: string;
+  readonly maxDowntimeMs: number;
+  readonly maxAttempts: number;
+  readonly autoConfirmAfterMs: number;
+  readonly requestedBy: string;
+}

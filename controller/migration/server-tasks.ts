@@ -1,0 +1,175 @@
+/**
+ * Carries out what a server's row says its agent was asked: `pending`, one request at a time, with a key of its own.
+ *
+ * The row is written before the agent is called and changed when it has answered, so a controller that stops between
+ * the two asks again with the same key. An unknown outcome is repeated for ever in the background; the caller is told
+ * after a while. A plain no ends the task and is the caller's answer.
+ */
+
+import { asFault, Fault } from "../../proto/fault.js";
+import { toFaultInfo } from "../../proto/fault-info.js";
+import type { PerformRequest, PerformResult } from "../../proto/gen/ferry/v1/agent.js";
+import { deleteAllocations } from "../store/allocations.js";
+import type { Queries } from "../store/schema.js";
+import {
+  deleteServerRow,
+  findServerById,
+  listServers,
+  type ServerRecord,
+  updateServer,
+} from "../store/servers.js";
+import type { MigrationDependencies } from "./dependencies.js";
+import type { Verb } from "./migration-world.js";
+
+/** How long a caller waits for an agent that does not answer. */
+const CALLER_LIMIT_MS = 10 * 60_000;
+const TASK_LIMIT_MS = 30 * 60_000;
+const RETRY_MS = 2_000;
+
+export class ServerTasks {
+  readonly #deps: MigrationDependencies;
+  readonly #running = new Map<string, Promise<PerformResult>>();
+  readonly #closing = new AbortController();
+
+  constructor(deps: MigrationDependencies) {
+    this.#deps = deps;
+  }
+
+  request(serverId: string, epoch: number, verb: Verb): PerformRequest {
+    const key = `${serverId}:${verb.$case}:${this.#deps.newId()}`;
+    return { key, serverId, migrationId: "", epoch, limitMs: TASK_LIMIT_MS, verb };
+  }
+
+  async resumeAll(): Promise<void> {
+    const servers = await listServers(this.#deps.store.queries);
+    for (const server of servers.filter(({ pending }) => pending !== undefined)) {
+      // Whoever asked is gone; a refusal is in the server's row.
+      this.#begin(server.id).catch(() => undefined);
+    }
+  }
+
+  /** The agent's answer, or its refusal; `timeout` when neither has come and the task goes on without the caller. */
+  async carryOut(serverId: string): Promise<PerformResult> {
+    const { clock } = this.#deps;
+    const task = this.#begin(serverId);
+    const waiting = new AbortController();
+    const signal = AbortSignal.any([waiting.signal, this.#closing.signal]);
+    const late = clock.sleep(CALLER_LIMIT_MS, signal).then(() => {
+      throw new Fault("timeout", `the agent of server ${serverId} has not answered yet; the task goes on`);
+    });
+    try {
+      return await Promise.race([task, late]);
+    } finally {
+      waiting.abort(new Fault("cancelled", "answered"));
+      late.catch(() => undefined);
+      task.catch(() => undefined);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new Fault("cancelled", "the controller is stopping"));
+    await Promise.allSettled(this.#running.values());
+  }
+
+  #begin(serverId: string): Promise<PerformResult> {
+    const known = this.#running.get(serverId);
+    if (known !== undefined) return known;
+    const task = this.#carryOut(serverId).finally(() => this.#running.delete(serverId));
+    this.#running.set(serverId, task);
+    return task;
+  }
+
+  async #carryOut(serverId: string): Promise<PerformResult> {
+    for (;;) {
+      const server = await findServerById(this.#deps.store.queries, serverId);
+      if (server?.pending === undefined)
+        throw new Fault("conflict", `server ${serverId} has no task any more`);
+      try {
+        const answer = await this.#perform(server, server.pending);
+        await this.#write(queries => this.#finish(queries, server, server.pending?.verb?.$case, answer));
+        return answer;
+      } catch (error) {
+        this.#closing.signal.throwIfAborted();
+        const fault = asFault(error);
+        if (!fault.isUnknown) {
+          await this.#write(queries => this.#refused(queries, server, fault));
+          throw fault;
+        }
+        await this.#deps.clock.sleep(RETRY_MS, this.#closing.signal);
+      }
+    }
+  }
+
+  async #perform({ host, name }: ServerRecord, request: PerformRequest): Promise<PerformResult> {
+    const answer = await this.#deps.agent
+      .perform(host, request, { signal: this.#closing.signal })
+      .catch((error: unknown) => {
+        throw asFault(error).during(`${request.verb?.$case ?? "task"} of ${name} on ${host}`);
+      });
+    const [refusal] = answer.refusals;
+    if (refusal === undefined) return answer;
+    throw new Fault("refused", refusal.message, { have: refusal.have, need: refusal.need, fix: refusal.fix });
+  }
+
+  #write(body: (queries: Queries) => Promise<void>): Promise<void> {
+    return this.#deps.store.transaction(body);
+  }
+
+  async #finish(
+    queries: Queries,
+    { id }: ServerRecord,
+    verb: Verb["$case"] | undefined,
+    { server: said, stopped }: PerformResult,
+  ): Promise<void> {
+    if (verb === "deleteDomain") return forget(queries, id);
+    const free = { taskState: "", pending: undefined, fault: undefined };
+    await updateServer(
+      queries,
+      id,
+      { ...free, ...afterVerb(verb, said, stopped !== undefined) },
+      this.#deps.clock.nowMs(),
+    );
+  }
+
+  /** A server that could not be made is removed again, first by its agent; every other one is as before. */
+  async #refused(queries: Queries, server: ServerRecord, fault: Fault): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs();
+    const verb = server.pending?.verb?.$case;
+    if (verb === "takeDomain") return forget(queries, server.id);
+    if (verb === "createDomain") {
+      const pending = this.request(server.id, server.epoch, { $case: "deleteDomain", value: {} });
+      await updateServer(
+        queries,
+        server.id,
+        { taskState: "deleting", pending, fault: toFaultInfo(fault) },
+        nowMs,
+      );
+      queueMicrotask(() => void this.#afterwards(server.id));
+      return;
+    }
+    const changes = verb === "deleteDomain" ? { vmState: "error", fault: toFaultInfo(fault) } : {};
+    await updateServer(queries, server.id, { taskState: "", pending: undefined, ...changes }, nowMs);
+  }
+
+  async #afterwards(serverId: string): Promise<void> {
+    await this.#running.get(serverId)?.catch(() => undefined);
+    if (!this.#closing.signal.aborted) await this.#begin(serverId).catch(() => undefined);
+  }
+}
+
+async function forget(queries: Queries, serverId: string): Promise<void> {
+  await deleteAllocations(queries, serverId);
+  await deleteServerRow(queries, serverId);
+}
+
+function afterVerb(
+  verb: Verb["$case"] | undefined,
+  said: PerformResult["server"],
+  hasStopped: boolean,
+): Partial<ServerRecord> {
+  if (verb === "startDomain") return { vmState: "active", powerState: "RUNNING" };
+  if (verb === "stopDomain" || hasStopped) return { vmState: "stopped", powerState: "SHUTDOWN" };
+  const powerState = said?.powerState ?? "SHUTDOWN";
+  const seen = said === undefined ? {} : { disks: said.disks, interfaces: said.interfaces };
+  return { ...seen, powerState, vmState: powerState === "RUNNING" ? "active" : "stopped" };
+}

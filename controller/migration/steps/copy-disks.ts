@@ -1,0 +1,78 @@
+/**
+ * The target receives while the source sends; the target's copy receipt is the only proof that counts. Both sides are
+ * asked under their own key, so a repeated step attaches to whichever is still at work.
+ */
+
+import { asFault, Fault } from "../../../proto/fault.js";
+import type { CopyReceipt } from "../../../proto/gen/ferry/v1/agent.js";
+import { nothingToUndo, type Reversible } from "../../saga/step.js";
+import { updateMigration } from "../../store/migrations.js";
+import type { MigrationWorld } from "../migration-world.js";
+import type { MigrationRequest } from "../request.js";
+import type { FencedSource } from "./fence-source.js";
+import type { PreparedTarget } from "./prepare-target.js";
+
+export interface CopiedDisks {
+  readonly copy: CopyReceipt;
+}
+
+type Known = MigrationRequest & PreparedTarget & FencedSource;
+
+export const copyDisks: Reversible<MigrationWorld, Known, CopiedDisks> = {
+  name: "copy-disks",
+  limitMs: 7 * 24 * 3_600_000,
+
+  async run({ sourceHost, targetHost, plan, finalManifest: { files } }, world) {
+    const other = new AbortController();
+    const signal = AbortSignal.any([world.call.signal, other.signal]);
+    const receiving = world.perform(
+      targetHost,
+      { $case: "receiveDisks", value: { plan, sourceHost, files } },
+      { signal, onProgress: progress => world.progress(progress) },
+    );
+    const sending = world.perform(
+      sourceHost,
+      { $case: "sendDisks", value: { plan, targetHost } },
+      { signal },
+    );
+    const { copy } = await bothOrFirstFault(receiving, sending, other);
+    if (copy === undefined) throw new Fault("internal", `${targetHost} answered no copy receipt`);
+    return { copy };
+  },
+
+  done: ({ copy }, { queries, sagaId, nowMs }) =>
+    updateMigration(queries, sagaId, { receipt: copy.files, progress: completed(copy) }, nowMs),
+
+  /** What was written is removed with everything else of this migration at the target. */
+  undo: nothingToUndo,
+};
+
+/** When one side fails the other is left; a plain no of either says more than the silence of the other. */
+async function bothOrFirstFault<Received>(
+  receiving: Promise<Received>,
+  sending: Promise<unknown>,
+  other: AbortController,
+): Promise<Received> {
+  const leave = (error: unknown) => {
+    other.abort(new Fault("unreachable", "the other side of the copy has failed"));
+    throw error;
+  };
+  const [received, sent] = await Promise.allSettled([receiving.catch(leave), sending.catch(leave)]);
+  if (received.status === "fulfilled" && sent.status === "fulfilled") return received.value;
+  const faults = [received, sent].flatMap(side => (side.status === "rejected" ? [asFault(side.reason)] : []));
+  throw faults.find(fault => !fault.isUnknown) ?? faults[0];
+}
+
+function completed({ files, startedAtMs, finishedAtMs, wireBytes }: CopyReceipt) {
+  const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const dataBytes = files.reduce((sum, file) => sum + file.dataBytes, 0);
+  const seconds = Math.max(finishedAtMs - startedAtMs, 1) / 1000;
+  return {
+    totalBytes,
+    doneBytes: totalBytes,
+    skippedBytes: Math.max(0, totalBytes - dataBytes),
+    bytesPerSecond: Math.round(wireBytes / seconds),
+    etaMs: 0,
+    files: files.map(({ id, sizeBytes }) => ({ id, totalBytes: sizeBytes, doneBytes: sizeBytes })),
+  };
+}

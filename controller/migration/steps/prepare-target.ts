@@ -1,0 +1,151 @@
+/**
+ * Everything that can fail is tried now, while the guest runs: the source says what is to be moved, the target where
+ * it will lie, and the source that it can reach the target's data port.
+ *
+ * A target that refuses is let go completely (withdrawn, cleaned, closed) before the next one is asked, so that at any
+ * time at most one target knows of this migration. A target that does not even answer a question is passed over
+ * without having been asked for anything.
+ */
+
+import { asFault, Fault } from "../../../proto/fault.js";
+import { fromFaultInfo } from "../../../proto/fault-info.js";
+import type { PerformResult, SourceManifest, TargetPlan } from "../../../proto/gen/ferry/v1/agent.js";
+import type { Reversible } from "../../saga/step.js";
+import { appendEvent } from "../../store/events.js";
+import { updateMigration } from "../../store/migrations.js";
+import { leaveTarget, withdrawTarget } from "../leave-target.js";
+import type { MigrationWorld } from "../migration-world.js";
+import type { MigrationRequest } from "../request.js";
+import { bookFirst, type SelectedTargets } from "./select-target.js";
+
+export interface PreparedTarget {
+  readonly targetHost: string;
+  readonly manifest: SourceManifest;
+  readonly plan: TargetPlan;
+}
+
+type Known = MigrationRequest & SelectedTargets;
+
+export const prepareTarget: Reversible<MigrationWorld, Known, PreparedTarget> = {
+  name: "prepare-target",
+  limitMs: 10 * 60_000,
+
+  async run(known, world) {
+    const manifest = await prepareSource(known, world);
+    const refusals: string[] = [];
+    for (;;) {
+      const targetHost = await world.targetHost();
+      try {
+        return { targetHost, manifest, plan: await prepareOn(targetHost, manifest, known, world) };
+      } catch (error) {
+        const refusal = refusalOf(error, world);
+        refusals.push(`${targetHost}: ${refusal.message}`);
+        await moveOn(targetHost, known, refusal, refusals, world);
+      }
+    }
+  },
+
+  /** Gives back what the target booked, and its word that nothing of this migration can run there (SAFETY R4). */
+  async undo(known, world) {
+    await withdrawTarget(known, world);
+  },
+
+  async tidy(known, world) {
+    await leaveTarget(world, outcomeOf(world));
+    await world.perform(known.sourceHost, {
+      $case: "closeMigration",
+      value: { outcome: outcomeOf(world) },
+    });
+  },
+};
+
+const outcomeOf = (world: MigrationWorld): string => (world.call.byPerson ? "reverted" : "unwound");
+
+async function prepareSource(
+  { sourceHost, readOnlyDrives }: Known,
+  world: MigrationWorld,
+): Promise<SourceManifest> {
+  const answer = await world.perform(sourceHost, { $case: "prepareSource", value: { readOnlyDrives } });
+  throwRefusals(answer);
+  if (answer.manifest === undefined) throw new Fault("internal", `${sourceHost} answered no manifest`);
+  return answer.manifest;
+}
+
+async function prepareOn(
+  targetHost: string,
+  manifest: SourceManifest,
+  { sourceHost }: Known,
+  world: MigrationWorld,
+): Promise<TargetPlan> {
+  await ask(targetHost, world);
+  const answer = await world.perform(targetHost, {
+    $case: "prepareTarget",
+    value: { manifest, sourceHost, networkMap: {} },
+  });
+  throwRefusals(answer);
+  if (answer.plan === undefined) throw new Fault("internal", `${targetHost} answered no plan`);
+  const plan = answer.plan;
+  const effect = `prepare-target:run-${targetHost}`;
+  const probed = await world.perform(
+    sourceHost,
+    { $case: "probeTransfer", value: { plan, targetHost } },
+    { effect },
+  );
+  throwRefusals(probed);
+  return plan;
+}
+
+/** All of them, so that a person corrects everything at once. */
+function throwRefusals({ refusals }: PerformResult): void {
+  const [first, ...others] = refusals;
+  if (first === undefined) return;
+  const fault = fromFaultInfo(first);
+  const also = others.map(({ message }) => `; ${message}`).join("");
+  throw new Fault(fault.code, `${fault.message}${also}`, fault.detail);
+}
+
+/** A plain no leads to the next target; an unknown outcome is repeated, because the target may have booked already. */
+function refusalOf(thrown: unknown, world: MigrationWorld): Fault {
+  const fault = asFault(thrown);
+  if (fault.isUnknown || world.call.signal.aborted) throw fault;
+  return fault;
+}
+
+/** Nothing is sent to a target that does not answer a question: it would have to be asked to let go again. */
+async function ask(targetHost: string, world: MigrationWorld): Promise<void> {
+  const { targetAsked } = await world.record();
+  if (targetAsked) return;
+  try {
+    await world.attest(targetHost);
+  } catch (error) {
+    const fault = asFault(error);
+    if (!fault.isUnknown || world.call.signal.aborted) throw fault;
+    throw new Fault("no-valid-host", `host ${targetHost} does not answer: ${fault.message}`, fault.detail);
+  }
+  await world.commit(({ queries, sagaId, nowMs }) =>
+    updateMigration(queries, sagaId, { targetAsked: true }, nowMs),
+  );
+}
+
+async function moveOn(
+  refusing: string,
+  known: Known,
+  refusal: Fault,
+  refusals: readonly string[],
+  world: MigrationWorld,
+): Promise<void> {
+  const rest = known.candidates.slice(known.candidates.indexOf(refusing) + 1);
+  if (known.requestedHost !== "" || rest.length === 0) throw lastRefusal(known, refusal, refusals);
+  await withdrawTarget(known, world);
+  await leaveTarget(world, "unwound");
+  await world.commit(async write => {
+    await appendEvent(write.queries, write.sagaId, `${refusing} refused: ${refusal.message}`, write.nowMs);
+    await bookFirst(known, rest, write);
+  });
+}
+
+function lastRefusal({ candidates }: Known, refusal: Fault, refusals: readonly string[]): Fault {
+  if (candidates.length === 1) return refusal;
+  const { code, detail } = refusal;
+  return new Fault(code, `No valid host was found. ${refusals.join("; ")}`, detail, { cause: refusal });
+}

@@ -1,0 +1,22 @@
+/** What the engine asks of the family of sagas that it runs: the plan, the world, and what else a line changes. */
+
+import type { SagaState } from "./fold.js";
+import type { Line } from "./journal-line.js";
+import type { Facts, Plan } from "./plan.js";
+import type { StepCall, Write } from "./step.js";
+
+export interface SagaKind<World> {
+  readonly plan: Plan<World>;
+  world(call: StepCall, known: Facts): World;
+  /**
+   * Responsibility changes hands: answers the new epoch. Asked in the transaction that begins the saga and in the one
+   * that begins its unwinding, so that whatever an agent still does for the phase before is refused from then on.
+   */
+  raiseEpoch(known: Facts, write: Write): Promise<number>;
+  /** Written with every line: what readers see of the saga. */
+  follow(state: SagaState, line: Line, write: Write): Promise<void>;
+  /** After the line is durable. */
+  committed(sagaId: string, line: Line): void;
+  /** Wall clock at which a saga that has not crossed is taken back; absent while there is no hurry. */
+  deadlineAtMs(known: Facts): number | undefined;
+}

@@ -1,0 +1,118 @@
+/**
+ * Reads and writes sagas as their owner. A line, the step's own writes and what readers see of it are one
+ * transaction; if the saga has another owner or epoch by now nothing is written and `Fenced` is thrown.
+ */
+
+import type { Clock } from "../clock.js";
+import {
+  adoptSagas,
+  appendLine,
+  findSaga,
+  insertSaga,
+  ownsSaga,
+  readJournal,
+  type SagaRow,
+} from "../store/sagas.js";
+import type { Queries } from "../store/schema.js";
+import type { Transactions } from "../store/store.js";
+import { apply, fold, type SagaState } from "./fold.js";
+import { decodeJson, type Entry, encodeJson, type Line } from "./journal-line.js";
+import type { SagaKind } from "./kind.js";
+import type { Facts } from "./plan.js";
+import type { Write } from "./step.js";
+
+/** Somebody else owns the saga: stop without writing. */
+export class Fenced extends Error {
+  constructor(sagaId: string) {
+    super(`saga ${sagaId} is not this process's any more`);
+    this.name = "Fenced";
+  }
+}
+
+export interface LoadedSaga {
+  readonly row: SagaRow;
+  readonly state: SagaState;
+}
+
+export class SagaJournal<World> {
+  readonly #store: Transactions;
+  readonly #clock: Clock;
+  readonly #owner: string;
+  readonly #kind: SagaKind<World>;
+
+  constructor(store: Transactions, clock: Clock, owner: string, kind: SagaKind<World>) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#owner = owner;
+    this.#kind = kind;
+  }
+
+  /** Begins a saga within the caller's transaction; its first step's `begun` is written with it. */
+  async create(queries: Queries, id: string, request: Facts): Promise<void> {
+    const first = this.#kind.plan.reversible[0]?.name ?? "";
+    const write = { queries, sagaId: id, epoch: 0, nowMs: this.#clock.nowMs() };
+    const epoch = await this.#kind.raiseEpoch(request, write);
+    const kind = this.#kind.plan.name;
+    await insertSaga(queries, { id, kind, input: encodeJson(request), owner: this.#owner, epoch });
+    await this.#write(queries, await this.load(id, queries), { kind: "begun", step: first });
+  }
+
+  adoptAll(): Promise<void> {
+    return adoptSagas(this.#store.queries, this.#owner);
+  }
+
+  async load(id: string, queries = this.#store.queries): Promise<LoadedSaga> {
+    const row = await findSaga(queries, id);
+    if (row === undefined) throw new Fenced(id);
+    const entries = (await readJournal(queries, id)).map(
+      ({ line, atMs }): Entry => ({ line: decodeJson<Line>(line), atMs }),
+    );
+    return { row, state: fold(this.#kind.plan, decodeJson<Facts>(row.input), entries) };
+  }
+
+  /** One transaction: the guard, the line, the step's own writes, what readers see; `also` may refuse by throwing. */
+  async append(saga: LoadedSaga, line: Line, also?: (write: Write) => Promise<void>): Promise<void> {
+    await this.#store.transaction(async queries => {
+      await this.#write(queries, saga, line, also);
+    });
+    this.#kind.committed(saga.row.id, line);
+  }
+
+  /** A step's own transaction. */
+  commit<T>(saga: LoadedSaga, body: (write: Write) => Promise<T>): Promise<T> {
+    const { id, epoch } = saga.row;
+    return this.#store.transaction(async queries => {
+      if (!(await ownsSaga(queries, { id, owner: this.#owner, epoch }))) throw new Fenced(id);
+      return body({ queries, sagaId: id, epoch, nowMs: this.#clock.nowMs() });
+    });
+  }
+
+  async #write(
+    queries: Queries,
+    { row, state }: LoadedSaga,
+    line: Line,
+    also?: (write: Write) => Promise<void>,
+  ): Promise<void> {
+    const atMs = this.#clock.nowMs();
+    const next = apply(this.#kind.plan, state, { line, atMs });
+    const before: Write = { queries, sagaId: row.id, epoch: row.epoch, nowMs: atMs };
+    const changesHands = next.phase === "unwinding" && state.phase !== "unwinding";
+    const epoch = changesHands ? await this.#kind.raiseEpoch(state.known, before) : row.epoch;
+    const guard = { id: row.id, owner: this.#owner, epoch: row.epoch, length: row.length };
+    const entry = { line: encodeJson(line), atMs, epoch, live: next.phase !== "ended" };
+    if (!(await appendLine(queries, guard, entry))) throw new Fenced(row.id);
+    const write = { ...before, epoch };
+    await this.#record(next, line, write);
+    await also?.(write);
+    await this.#kind.follow(next, line, write);
+  }
+
+  async #record({ known }: SagaState, line: Line, write: Write): Promise<void> {
+    const { reversible, onward } = this.#kind.plan;
+    if (line.kind === "begun" || line.kind === "done") {
+      await [...reversible, ...onward].find(step => step.name === line.step)?.[line.kind]?.(known, write);
+    }
+    if (line.kind === "undone")
+      await reversible.find(step => step.name === line.step)?.undone?.(known, write);
+  }
+}

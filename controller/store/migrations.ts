@@ -1,0 +1,181 @@
+/** The migration table, and the migration as a message. */
+
+import {
+  CopiedFile,
+  FaultInfo,
+  Flavor,
+  type Migration,
+  Progress,
+  StepRecord,
+} from "../../proto/gen/ferry/v1/model.js";
+import {
+  type Columns,
+  flag,
+  int,
+  message,
+  messages,
+  optionalMessage,
+  text,
+  texts,
+  toRecord,
+  toRow,
+} from "./columns.js";
+import type { MigrationTable, Queries } from "./schema.js";
+
+export interface MigrationRecord {
+  readonly id: string;
+  readonly serverId: string;
+  readonly serverName: string;
+  /** migration | resize */
+  readonly type: string;
+  /** Nova's, without `stuck`. */
+  readonly status: string;
+  /** It holds the server: one per server. */
+  readonly open: boolean;
+  readonly stuck: boolean;
+  readonly sourceHost: string;
+  readonly targetHost: string;
+  /** It was asked for something that only its own word takes back (SAFETY R4). */
+  readonly targetAsked: boolean;
+  readonly oldFlavor: Flavor;
+  readonly newFlavor: Flavor;
+  readonly step: string;
+  readonly direction: string;
+  readonly steps: readonly StepRecord[];
+  readonly fault: FaultInfo | undefined;
+  readonly progress: Progress | undefined;
+  readonly receipt: readonly CopiedFile[];
+  readonly notes: readonly string[];
+  readonly downtimeMs: number;
+  readonly autoConfirmAtMs: number;
+  readonly autoConfirmLeftMs: number;
+  readonly epoch: number;
+  readonly requestedBy: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+const COLUMNS: Columns<MigrationRecord> = {
+  id: text("id"),
+  serverId: text("server_id"),
+  serverName: text("server_name"),
+  type: text("type"),
+  status: text("status"),
+  open: flag("open"),
+  stuck: flag("stuck"),
+  sourceHost: text("source_host"),
+  targetHost: text("target_host"),
+  targetAsked: flag("target_asked"),
+  oldFlavor: message("old_flavor", Flavor),
+  newFlavor: message("new_flavor", Flavor),
+  step: text("step"),
+  direction: text("direction"),
+  steps: messages("steps", StepRecord),
+  fault: optionalMessage("fault", FaultInfo),
+  progress: optionalMessage("progress", Progress),
+  receipt: messages("receipt", CopiedFile),
+  notes: texts("notes"),
+  downtimeMs: int("downtime_ms"),
+  autoConfirmAtMs: int("auto_confirm_at_ms"),
+  autoConfirmLeftMs: int("auto_confirm_left_ms"),
+  epoch: int("epoch"),
+  requestedBy: text("requested_by"),
+  createdAtMs: int("created_at_ms"),
+  updatedAtMs: int("updated_at_ms"),
+  endedAtMs: int("ended_at_ms"),
+};
+
+const recordOf = (row: MigrationTable): MigrationRecord => toRecord(COLUMNS, row);
+
+export interface MigrationSelection {
+  readonly serverId?: string;
+  readonly status?: string;
+  /** Source or target. */
+  readonly host?: string;
+  readonly limit?: number;
+}
+
+export async function insertMigration(queries: Queries, record: MigrationRecord): Promise<void> {
+  await queries
+    .insertInto("migration")
+    .values(toRow(COLUMNS, record) as MigrationTable)
+    .execute();
+}
+
+export async function findMigration(queries: Queries, id: string): Promise<MigrationRecord | undefined> {
+  const row = await queries.selectFrom("migration").selectAll().where("id", "=", id).executeTakeFirst();
+  return row && recordOf(row);
+}
+
+/** Newest first. */
+export async function listMigrations(
+  queries: Queries,
+  { serverId, status, host, limit = 1000 }: MigrationSelection = {},
+): Promise<MigrationRecord[]> {
+  let query = queries.selectFrom("migration").selectAll();
+  if (serverId !== undefined) query = query.where("server_id", "=", serverId);
+  if (status === "stuck") query = query.where("stuck", "=", 1);
+  else if (status !== undefined) query = query.where("status", "=", status).where("stuck", "=", 0);
+  if (host !== undefined) {
+    query = query.where(where =>
+      where.or([where("source_host", "=", host), where("target_host", "=", host)]),
+    );
+  }
+  const rows = await query.orderBy("created_at_ms", "desc").orderBy("id").limit(limit).execute();
+  return rows.map(recordOf);
+}
+
+/** Finished migrations whose window still runs. */
+export async function listAwaitingConfirm(queries: Queries): Promise<MigrationRecord[]> {
+  const rows = await queries
+    .selectFrom("migration")
+    .selectAll()
+    .where("open", "=", 1)
+    .where("status", "=", "finished")
+    .where("auto_confirm_left_ms", ">", 0)
+    .execute();
+  return rows.map(recordOf);
+}
+
+export async function updateMigration(
+  queries: Queries,
+  id: string,
+  changes: Partial<Omit<MigrationRecord, "id">>,
+  nowMs: number,
+): Promise<void> {
+  await queries
+    .updateTable("migration")
+    .set(toRow<MigrationRecord>(COLUMNS, { ...changes, updatedAtMs: nowMs }))
+    .where("id", "=", id)
+    .execute();
+}
+
+/** The one guarded update by which confirm, revert and delete exclude each other (SAFETY R15); false for losers. */
+export async function decideMigration(
+  queries: Queries,
+  id: string,
+  from: string,
+  to: "confirming" | "reverting",
+  nowMs: number,
+): Promise<boolean> {
+  const decided = await queries
+    .updateTable("migration")
+    .set({ status: to, auto_confirm_at_ms: 0, auto_confirm_left_ms: 0, updated_at_ms: nowMs })
+    .where("id", "=", id)
+    .where("open", "=", 1)
+    .where("status", "=", from)
+    .executeTakeFirst();
+  return decided.numUpdatedRows === 1n;
+}
+
+export function migrationMessage(record: MigrationRecord): Migration {
+  const { open: _open, stuck, targetAsked: _asked, autoConfirmLeftMs: _left, ...rest } = record;
+  return {
+    ...rest,
+    status: stuck ? "stuck" : record.status,
+    steps: [...record.steps],
+    receipt: [...record.receipt],
+    notes: [...record.notes],
+  };
+}

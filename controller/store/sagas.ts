@@ -1,0 +1,89 @@
+/**
+ * Sagas and their journals. Every write names (owner, epoch, length): whoever is not the owner any more, speaks for an
+ * older epoch or has not read the last line changes nothing and is told so.
+ */
+
+import type { Selectable } from "kysely";
+import type { Queries, SagaTable } from "./schema.js";
+
+export type SagaRow = Readonly<Selectable<SagaTable>>;
+
+export interface SagaGuard {
+  readonly id: string;
+  readonly owner: string;
+  readonly epoch: number;
+  /** Lines of the journal that the writer has read. */
+  readonly length: number;
+}
+
+export async function insertSaga(
+  queries: Queries,
+  saga: Pick<SagaRow, "id" | "kind" | "input" | "owner" | "epoch">,
+): Promise<void> {
+  await queries
+    .insertInto("saga")
+    .values({ ...saga, length: 0, cancel: 0, live: 1 })
+    .execute();
+}
+
+export async function findSaga(queries: Queries, id: string): Promise<SagaRow | undefined> {
+  return queries.selectFrom("saga").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+export async function listLiveSagas(queries: Queries, kind: string): Promise<string[]> {
+  const rows = await queries
+    .selectFrom("saga")
+    .select("id")
+    .where("live", "=", 1)
+    .where("kind", "=", kind)
+    .orderBy("id")
+    .execute();
+  return rows.map(row => row.id);
+}
+
+/** Takes over what an earlier process of this store owned. Only who holds the store alone may call it. */
+export async function adoptSagas(queries: Queries, owner: string): Promise<void> {
+  await queries.updateTable("saga").set({ owner }).where("live", "=", 1).execute();
+}
+
+export async function readJournal(queries: Queries, id: string): Promise<{ line: string; atMs: number }[]> {
+  const rows = await queries
+    .selectFrom("saga_step")
+    .select(["line", "at_ms"])
+    .where("saga", "=", id)
+    .orderBy("seq")
+    .execute();
+  return rows.map(row => ({ line: row.line, atMs: row.at_ms }));
+}
+
+/** One more line; false when the guard does not hold any more. */
+export async function appendLine(
+  queries: Queries,
+  guard: SagaGuard,
+  { line, atMs, epoch, live }: { line: string; atMs: number; epoch: number; live: boolean },
+): Promise<boolean> {
+  const taken = await queries
+    .updateTable("saga")
+    .set({ length: guard.length + 1, epoch, live: live ? 1 : 0 })
+    .where("id", "=", guard.id)
+    .where("owner", "=", guard.owner)
+    .where("epoch", "=", guard.epoch)
+    .where("length", "=", guard.length)
+    .executeTakeFirst();
+  if (taken.numUpdatedRows !== 1n) return false;
+  await queries
+    .insertInto("saga_step")
+    .values({ saga: guard.id, seq: guard.length + 1, line, at_ms: atMs })
+    .execute();
+  return true;
+}
+
+/** Does the guard still hold? The length is not asked: a step may write while somebody notes a wish to cancel. */
+export async function ownsSaga(queries: Queries, guard: Omit<SagaGuard, "length">): Promise<boolean> {
+  const row = await findSaga(queries, guard.id);
+  return row?.owner === guard.owner && row.epoch === guard.epoch;
+}
+
+export async function cancelSaga(queries: Queries, id: string): Promise<void> {
+  await queries.updateTable("saga").set({ cancel: 1 }).where("id", "=", id).execute();
+}

@@ -1,0 +1,70 @@
+/**
+ * How the schema came to be, one entry per version. Written in the words that SQLite and PostgreSQL share; an entry
+ * that was released is never edited. A store of a newer Ferry is refused: its rows may mean something else.
+ */
+
+import { sql } from "kysely";
+import { Fault } from "../../proto/fault.js";
+import { readMeta, writeMeta } from "./meta.js";
+import type { Queries } from "./schema.js";
+
+const VERSION_1 = [
+  `CREATE TABLE host (
+    name TEXT PRIMARY KEY, status TEXT NOT NULL, disabled_reason TEXT NOT NULL, address TEXT NOT NULL,
+    migration_address TEXT NOT NULL, data_port BIGINT NOT NULL, agent_version TEXT NOT NULL, boot_id TEXT NOT NULL,
+    machine_id TEXT NOT NULL, install_id TEXT NOT NULL, incarnation BIGINT NOT NULL, hook_problem TEXT NOT NULL,
+    quarantine TEXT NOT NULL, last_heartbeat_ms BIGINT NOT NULL, generation BIGINT NOT NULL)`,
+  `CREATE TABLE inventory (
+    host TEXT NOT NULL REFERENCES host, resource_class TEXT NOT NULL, total BIGINT NOT NULL, reserved BIGINT NOT NULL,
+    allocation_ratio DOUBLE PRECISION NOT NULL, PRIMARY KEY (host, resource_class))`,
+  `CREATE TABLE allocation (
+    consumer TEXT NOT NULL, consumer_kind TEXT NOT NULL, host TEXT NOT NULL REFERENCES host,
+    resource_class TEXT NOT NULL, amount BIGINT NOT NULL CHECK (amount > 0),
+    PRIMARY KEY (consumer, host, resource_class))`,
+  `CREATE INDEX allocation_by_host ON allocation (host, resource_class)`,
+  `CREATE TABLE flavor (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL)`,
+  `CREATE TABLE server (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, host TEXT NOT NULL, flavor TEXT NOT NULL, vm_state TEXT NOT NULL,
+    task_state TEXT NOT NULL, power_state TEXT NOT NULL, epoch BIGINT NOT NULL, owner TEXT NOT NULL,
+    disks TEXT NOT NULL, interfaces TEXT NOT NULL, image TEXT NOT NULL, max_downtime_seconds BIGINT NOT NULL,
+    migration_id TEXT NOT NULL, fault TEXT, pending TEXT, created_at_ms BIGINT NOT NULL, updated_at_ms BIGINT NOT NULL)`,
+  `CREATE INDEX server_by_host ON server (host)`,
+  `CREATE TABLE migration (
+    id TEXT PRIMARY KEY, server_id TEXT NOT NULL, server_name TEXT NOT NULL, type TEXT NOT NULL, status TEXT NOT NULL,
+    open BIGINT NOT NULL, stuck BIGINT NOT NULL, source_host TEXT NOT NULL, target_host TEXT NOT NULL, target_asked BIGINT NOT NULL,
+    old_flavor TEXT NOT NULL, new_flavor TEXT NOT NULL, step TEXT NOT NULL, direction TEXT NOT NULL,
+    steps TEXT NOT NULL, fault TEXT, progress TEXT, receipt TEXT NOT NULL, notes TEXT NOT NULL,
+    downtime_ms BIGINT NOT NULL, auto_confirm_at_ms BIGINT NOT NULL, auto_confirm_left_ms BIGINT NOT NULL,
+    epoch BIGINT NOT NULL, requested_by TEXT NOT NULL, created_at_ms BIGINT NOT NULL, updated_at_ms BIGINT NOT NULL,
+    ended_at_ms BIGINT NOT NULL)`,
+  `CREATE UNIQUE INDEX migration_open ON migration (server_id) WHERE open = 1`,
+  `CREATE INDEX migration_by_age ON migration (created_at_ms)`,
+  `CREATE TABLE saga (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, input TEXT NOT NULL, owner TEXT NOT NULL, epoch BIGINT NOT NULL,
+    length BIGINT NOT NULL, cancel BIGINT NOT NULL, live BIGINT NOT NULL)`,
+  `CREATE TABLE saga_step (
+    saga TEXT NOT NULL REFERENCES saga, seq BIGINT NOT NULL, line TEXT NOT NULL, at_ms BIGINT NOT NULL,
+    PRIMARY KEY (saga, seq))`,
+  `CREATE TABLE event (
+    migration TEXT NOT NULL, seq BIGINT NOT NULL, at_ms BIGINT NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (migration, seq))`,
+];
+
+const VERSIONS: readonly (readonly string[])[] = [VERSION_1];
+
+/** Brings the schema to the newest version, in one transaction. */
+export async function upgradeSchema(queries: Queries): Promise<void> {
+  await queries.transaction().execute(async tx => {
+    await sql.raw("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)").execute(tx);
+    const present = Number((await readMeta(tx, "schema_version")) ?? 0);
+    if (present > VERSIONS.length) {
+      throw new Fault("unsupported", `the store was written by a newer Ferry`, {
+        have: `schema version ${present}`,
+        need: `schema version ${VERSIONS.length} or older`,
+        fix: "start the controller of that version, or restore the backup made before the upgrade",
+      });
+    }
+    for (const statement of VERSIONS.slice(present).flat()) await sql.raw(statement).execute(tx);
+    await writeMeta(tx, "schema_version", String(VERSIONS.length));
+  });
+}

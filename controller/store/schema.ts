@@ -1,0 +1,167 @@
+/**
+ * The controller's tables as types. Two dialects, one schema: ids are text, booleans 0/1, JSON text, times epoch
+ * milliseconds, so that SQLite and PostgreSQL hold the same values. Columns are written in snake case.
+ *
+ *   host ─< inventory      server ─< migration ─ saga ─< saga_step      allocation: consumer × host × resource class
+ *                                        └─< event
+ */
+
+import type { Kysely } from "kysely";
+
+/** A whole number below 2^53. */
+type Int = number;
+/** 0 or 1. */
+type Flag = number;
+/** JSON of the type named in the repository of the table. */
+type Json = string;
+
+export interface HostTable {
+  name: string;
+  /** enabled | disabled */
+  status: string;
+  disabled_reason: string;
+  address: string;
+  migration_address: string;
+  data_port: Int;
+  agent_version: string;
+  boot_id: string;
+  machine_id: string;
+  install_id: string;
+  /** Highest start counter seen of this agent (SAFETY R14). */
+  incarnation: Int;
+  hook_problem: string;
+  /** Why this host is suspected of having been restored or cloned; empty when it is not. */
+  quarantine: string;
+  last_heartbeat_ms: Int;
+  /** Raised by every change of what is booked on this host. */
+  generation: Int;
+}
+
+export interface InventoryTable {
+  host: string;
+  resource_class: string;
+  total: Int;
+  reserved: Int;
+  allocation_ratio: number;
+}
+
+export interface AllocationTable {
+  consumer: string;
+  /** server | migration */
+  consumer_kind: string;
+  host: string;
+  resource_class: string;
+  amount: Int;
+}
+
+export interface FlavorTable {
+  id: string;
+  name: string;
+  body: Json;
+}
+
+export interface ServerTable {
+  id: string;
+  name: string;
+  host: string;
+  flavor: Json;
+  vm_state: string;
+  task_state: string;
+  power_state: string;
+  epoch: Int;
+  owner: string;
+  disks: Json;
+  interfaces: Json;
+  image: string;
+  /** 0: the controller's default. */
+  max_downtime_seconds: Int;
+  /** Open migration, or empty. */
+  migration_id: string;
+  fault: Json | null;
+  /** The request to an agent that a `task_state` outside migrations waits for, with its key. */
+  pending: Json | null;
+  created_at_ms: Int;
+  updated_at_ms: Int;
+}
+
+export interface MigrationTable {
+  id: string;
+  server_id: string;
+  server_name: string;
+  type: string;
+  /** Nova's; `stuck` is its own column so that the status survives it. */
+  status: string;
+  /** It holds the server: at most one row per server. */
+  open: Flag;
+  stuck: Flag;
+  source_host: string;
+  target_host: string;
+  /** prepare-target was sent to the target host: only its own word lets it go (SAFETY R4). */
+  target_asked: Flag;
+  old_flavor: Json;
+  new_flavor: Json;
+  step: string;
+  direction: string;
+  steps: Json;
+  fault: Json | null;
+  progress: Json | null;
+  receipt: Json;
+  notes: Json;
+  downtime_ms: Int;
+  auto_confirm_at_ms: Int;
+  /** Time of the verify window that is left, counted while a controller is up (SAFETY R15). */
+  auto_confirm_left_ms: Int;
+  epoch: Int;
+  requested_by: string;
+  created_at_ms: Int;
+  updated_at_ms: Int;
+  ended_at_ms: Int;
+}
+
+export interface SagaTable {
+  id: string;
+  kind: string;
+  input: Json;
+  /** Process that may write; with `epoch` the guard of every write. */
+  owner: string;
+  epoch: Int;
+  /** Number of journal lines. */
+  length: Int;
+  cancel: Flag;
+  live: Flag;
+}
+
+export interface SagaStepTable {
+  saga: string;
+  seq: Int;
+  line: Json;
+  at_ms: Int;
+}
+
+export interface EventTable {
+  migration: string;
+  seq: Int;
+  at_ms: Int;
+  text: string;
+}
+
+export interface MetaTable {
+  key: string;
+  value: string;
+}
+
+export interface Schema {
+  host: HostTable;
+  inventory: InventoryTable;
+  allocation: AllocationTable;
+  flavor: FlavorTable;
+  server: ServerTable;
+  migration: MigrationTable;
+  saga: SagaTable;
+  saga_step: SagaStepTable;
+  event: EventTable;
+  meta: MetaTable;
+}
+
+/** The database or a transaction in it. Within a transaction only its own queries may be awaited. */
+export type Queries = Kysely<Schema>;

@@ -1,0 +1,157 @@
+/** The server table, and the server as a message. */
+
+import { Fault } from "../../proto/fault.js";
+import { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
+import { Disk, FaultInfo, Flavor, NetworkInterface, type Server } from "../../proto/gen/ferry/v1/model.js";
+import { type Columns, int, message, messages, optionalMessage, text, toRecord, toRow } from "./columns.js";
+import { isUniqueViolation } from "./dialect.js";
+import type { Queries, ServerTable } from "./schema.js";
+
+export interface ServerRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly host: string;
+  readonly flavor: Flavor;
+  /** active | stopped | resized | error; `building` until the agent has made it. */
+  readonly vmState: string;
+  readonly taskState: string;
+  readonly powerState: string;
+  readonly epoch: number;
+  readonly owner: string;
+  readonly disks: readonly Disk[];
+  readonly interfaces: readonly NetworkInterface[];
+  readonly image: string;
+  readonly maxDowntimeSeconds: number;
+  readonly migrationId: string;
+  readonly fault: FaultInfo | undefined;
+  /** What its agent was asked and has not answered yet, outside migrations. */
+  readonly pending: PerformRequest | undefined;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+const COLUMNS: Columns<ServerRecord> = {
+  id: text("id"),
+  name: text("name"),
+  host: text("host"),
+  flavor: message("flavor", Flavor),
+  vmState: text("vm_state"),
+  taskState: text("task_state"),
+  powerState: text("power_state"),
+  epoch: int("epoch"),
+  owner: text("owner"),
+  disks: messages("disks", Disk),
+  interfaces: messages("interfaces", NetworkInterface),
+  image: text("image"),
+  maxDowntimeSeconds: int("max_downtime_seconds"),
+  migrationId: text("migration_id"),
+  fault: optionalMessage("fault", FaultInfo),
+  pending: optionalMessage("pending", PerformRequest),
+  createdAtMs: int("created_at_ms"),
+  updatedAtMs: int("updated_at_ms"),
+};
+
+const recordOf = (row: ServerTable): ServerRecord => toRecord(COLUMNS, row);
+
+export async function findServerById(queries: Queries, id: string): Promise<ServerRecord | undefined> {
+  const row = await queries.selectFrom("server").selectAll().where("id", "=", id).executeTakeFirst();
+  return row && recordOf(row);
+}
+
+/** By name or id; refused when there is none. */
+export async function findServer(queries: Queries, nameOrId: string): Promise<ServerRecord> {
+  const row = await queries
+    .selectFrom("server")
+    .selectAll()
+    .where(where => where.or([where("id", "=", nameOrId), where("name", "=", nameOrId)]))
+    .executeTakeFirst();
+  if (row === undefined) throw new Fault("not-found", `Instance ${nameOrId} could not be found.`);
+  return recordOf(row);
+}
+
+export async function listServers(queries: Queries): Promise<ServerRecord[]> {
+  const rows = await queries.selectFrom("server").selectAll().orderBy("name").execute();
+  return rows.map(recordOf);
+}
+
+export async function insertServer(queries: Queries, server: ServerRecord): Promise<void> {
+  try {
+    await queries
+      .insertInto("server")
+      .values(toRow(COLUMNS, server) as ServerTable)
+      .execute();
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw new Fault("already-exists", `a server named ${server.name} already exists`, {
+      fix: "choose another name",
+    });
+  }
+}
+
+/** Changes the named parts and the time of the change. */
+export async function updateServer(
+  queries: Queries,
+  id: string,
+  changes: Partial<Omit<ServerRecord, "id">>,
+  nowMs: number,
+): Promise<void> {
+  await queries
+    .updateTable("server")
+    .set(toRow<ServerRecord>(COLUMNS, { ...changes, updatedAtMs: nowMs }))
+    .where("id", "=", id)
+    .execute();
+}
+
+/**
+ * Takes the server for one task, if nobody else has: `from` task state → `to`, in one statement.
+ * False when somebody was faster.
+ */
+export async function takeServer(
+  queries: Queries,
+  id: string,
+  task: string,
+  nowMs: number,
+): Promise<boolean> {
+  const taken = await queries
+    .updateTable("server")
+    .set({ task_state: task, updated_at_ms: nowMs })
+    .where("id", "=", id)
+    .where("task_state", "=", "")
+    .where("migration_id", "=", "")
+    .executeTakeFirst();
+  return taken.numUpdatedRows === 1n;
+}
+
+/** Responsibility for the server changes hands: agents refuse whoever still speaks with the number before. */
+export async function raiseEpoch(queries: Queries, id: string): Promise<number> {
+  const row = await queries
+    .updateTable("server")
+    .set(build => ({ epoch: build("epoch", "+", 1) }))
+    .where("id", "=", id)
+    .returning("epoch")
+    .executeTakeFirstOrThrow();
+  return row.epoch;
+}
+
+export async function deleteServerRow(queries: Queries, id: string): Promise<void> {
+  await queries.deleteFrom("server").where("id", "=", id).execute();
+}
+
+/** Nova's derivation of the status that users see. */
+export function statusOf(vmState: string, taskState: string): string {
+  if (vmState === "error") return "ERROR";
+  if (vmState === "building") return "BUILD";
+  if (vmState === "resized") return taskState === "resize_reverting" ? "REVERT_RESIZE" : "VERIFY_RESIZE";
+  if (taskState.startsWith("resize_")) return "RESIZE";
+  return vmState === "stopped" ? "SHUTOFF" : "ACTIVE";
+}
+
+export function serverMessage(server: ServerRecord): Server {
+  const { disks, interfaces, pending: _pending, ...rest } = server;
+  return {
+    ...rest,
+    disks: [...disks],
+    interfaces: [...interfaces],
+    status: statusOf(server.vmState, server.taskState),
+  };
+}
