@@ -6,7 +6,7 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import { ferryElement, type Incarnation } from "./ferry-metadata.js";
+import { ferryMetadata, type Incarnation } from "./ferry-metadata.js";
 import { escapeXml } from "./xml-document.js";
 
 export interface NewDisk {
@@ -47,7 +47,7 @@ export function createDomainXml(server: NewDomain): string {
   return `<domain type="${server.virttype}">
   <name>${escapeXml(server.name)}</name>
   <uuid>${escapeXml(server.uuid)}</uuid>
-  <metadata>${ferryElement(server.incarnation)}</metadata>
+  <metadata>${ferryMetadata(server.incarnation)}</metadata>
   <memory unit="MiB">${server.ramMib}</memory>
   <vcpu placement="static">${server.vcpus}</vcpu>
   <os${server.firmware === "efi" ? ' firmware="efi"' : ""}>

@@ -41,14 +41,14 @@ export function parseIncarnation(id: string): Incarnation {
 }
 
 /** The element as it stands in a domain. */
-export const ferryElement = (incarnation: Incarnation): string =>
+export const ferryMetadata = (incarnation: Incarnation): string =>
   `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation ${idText(incarnation)}/></ferry:ferry>`;
 
 /**
  * The element as `Hypervisor.setMetadata` takes it: libvirt puts namespace and prefix to it (to the children as well),
  * and refuses text that has declared that prefix already.
  */
-export const ferryMetadata = (incarnation: Incarnation): string =>
+export const ferryMetadataToSet = (incarnation: Incarnation): string =>
   `<ferry><incarnation ${idText(incarnation)}/></ferry>`;
 
 const idText = (incarnation: Incarnation): string => `id="${escapeXml(formatIncarnation(incarnation))}"`;
@@ -69,7 +69,7 @@ export function readIncarnation(domain: Element): Incarnation | undefined {
 export function writeIncarnation(domain: Element, incarnation: Incarnation): void {
   const document = domain.ownerDocument;
   if (!document) throw new TypeError("the domain element is in no document");
-  const mark = document.importNode(parseXml(ferryElement(incarnation), "ferry:ferry"), true);
+  const mark = document.importNode(parseXml(ferryMetadata(incarnation), "ferry:ferry"), true);
   const [earlier, ...further] = marksOf(domain);
   for (const one of further) removeElement(one);
   if (earlier) earlier.parentNode?.replaceChild(mark, earlier);

@@ -7,7 +7,7 @@
 import { Fault } from "../../proto/fault.js";
 import type { TakeDomain } from "../../proto/gen/ferry/v1/agent.js";
 import { Server } from "../../proto/gen/ferry/v1/model.js";
-import { ferryMetadata, formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
+import { ferryMetadataToSet, formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
 import { interfacesOf } from "../inspect-domain.js";
 import { declaredRoles, diskOf, readOnlyDrivesOf, surveyDomain } from "../survey-domain.js";
 import { result, type Verb } from "./verb.js";
@@ -39,7 +39,7 @@ export const takeDomain: Verb<TakeDomain> = async (request, call, world) => {
     disks,
   });
   await world.fence.guestFiles.allow(call.serverId, id);
-  await world.hypervisor.setMetadata(call.serverId, ferryMetadata(incarnation));
+  await world.hypervisor.setMetadata(call.serverId, ferryMetadataToSet(incarnation));
   const { domain } = survey;
   const flavor = { vcpus: domain.vcpus, ramMib: Math.ceil(domain.memoryKib / 1024) };
   return result({

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readDomain } from "../../agent/domain/domain-xml.js";
-import { ferryMetadata, type Incarnation, readIncarnation } from "../../agent/domain/ferry-metadata.js";
+import { ferryMetadataToSet, type Incarnation, readIncarnation } from "../../agent/domain/ferry-metadata.js";
 import { LibvirtHypervisor } from "../../agent/os/libvirt-hypervisor.js";
 
 const UUID = "3f2b1c4e-5a6d-4e7f-8091-a2b3c4d5e6f9";
@@ -31,7 +31,7 @@ it("a domain that libvirt marks is read as that incarnation, also when it is mar
     { server: UUID, migration: "m-2", side: "target", epoch: 2 },
   ];
   for (const mark of marks) {
-    await hypervisor.setMetadata(UUID, ferryMetadata(mark));
+    await hypervisor.setMetadata(UUID, ferryMetadataToSet(mark));
     const xml = await hypervisor.domainXml(UUID, "inactive");
     expect(readIncarnation(readDomain(xml).root)).toEqual(mark);
     expect(xml).toContain("app:info");

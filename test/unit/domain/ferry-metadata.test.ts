@@ -2,8 +2,8 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   FERRY_NAMESPACE,
-  ferryElement,
   ferryMetadata,
+  ferryMetadataToSet,
   formatIncarnation,
   type Incarnation,
   parseIncarnation,
@@ -58,7 +58,7 @@ describe("an incarnation", () => {
   });
 
   it("is written once in place of several, however they came about", () => {
-    const twice = `<metadata>${ferryElement(home)}${ferryElement(home)}`;
+    const twice = `<metadata>${ferryMetadata(home)}${ferryMetadata(home)}`;
     const root = parseXml(edit(inactiveXml, "<metadata>", twice), "domain");
     writeIncarnation(root, { ...home, epoch: 9 });
     expect(readIncarnation(parseXml(serializeXml(root), "domain"))).toEqual({ ...home, epoch: 9 });
@@ -76,13 +76,13 @@ describe("an incarnation", () => {
     ["no prefix", `<ferry xmlns="${FERRY_NAMESPACE}"><incarnation ATTRIBUTES/></ferry>`],
     ["no namespace within", `<f:ferry xmlns:f="${FERRY_NAMESPACE}"><incarnation ATTRIBUTES/></f:ferry>`],
   ])("is read with %s", (_what, mark) => {
-    const attributes = /incarnation (.*)\/><\/ferry>/.exec(ferryMetadata(home))?.[1] ?? "";
+    const attributes = /incarnation (.*)\/><\/ferry>/.exec(ferryMetadataToSet(home))?.[1] ?? "";
     const xml = edit(inactiveXml, "<metadata>", `<metadata>${mark.replace("ATTRIBUTES", attributes)}`);
     expect(readIncarnation(parseXml(xml, "domain"))).toEqual(home);
   });
 
   it("is never guessed: a mark that names two, or none, is refused", () => {
-    const twice = `<metadata>${ferryElement(home)}${ferryElement(home)}`;
+    const twice = `<metadata>${ferryMetadata(home)}${ferryMetadata(home)}`;
     expect(() => readIncarnation(parseXml(edit(inactiveXml, "<metadata>", twice), "domain"))).toThrow(
       /2 inc/,
     );
