@@ -29,6 +29,8 @@ const schema = z.strictObject({
   image_dirs: z.array(absolute).min(1).default(["/var/lib/libvirt/images"]),
   libvirt_uri: z.string().default("qemu:///system"),
   hook_dir: absolute.default("/etc/libvirt/hooks/qemu.d"),
+  /** What new servers run on; `qemu` is software emulation. */
+  virt_type: z.enum(["kvm", "qemu"]).default("kvm"),
   /** Overbooking and reserve, as Nova names them. */
   cpu_allocation_ratio: z.number().positive().default(4),
   ram_allocation_ratio: z.number().positive().default(1),

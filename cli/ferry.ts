@@ -11,10 +11,9 @@ import { toFaultInfo } from "../proto/fault-info.js";
 import { renderFailure } from "./output/failure.js";
 import { buildProgram } from "./program.js";
 import { Runner } from "./runner.js";
-import type { Shell } from "./shell.js";
+import { INTERRUPTED_EXIT, type Shell } from "./shell.js";
 
 const USAGE_EXIT = 2;
-const INTERRUPTED_EXIT = 130;
 
 /** `words` are the command line's without the program's name. */
 export async function ferry(words: readonly string[], shell: Shell): Promise<number> {

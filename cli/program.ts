@@ -1,9 +1,14 @@
 /** The tree of commands: global options here, one file per group under commands/. */
 
-import { Command, Option } from "commander";
+import { Command, Help, Option } from "commander";
 import { VERSION } from "../proto/version.js";
 import { positiveInteger } from "./arguments.js";
+import { addCompletionCommand } from "./commands/completion.js";
+import { addFlavorCommands } from "./commands/flavor.js";
+import { addHostCommands } from "./commands/host.js";
+import { addMigrationCommands } from "./commands/migration.js";
 import { addPkiCommands } from "./commands/pki.js";
+import { addServerCommands } from "./commands/server.js";
 import type { Runner } from "./runner.js";
 import type { Shell } from "./shell.js";
 
@@ -28,7 +33,7 @@ Examples:
   ferry server confirm web-3
 `;
 
-export function buildProgram(runner: Runner, shell: Pick<Shell, "write" | "writeError">): Command {
+export function buildProgram(runner: Runner, shell: Pick<Shell, "write" | "writeError" | "width">): Command {
   const program = new Command("ferry")
     .description("Move virtual machines between libvirt hosts.")
     .version(`ferry ${VERSION}`, "-V, --version", "print the version")
@@ -44,9 +49,25 @@ export function buildProgram(runner: Runner, shell: Pick<Shell, "write" | "write
       positiveInteger,
     )
     .addHelpText("after", PROGRAM_HELP)
+    .configureHelp({ optionDescription })
     .showSuggestionAfterError()
     .exitOverride()
-    .configureOutput({ writeOut: text => shell.write(text), writeErr: text => shell.writeError(text) });
+    .configureOutput({
+      writeOut: text => shell.write(text),
+      writeErr: text => shell.writeError(text),
+      getOutHelpWidth: () => shell.width,
+      getErrHelpWidth: () => shell.width,
+    });
+  addServerCommands(program, runner);
+  addMigrationCommands(program, runner);
+  addHostCommands(program, runner);
+  addFlavorCommands(program, runner);
   addPkiCommands(program, runner);
+  addCompletionCommand(program, shell);
   return program;
+}
+
+/** An empty default means "not given"; there is nothing to tell about it. */
+function optionDescription(option: Option): string {
+  return option.defaultValue === "" ? option.description : new Help().optionDescription(option);
 }

@@ -1,5 +1,8 @@
 /** What a command may touch of the machine it runs on; `main` makes the real one, tests their own. */
 
+/** What shells expect of a command that ended by Ctrl-C. */
+export const INTERRUPTED_EXIT = 130;
+
 export interface Shell {
   /** To standard output, as is. */
   write(text: string): void;

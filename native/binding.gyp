@@ -25,6 +25,8 @@
       "src/common/worker_pool.cc"
     ],
     "cflags_cc": ["-std=c++17", "-fexceptions", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type", "-fvisibility=hidden", "-fno-gnu-unique"],
+    # Node unloads an addon with the last worker_thread that used it; our threads would go on in unmapped code.
+    "ldflags": ["-Wl,-z,nodelete"],
     "cflags_cc!": ["-fno-exceptions", "-std=gnu++20", "-std=gnu++17"],
     "conditions": [
       ["asan==1", {

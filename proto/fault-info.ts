@@ -70,6 +70,8 @@ function transportFault(error: ServiceError, attempt: string): Fault {
 
 /** grpc-js wraps the last socket error in bookkeeping, and OpenSSL its few words in source positions. */
 function transportReason(details: string): string {
-  const last = /Last error: (.*?)(?: \(\d{4}-\d\d-\d\dT|$)/s.exec(details)?.[1] ?? details;
-  return (/SSL routines:[^:]*:([^:]+)/.exec(last)?.[1] ?? last).trim();
+  const [, last = details] =
+    /Last error: (?:Error: )?(.*?)(?: \(\d{4}-\d\d-\d\dT|\. Resolution note|$)/s.exec(details) ?? [];
+  const [, words = last] = /SSL routines:[^:]*:([^:]+)/.exec(last) ?? [];
+  return words.trim();
 }

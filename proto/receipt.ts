@@ -25,7 +25,8 @@ const fileSchema = z.strictObject({
   id: text,
   path: text,
   mode: text,
-  device: digits,
+  /** `major:minor`. */
+  device: z.string().regex(/^\d{1,10}:\d{1,10}$/),
   inode: digits,
   birthNs: digits,
 });

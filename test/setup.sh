@@ -12,6 +12,8 @@ PACKAGES=(
   libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils ovmf swtpm swtpm-tools
   # the lab: networks, the guest's kernel, disks and initial file system
   iproute2 util-linux procps kmod cpio syslinux syslinux-common mtools dosfstools fdisk e2fsprogs genisoimage
+  # to check the shell scripts
+  shellcheck
   # real systemd, for the tests of the units
   systemd dbus
 )
@@ -55,6 +57,7 @@ install_packages() {
 apt_install() { DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@" </dev/null; }
 
 install_modules() { # the stamp is inside node_modules, and so goes with it
+  [[ ! -L node_modules ]] || return 0 # linked to another checkout's, which looks after it
   local stamp=node_modules/.installed-from lock
   lock=$(sha256sum <package-lock.json)
   [[ $(cat "$stamp" 2>/dev/null) != "$lock" ]] || return 0

@@ -2,8 +2,9 @@
  * One text for all spellings of the same XML: what an undo compares with what was saved (SAFETY R18).
  *
  * Equal are documents that differ in attribute order, quotes, blanks between elements, CDATA versus escaped text
- * and `<a></a>` versus `<a/>`. Nothing else is forgiven: libvirt stores what it dumped unchanged when it is defined
- * again. Each element is one line, so that two canonical texts can be compared line by line.
+ * and `<a></a>` versus `<a/>`, and domains that differ in the order of their controllers: libvirt appends those that
+ * it adds, and sorts them when it reads the definition again (after the first start, for one), while type and index
+ * say which is which. Nothing else is forgiven. Each element is one line, so that texts can be compared line by line.
  */
 
 import {
@@ -51,7 +52,23 @@ function linesOf(element: Element, indent: string): string[] {
 function meaningfulNodes(element: Element): Node[] {
   const nodes = Array.from(element.childNodes);
   const hasElements = nodes.some(node => isElement(node) || node.nodeType === node.COMMENT_NODE);
-  return hasElements ? nodes.filter(node => !isBlank(node)) : nodes;
+  if (!hasElements) return nodes;
+  const meaningful = nodes.filter(node => !isBlank(node));
+  return element.nodeName === "devices" ? withSortedControllers(meaningful) : meaningful;
+}
+
+/** The controllers in the order of their own text, all where the first of them stands. */
+function withSortedControllers(devices: readonly Node[]): Node[] {
+  const isController = (node: Node): node is Element => isElement(node) && node.nodeName === "controller";
+  const controllers = devices
+    .filter(isController)
+    .map(controller => ({ controller, text: canonicalElement(controller) }))
+    .sort((one, other) => (one.text < other.text ? -1 : 1))
+    .map(({ controller }): Node => controller);
+  const firstAt = devices.findIndex(isController);
+  if (firstAt < 0) return [...devices];
+  const others = (from: number, to?: number) => devices.slice(from, to).filter(node => !isController(node));
+  return [...others(0, firstAt), ...controllers, ...others(firstAt)];
 }
 
 function textLine(node: Node): string {

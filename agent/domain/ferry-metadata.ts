@@ -2,10 +2,11 @@
  * Ferry's mark in a domain's `<metadata>`: which incarnation of a server this definition is (SAFETY R5).
  *
  *   <ferry:ferry xmlns:ferry="https://ferry.dev/xmlns/domain/1">
- *     <ferry:incarnation server="…" migration="…" side="source|target" epoch="…"/>
+ *     <ferry:incarnation id="…"/>
  *   </ferry:ferry>
  *
- * As one word an incarnation is `<server uuid>/<migration id or "home">/<source|target>/<epoch>`.
+ * The id is one word, `<server uuid>/<migration id or "home">/<source|target>/<epoch>`: the libvirt hook compares it as it
+ * stands with what this host may run.
  */
 
 import { Fault } from "../../proto/fault.js";
@@ -13,6 +14,7 @@ import {
   attributeOf,
   childOf,
   childrenOf,
+  type Document,
   type Element,
   escapeXml,
   parseXml,
@@ -38,11 +40,18 @@ export function parseIncarnation(id: string): Incarnation {
   return incarnationOf({ server, migration, side, epoch });
 }
 
-/** The element as text, for `Hypervisor.setMetadata` and for a new domain. */
-export function ferryMetadata({ server, migration, side, epoch }: Incarnation): string {
-  const attributes = `server="${escapeXml(server)}" migration="${escapeXml(migration)}" side="${side}" epoch="${epoch}"`;
-  return `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation ${attributes}/></ferry:ferry>`;
-}
+/** The element as it stands in a domain. */
+export const ferryMetadata = (incarnation: Incarnation): string =>
+  `<ferry:ferry xmlns:ferry="${FERRY_NAMESPACE}"><ferry:incarnation ${idText(incarnation)}/></ferry:ferry>`;
+
+/**
+ * The element as `Hypervisor.setMetadata` takes it: libvirt puts namespace and prefix to it (to the children as well),
+ * and refuses text that has declared that prefix already.
+ */
+export const ferryMetadataToSet = (incarnation: Incarnation): string =>
+  `<ferry><incarnation ${idText(incarnation)}/></ferry>`;
+
+const idText = (incarnation: Incarnation): string => `id="${escapeXml(formatIncarnation(incarnation))}"`;
 
 /** The incarnation that a domain is marked as; undefined without a mark. A mark that does not read is a fault. */
 export function readIncarnation(domain: Element): Incarnation | undefined {
@@ -53,23 +62,26 @@ export function readIncarnation(domain: Element): Incarnation | undefined {
   if (!element || more.length > 0) {
     throw new Fault("invalid-argument", `Ferry's metadata names ${elements.length} incarnations, not one`);
   }
-  return incarnationOf({
-    server: attributeOf(element, "server"),
-    migration: attributeOf(element, "migration"),
-    side: attributeOf(element, "side"),
-    epoch: attributeOf(element, "epoch"),
-  });
+  return parseIncarnation(attributeOf(element, "id") ?? "");
 }
 
 /** Mark a domain, in place of any earlier mark; other metadata stays as it is. */
 export function writeIncarnation(domain: Element, incarnation: Incarnation): void {
-  for (const mark of marksOf(domain)) removeElement(mark);
   const document = domain.ownerDocument;
   if (!document) throw new TypeError("the domain element is in no document");
-  const metadata =
-    childOf(domain, "metadata") ?? domain.insertBefore(document.createElement("metadata"), null);
-  const mark = parseXml(ferryMetadata(incarnation), "ferry:ferry");
-  metadata.appendChild(document.importNode(mark, true));
+  const mark = document.importNode(parseXml(ferryMetadata(incarnation), "ferry:ferry"), true);
+  const [earlier, ...further] = marksOf(domain);
+  for (const one of further) removeElement(one);
+  if (earlier) earlier.parentNode?.replaceChild(mark, earlier);
+  else metadataOf(domain, document).appendChild(mark);
+}
+
+function metadataOf(domain: Element, document: Document): Element {
+  const present = childOf(domain, "metadata");
+  if (present) return present;
+  const made = document.createElement("metadata");
+  domain.appendChild(made);
+  return made;
 }
 
 const marksOf = (domain: Element): Element[] =>
@@ -77,7 +89,7 @@ const marksOf = (domain: Element): Element[] =>
     childrenOf(metadata).filter(child => child.namespaceURI === FERRY_NAMESPACE),
   );
 
-/** libvirt gives its namespace to the outer element only when it injects one: the inner may have none. */
+/** Other versions of libvirt may give the namespace to the outer element only. */
 const isIncarnation = (element: Element): boolean =>
   element.localName === "incarnation" && (element.namespaceURI === FERRY_NAMESPACE || !element.namespaceURI);
 

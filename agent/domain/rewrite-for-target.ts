@@ -39,7 +39,6 @@ export function rewriteForTarget(
   incarnation: Incarnation,
 ): string {
   const root = parseXml(inactiveXml, "domain");
-  root.removeAttribute("id");
   for (const path of hostPaths(root)) setHostPath(path, mappedPath(path, root, mapping));
   for (const nic of devicesOf(root, "interface")) rewriteNetwork(nic, mapping);
   writeIncarnation(root, incarnation);

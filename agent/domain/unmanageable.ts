@@ -24,6 +24,8 @@ export type RefusalCode =
   | "checkpoint"
   | "hostdev"
   | "filesystem"
+  | "interface"
+  | "secret"
   | "shared-disk"
   | "transient-disk"
   | "encrypted-disk"
@@ -174,7 +176,11 @@ function isInternalSnapshot(xml: string): boolean {
   return kinds.every(element => attributeOf(element, "snapshot") !== "external");
 }
 
-function deviceRefusals({ name, hostdevs, filesystems }: Domain): Refusal[] {
+/** Interfaces that another host can provide under the same or a mapped name. */
+const MOVABLE_INTERFACES: readonly string[] = ["bridge", "network", "user"];
+
+function deviceRefusals(domain: Domain): Refusal[] {
+  const { name, hostdevs, filesystems } = domain;
   const devices = hostdevs.map(device => {
     const type = attributeOf(device, "type") ?? "";
     const message = `${name} has a ${type} device of its host assigned`;
@@ -185,15 +191,40 @@ function deviceRefusals({ name, hostdevs, filesystems }: Domain): Refusal[] {
     const message = `${name} shares a directory of its host (${tag})`;
     return refusal("filesystem", message, `filesystem ${tag}`, "no shared directory", "remove it");
   });
-  return [...devices, ...shares];
+  return [...devices, ...shares, ...interfaceRefusals(domain), ...secretRefusals(domain)];
+}
+
+const interfaceRefusals = ({ name, interfaces }: Domain): Refusal[] =>
+  interfaces
+    .filter(({ type }) => !MOVABLE_INTERFACES.includes(type))
+    .map(({ type, mac = "without a MAC" }) => {
+      const message = `interface ${mac} of ${name} is of type ${type}`;
+      return refusal(
+        "interface",
+        message,
+        type,
+        "a bridge or network",
+        "connect it to a bridge or a network",
+      );
+    });
+
+/** A secret of libvirt's stays on its host: what it opens could not be opened elsewhere. */
+function secretRefusals({ name, root }: Domain): Refusal[] {
+  const encryption = childOf(root, "devices", "tpm", "backend", "encryption");
+  if (!encryption) return [];
+  const secret = attributeOf(encryption, "secret") ?? "";
+  const message = `the TPM state of ${name} is encrypted with a secret of this host`;
+  return [
+    refusal("secret", message, `secret ${secret}`, "no secret of libvirt", "use a TPM without encryption"),
+  ];
 }
 
 function diskRefusals(disk: DomainDisk, rules: ManageRules): Refusal[] {
   if (!disk.hasSource) return [];
   const what = `${disk.device} ${disk.targetDev}`;
-  if (disk.type !== "file" && disk.type !== "block") {
+  if (disk.type !== "file" || disk.device === "lun") {
     const message = `${what} has a source of type ${disk.type}`;
-    return [refusal("disk-source", message, disk.type, "a file or block device", "move it to a file")];
+    return [refusal("disk-source", message, disk.type, "a file", "copy it to a file in a pool")];
   }
   const found: Refusal[] = [];
   if (disk.shareable) {

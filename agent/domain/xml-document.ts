@@ -9,7 +9,7 @@
 import { type Attr, DOMParser, type Document, type Element, type Node, XMLSerializer } from "@xmldom/xmldom";
 import { Fault } from "../../proto/fault.js";
 
-export type { Element, Node } from "@xmldom/xmldom";
+export type { Document, Element, Node } from "@xmldom/xmldom";
 
 const MAX_BYTES = 4 * 1024 * 1024;
 const MAX_TAGS = 50_000;

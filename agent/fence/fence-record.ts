@@ -36,14 +36,21 @@ export interface SavedDomain {
 
 export interface FencedFile extends AsideFile {
   readonly mode: IncarnationFile["mode"];
+  /** At the time of the fence: what a revert would give back. */
+  readonly sizeBytes: number;
+  readonly mtimeNs: string;
 }
 
-export interface FenceRecord {
-  readonly kind: FenceStatement["kind"];
-  readonly state: FenceState;
+/** What a record is found by. */
+export interface FenceKey {
   readonly server: string;
   readonly migration: string;
   readonly incarnation: string;
+}
+
+export interface FenceRecord extends FenceKey {
+  readonly kind: FenceStatement["kind"];
+  readonly state: FenceState;
   readonly epoch: number;
   /** Undefined: the incarnation was never defined here, or its saved state has been removed. */
   readonly saved?: SavedDomain;
@@ -56,8 +63,8 @@ export interface FenceRecord {
 
 /** The part of the agent's journal that fencing needs. The records hold secrets of the domain: 0600. */
 export interface FenceJournal {
-  find(migration: string, incarnation: string): Promise<FenceRecord | undefined>;
-  /** Insert or replace by (migration, incarnation); on stable storage when it resolves. */
+  find(key: FenceKey): Promise<FenceRecord | undefined>;
+  /** Insert or replace by its key; on stable storage when it resolves. */
   put(record: FenceRecord): Promise<void>;
 }
 

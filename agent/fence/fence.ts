@@ -10,19 +10,21 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import { isSameFile } from "../disk/file-identity.js";
 import type { Files } from "../os/files.js";
 import type { DomainSummary, Hypervisor } from "../os/hypervisor.js";
 import {
   denialReason,
   type FencedFile,
   type FenceJournal,
+  type FenceKey,
   type FenceRecord,
   type IncarnationFile,
   type SavedDomain,
 } from "./fence-record.js";
 import { excludes, type GuestFiles } from "./guest-file.js";
 import { type FenceStatement, fenceStatement } from "./receipt-facts.js";
-import { identify, isSameFile, locate, moveAside } from "./set-aside.js";
+import { factsAt, identityOf, locate, moveAside } from "./set-aside.js";
 import { type DeadEdges, type Hold, verifyDead } from "./verify-dead.js";
 
 export interface FenceEdges extends DeadEdges {
@@ -37,7 +39,7 @@ export interface FenceEdges extends DeadEdges {
     | "snapshotXmls"
     | "checkpointXmls"
   >;
-  readonly files: Pick<Files, "facts" | "renameNoReplace" | "takeWriteLease" | "takeQemuLock">;
+  readonly files: Pick<Files, "facts" | "renameNoReplace"> & DeadEdges["files"];
   readonly guestFiles: GuestFiles;
   readonly journal: FenceJournal;
   /** The incarnation that a domain's XML is marked with; undefined without a mark. */
@@ -49,10 +51,7 @@ export interface FenceEdges extends DeadEdges {
   readonly bootId: string;
 }
 
-export interface FenceOrder {
-  readonly server: string;
-  readonly migration: string;
-  readonly incarnation: string;
+export interface FenceOrder extends FenceKey {
   readonly epoch: number;
   /** Host of the other incarnation, for whom the statement is. */
   readonly peerHost: string;
@@ -103,7 +102,7 @@ async function tighten(edges: FenceEdges, order: FenceOrder, kind: FenceStatemen
 
 async function journalIntent({ edges, order, kind }: Tightening): Promise<FenceRecord> {
   const { server, migration, incarnation, epoch } = order;
-  const known = await edges.journal.find(migration, incarnation);
+  const known = await edges.journal.find(order);
   if (known && known.state !== "fencing" && known.state !== "fenced") {
     throw new Fault("conflict", `fence ${incarnation}: migration ${migration} has it ${known.state} already`);
   }
@@ -167,16 +166,17 @@ function requireRestorable(domain: DomainSummary, saved: SavedDomain): void {
 async function identifyFiles({ edges, order, kind }: Tightening): Promise<FencedFile[]> {
   const found: FencedFile[] = [];
   for (const { id, path, mode, identity: expected } of order.files) {
-    const identity = await identify(edges.files, path);
-    if (!identity && kind === "mirror") continue;
-    if (!identity) throw new Fault("corrupt", `fence ${order.incarnation}: ${id} is not at ${path}`);
-    if (expected && !isSameFile(expected, identity)) {
+    const facts = await factsAt(edges.files, path);
+    if (!facts && kind === "mirror") continue;
+    if (!facts) throw new Fault("corrupt", `fence ${order.incarnation}: ${id} is not at ${path}`);
+    if (expected && !isSameFile(expected, facts)) {
       throw new Fault("conflict", `fence ${order.incarnation}: ${path} was replaced: changed behind Ferry`);
     }
     const word = kind === "fence" ? "fenced" : "dropped";
     const isMoved = mode === "copied" || mode === "re-created";
     const asidePath = isMoved ? `${path}.${word}-${order.migration}` : path;
-    found.push({ id, path, asidePath, mode, identity });
+    const { sizeBytes, mtimeNs } = facts;
+    found.push({ id, path, asidePath, mode, identity: identityOf(facts), sizeBytes, mtimeNs });
   }
   return found;
 }
@@ -201,10 +201,12 @@ async function stopWithdrawn({ edges, kind }: Tightening, record: FenceRecord): 
 }
 
 async function holdDead({ edges }: Tightening, record: FenceRecord): Promise<Hold> {
-  const paths = await Promise.all(record.files.map(file => locate(edges.files, file)));
+  const files = await Promise.all(
+    record.files.map(async file => ({ id: file.id, path: await locate(edges.files, file) })),
+  );
   const own = await findOwn(edges, record);
   const any = await edges.hypervisor.findDomain(record.server);
-  return verifyDead(edges, { server: record.server, paths, otherIncarnation: !own && any !== undefined });
+  return verifyDead(edges, { server: record.server, files, otherIncarnation: !own && any !== undefined });
 }
 
 async function turnAutostartOff({ edges }: Tightening, record: FenceRecord): Promise<void> {

@@ -6,15 +6,15 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Fault } from "../../proto/fault.js";
 import { writeDurably } from "./durable-file.js";
 import { auditHook, HOOK_MODE, type HookAudit } from "./hook-audit.js";
 import type { HookProof } from "./hook-proof.js";
 
 export interface HookPlace {
-  /** /etc/libvirt/hooks */
-  readonly hooksDirectory: string;
+  /** /etc/libvirt/hooks/qemu.d */
+  readonly hookDir: string;
   /** As built into the hook: /var/lib/ferry and /run/ferry. */
   readonly stateDir: string;
   readonly runDir: string;
@@ -23,14 +23,14 @@ export interface HookPlace {
 export type HookInstallation = { readonly changed: boolean } & HookProof;
 
 /** The shipped hook with this host's directories in it. */
-export async function hookText({ stateDir, runDir }: Omit<HookPlace, "hooksDirectory">): Promise<string> {
+export async function hookText({ stateDir, runDir }: Omit<HookPlace, "hookDir">): Promise<string> {
   const shipped = await readFile(new URL("50-ferry", import.meta.url), "utf8");
   return shipped
     .replace(/^STATE_DIR=.*$/m, `STATE_DIR=${requirePlainPath(stateDir)}`)
     .replace(/^RUN_DIR=.*$/m, `RUN_DIR=${requirePlainPath(runDir)}`);
 }
 
-export const hookPath = (hooksDirectory: string): string => join(hooksDirectory, "qemu.d", "50-ferry");
+export const hookPath = (hookDir: string): string => join(hookDir, "50-ferry");
 
 /** `prove` runs the self-test against the daemon that runs now; not proven, its problem says what to do. */
 export async function installHook(
@@ -38,10 +38,10 @@ export async function installHook(
   prove: () => Promise<HookProof>,
 ): Promise<HookInstallation> {
   const expectedText = await hookText(place);
-  const path = hookPath(place.hooksDirectory);
+  const path = hookPath(place.hookDir);
   const audit = await auditHook({ path, expectedText });
   if (!audit.intact) {
-    await writeDurably(path, expectedText, { mode: HOOK_MODE, scratch: place.hooksDirectory });
+    await writeDurably(path, expectedText, { mode: HOOK_MODE, scratch: dirname(place.hookDir) });
     requireIntact(await auditHook({ path, expectedText }));
   }
   return { changed: !audit.intact, ...(await prove()) };

@@ -6,9 +6,10 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import { isSameFile } from "../disk/file-identity.js";
 import type { FenceEdges } from "./fence.js";
-import type { FenceRecord } from "./fence-record.js";
-import { identify, isSameFile, removeAside } from "./set-aside.js";
+import type { FenceKey, FenceRecord } from "./fence-record.js";
+import { factsAt, removeAside } from "./set-aside.js";
 
 export interface Retired {
   /** Ids of the files removed now, and of those that were gone already. */
@@ -16,16 +17,13 @@ export interface Retired {
   readonly missing: readonly string[];
 }
 
-export async function retire(
-  edges: Pick<FenceEdges, "files" | "journal">,
-  { migration, incarnation }: { readonly migration: string; readonly incarnation: string },
-): Promise<Retired> {
-  const record = await edges.journal.find(migration, incarnation);
+export async function retire(edges: Pick<FenceEdges, "files" | "journal">, key: FenceKey): Promise<Retired> {
+  const record = await edges.journal.find(key);
   if (record?.state === "retired") return { removed: [], missing: [] };
   if (record?.state !== "fenced") {
     throw new Fault(
       "conflict",
-      `retire ${incarnation}: it is ${record?.state ?? "unknown here"}, not fenced`,
+      `retire ${key.incarnation}: it is ${record?.state ?? "unknown here"}, not fenced`,
     );
   }
   const aside = record.files.filter(file => file.path !== file.asidePath);
@@ -46,7 +44,7 @@ async function requireNothingForeign(
   aside: FenceRecord["files"],
 ): Promise<void> {
   for (const { asidePath, identity } of aside) {
-    const found = await identify(files, asidePath);
+    const found = await factsAt(files, asidePath);
     if (found === undefined || isSameFile(found, identity)) continue;
     throw new Fault("refused", `${asidePath} is not the file that was set aside; nothing was removed`, {
       fix: "move it away and repeat",

@@ -8,14 +8,11 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { FenceEdges } from "./fence.js";
-import { denialReason, type FenceRecord, type SavedDomain } from "./fence-record.js";
+import { denialReason, type FenceKey, type FenceRecord, type SavedDomain } from "./fence-record.js";
 import type { FenceStatement } from "./receipt-facts.js";
 import { locate, moveBack } from "./set-aside.js";
 
-export interface UnfenceOrder {
-  readonly server: string;
-  readonly migration: string;
-  readonly incarnation: string;
+export interface UnfenceOrder extends FenceKey {
   readonly epoch: number;
 }
 
@@ -45,8 +42,8 @@ async function journalMirror(
   order: UnfenceOrder,
   mirror: FenceStatement,
 ): Promise<FenceRecord> {
-  const record = await edges.journal.find(order.migration, order.incarnation);
-  if (!record || record.server !== order.server || record.state === "retired") {
+  const record = await edges.journal.find(order);
+  if (!record || record.state === "retired") {
     throw new Fault(
       "conflict",
       `restore ${order.incarnation}: migration ${order.migration} holds nothing of it`,

@@ -7,46 +7,46 @@
  *   - the kernel grants a write lease on every file (nobody has it open), or, where the file system has no leases,
  *     QEMU's own image lock.
  *
- * What cannot be found out is a fault. Leases and locks stay with the returned hold until it is disposed.
+ * What cannot be found out is a fault. Leases and locks stay with the returned hold until it is disposed. Taking a
+ * lease keeps this process from dying of SIGIO when somebody asks for the file (see the addon).
  */
 
 import { constants } from "node:fs";
 import { type FileHandle, open, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { Fault } from "../../proto/fault.js";
 import type { Files } from "../os/files.js";
 import type { Hypervisor } from "../os/hypervisor.js";
-import { onLeaseBreak } from "./lease-break.js";
 
 export interface DeadEdges {
   readonly hypervisor: Pick<Hypervisor, "findDomain">;
-  readonly files: Pick<Files, "takeWriteLease" | "takeQemuLock">;
-  /** Process ids of every QEMU with that uuid in its command line; rejects when /proc cannot be read. */
+  readonly files: Pick<Files, "takeWriteLease" | "holdsWriteLease" | "takeQemuLock">;
+  /** Process ids of every QEMU with that uuid in its command line; rejects when one could not be looked at. */
   readonly findProcesses: (uuid: string) => Promise<readonly number[]>;
 }
 
 export interface DeadSubject {
   readonly server: string;
-  /** Regular files, and directories whose files count. */
-  readonly paths: readonly string[];
+  /** Regular files, and directories all of whose files count, where they lie now. */
+  readonly files: readonly { readonly id: string; readonly path: string }[];
   /** Another incarnation of the server is defined on this host and may run (same-host resize). */
   readonly otherIncarnation: boolean;
 }
 
-/** Nobody else has these files open, for as long as `broken` is not aborted and the hold is not disposed. */
+/** Nobody else has these files open until the hold is broken or disposed. */
 export interface Hold extends AsyncDisposable {
   /**
    * Read and write through this descriptor. Opening the path again, even in this process, breaks the lease and
-   * blocks until it is given up. Undefined for a path that is not held.
+   * blocks until it is given up. `within` names a file of a directory. Undefined for what is not held.
    */
-  descriptor(path: string): number | undefined;
-  /** Aborted when somebody asks for one of the files: stop copying, dispose, verify again. */
-  readonly broken: AbortSignal;
+  descriptor(id: string, within?: string): number | undefined;
+  /** Rejects once somebody has asked for one of the files: stop copying, dispose, verify again. Look every second. */
+  requireUnbroken(): Promise<void>;
 }
 
 export async function verifyDead(edges: DeadEdges, subject: DeadSubject): Promise<Hold> {
   await requireNoGuest(edges, subject);
-  const hold = await holdFiles(edges.files, subject.paths);
+  const hold = await holdFiles(edges.files, subject.files);
   try {
     // A guest may have come up between the look and the leases: leases first, then the look that counts.
     await requireNoGuest(edges, subject);
@@ -72,33 +72,50 @@ async function requireNoGuest(edges: DeadEdges, { server, otherIncarnation }: De
   }
 }
 
-async function holdFiles(files: DeadEdges["files"], paths: readonly string[]): Promise<Hold> {
-  const handles = new Map<string, FileHandle>();
-  const broken = new AbortController();
-  const forget = onLeaseBreak(() => broken.abort(new Fault("conflict", "somebody opened a fenced file")));
+interface Place {
+  readonly id: string;
+  /** Empty, or the path within the directory of that id. */
+  readonly within: string;
+  readonly path: string;
+}
+
+interface HeldFile extends Place {
+  readonly handle: FileHandle;
+  /** False: the file system has none, and the image lock stands alone. */
+  readonly isLeased: boolean;
+}
+
+async function holdFiles(files: DeadEdges["files"], subjects: DeadSubject["files"]): Promise<Hold> {
+  const held: HeldFile[] = [];
   const release = async (): Promise<void> => {
-    forget();
-    await Promise.all([...handles.values()].map(handle => handle.close()));
-    handles.clear();
+    await Promise.all(held.splice(0).map(({ handle }) => handle.close()));
   };
   try {
-    for (const path of (await Promise.all(paths.map(regularFilesAt))).flat()) {
-      const handle = await holdFile(files, path);
-      if (handle) handles.set(path, handle);
+    for (const place of (await Promise.all(subjects.map(placesOf))).flat()) {
+      const file = await holdFile(files, place);
+      if (file) held.push(file);
     }
   } catch (error) {
     await release();
     throw error;
   }
   return {
-    descriptor: path => handles.get(path)?.fd,
-    broken: broken.signal,
+    descriptor: (id, within = "") => held.find(file => file.id === id && file.within === within)?.handle.fd,
+    requireUnbroken: () => requireUnbroken(files, held),
     [Symbol.asyncDispose]: release,
   };
 }
 
+async function requireUnbroken(files: DeadEdges["files"], held: readonly HeldFile[]): Promise<void> {
+  for (const { path, handle, isLeased } of held) {
+    if (!isLeased || (await files.holdsWriteLease(handle.fd))) continue;
+    throw new Fault("conflict", `${path} was opened by another process while it was held`);
+  }
+}
+
 /** Undefined: it lies on a read-only file system, where nobody can write to it. */
-async function holdFile(files: DeadEdges["files"], path: string): Promise<FileHandle | undefined> {
+async function holdFile(files: DeadEdges["files"], place: Place): Promise<HeldFile | undefined> {
+  const { path } = place;
   // Non-blocking: a lease that somebody else holds must answer EWOULDBLOCK instead of making us wait for it.
   const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
   const handle = await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
@@ -109,22 +126,23 @@ async function holdFile(files: DeadEdges["files"], path: string): Promise<FileHa
   if (!handle) return undefined;
   try {
     // The lease says that nobody has it open; the lock keeps a QEMU away even where there are no leases.
-    if (!(await leaseWherePossible(files, handle.fd))) throw inUse(path);
+    const isLeased = await takeLease(files, path, handle.fd);
     if (!(await files.takeQemuLock(handle.fd))) throw inUse(path);
-    return handle;
+    return { ...place, handle, isLeased };
   } catch (error) {
     await handle.close();
     throw error;
   }
 }
 
-async function leaseWherePossible(files: DeadEdges["files"], fd: number): Promise<boolean> {
-  try {
-    return await files.takeWriteLease(fd);
-  } catch (error) {
-    if (error instanceof Error && "code" in error && NO_LEASES.has(String(error.code))) return true;
+/** False: there are no leases here. */
+async function takeLease(files: DeadEdges["files"], path: string, fd: number): Promise<boolean> {
+  const granted = await files.takeWriteLease(fd).catch((error: NodeJS.ErrnoException) => {
+    if (NO_LEASES.has(error.code ?? "")) return undefined;
     throw error;
-  }
+  });
+  if (granted === false) throw inUse(path);
+  return granted === true;
 }
 
 /** What file systems and devices without leases answer; the image lock then stands alone. */
@@ -133,13 +151,14 @@ const NO_LEASES = new Set(["EINVAL", "EOPNOTSUPP", "ENOTSUP", "ENOLCK"]);
 const inUse = (path: string): Fault =>
   new Fault("refused", `${path} is open in another process`, { fix: `see which: fuser -v ${path}` });
 
-async function regularFilesAt(path: string): Promise<string[]> {
+async function placesOf({ id, path }: DeadSubject["files"][number]): Promise<Place[]> {
   const entries = await readdir(path, { withFileTypes: true, recursive: true }).catch(
     (error: NodeJS.ErrnoException) => {
       if (error.code === "ENOTDIR") return undefined;
       throw new Fault("failed", `read ${path}: ${error.message}`, {}, { cause: error });
     },
   );
-  if (entries === undefined) return [path];
-  return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name));
+  if (entries === undefined) return [{ id, within: "", path }];
+  const inside = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name));
+  return inside.map(file => ({ id, within: relative(path, file), path: file }));
 }

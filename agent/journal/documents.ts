@@ -31,6 +31,16 @@ export class Documents {
     return row && (JSON.parse(row.body) as T);
   }
 
+  /** All documents whose kind matches (SQL LIKE), whichever server and migration they belong to. */
+  list<T>(kindPattern: string): { serverId: string; migrationId: string; body: T }[] {
+    return this.#journal.database
+      .prepare<[string], { server: string; migration: string; body: string }>(
+        "SELECT server, migration, body FROM document WHERE kind LIKE ? ORDER BY server, migration",
+      )
+      .all(kindPattern)
+      .map(row => ({ serverId: row.server, migrationId: row.migration, body: JSON.parse(row.body) as T }));
+  }
+
   remove(serverId: string, migrationId: string, kind: string): void {
     const statement = this.#journal.database.prepare(
       "DELETE FROM document WHERE server = ? AND migration = ? AND kind = ?",

@@ -22,7 +22,7 @@ async function readDevice(sys: Tree, address: string): Promise<PciDevice> {
   const [numaNode, driver, iommuGroup, physicalFunction] = await Promise.all([
     sys.optionalValue(`${device}/numa_node`, parseKnownCount),
     sys.linkName(`${device}/driver`),
-    sys.linkName(`${device}/iommu_group`),
+    sys.linkValue(`${device}/iommu_group`, parseCount),
     sys.linkName(`${device}/physfn`),
   ]);
   return {
@@ -30,7 +30,7 @@ async function readDevice(sys: Tree, address: string): Promise<PciDevice> {
     ...(await readIdentity(sys, device)),
     driver,
     numaCell: numaNode === "unknown" ? undefined : numaNode,
-    iommuGroup: iommuGroup === undefined ? undefined : parseCount(iommuGroup),
+    iommuGroup,
     physicalFunction,
     ...(await readVirtualFunctions(sys, device)),
   };

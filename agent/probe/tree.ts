@@ -58,6 +58,10 @@ export class Tree {
     return this.#attempt(path, false, async file => basename(await readlink(file)));
   }
 
+  async linkValue<T>(path: string, parse: Parse<T>): Promise<T | undefined> {
+    return this.#parsed(path, await this.linkName(path), parse);
+  }
+
   /** Entries of a directory, sorted; none when it cannot be read. */
   async names(path: string): Promise<string[]> {
     return (await this.#attempt(path, true, file => readdir(file)))?.sort() ?? [];

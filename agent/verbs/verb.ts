@@ -3,14 +3,20 @@
  * out again after any interruption. `World` is everything a verb may touch; `Call` is the request it serves.
  */
 
+import type { Logger } from "pino";
 import type { PerformResult } from "../../proto/gen/ferry/v1/agent.js";
 import type { FaultInfo, Progress } from "../../proto/gen/ferry/v1/model.js";
+import type { TlsSource } from "../../proto/tls-source.js";
 import type { AgentConfig } from "../config.js";
+import type { ImagePlaces } from "../disk/image-file.js";
+import type { FenceEdges } from "../fence/fence.js";
 import type { Artifacts } from "../journal/artifacts.js";
 import type { Documents } from "../journal/documents.js";
 import type { Guests } from "../journal/guests.js";
 import type { Files } from "../os/files.js";
 import type { Hypervisor } from "../os/hypervisor.js";
+import type { RunTool } from "../os/tool.js";
+import type { TransferListener } from "../transfer/target.js";
 
 export interface Call {
   readonly key: string;
@@ -27,11 +33,24 @@ export interface World {
   readonly config: AgentConfig;
   readonly hypervisor: Hypervisor;
   readonly files: Files;
+  /** Where images may lie. */
+  readonly places: ImagePlaces;
+  readonly runTool: RunTool;
+  readonly fence: FenceEdges;
+  readonly transfer: TransferListener;
+  readonly tls: TlsSource;
+  /** The libvirt hook's last proof: empty when it holds (SAFETY R6). */
+  readonly hook: { problem(): string };
   readonly guests: Guests;
   readonly documents: Documents;
   readonly artifacts: Artifacts;
+  exists(path: string): Promise<boolean>;
+  isFolder(path: string): Promise<boolean>;
+  /** Throws unless the hook is proven. */
+  requireHook(): void;
   /** Wall clock, ms since the epoch: for records. */
   readonly now: () => number;
+  readonly log: Logger;
   /** For intervals; never steps. */
   readonly monotonicMs: () => number;
   /** Rejects with the signal's reason when that aborts first. */

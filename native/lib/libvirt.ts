@@ -57,6 +57,8 @@ export interface Connect extends AsyncDisposable {
   /** Ends subscriptions and frees every handle that came from here; calls in flight still finish. */
   close(): Promise<void>;
   isAlive(): Promise<boolean>;
+  /** The driver: "QEMU", "TEST", … */
+  getType(): Promise<string>;
   getLibVersion(): Promise<number>;
   getVersion(): Promise<number>;
   getHostname(): Promise<string>;
@@ -79,7 +81,10 @@ export interface Connect extends AsyncDisposable {
   ): Promise<number>;
   /** False when the other side does not speak it. */
   setKeepAlive(intervalSeconds: number, count: number): Promise<boolean>;
-  /** Each answers the id for `removeListener`. Listeners run in the order of the events. */
+  /**
+   * Each answers the id for `removeListener`. Listeners run in the order of the events; libvirt takes one per kind
+   * and connection.
+   */
   onLifecycle(listener: (notice: LifecycleNotice) => void): Promise<number>;
   onIoError(listener: (notice: IoErrorNotice) => void): Promise<number>;
   removeListener(id: number): Promise<void>;

@@ -11,7 +11,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 export type Host = "ctl" | `h${number}`;
@@ -70,14 +72,16 @@ export async function waitFor<T>(
 }
 
 export class Lab implements AsyncDisposable {
+  /** `LAB_ID=… npm run lab -- status` shows it. */
+  readonly id: string;
+  /** What its hosts keep, a folder each: `h1/var/lib/libvirt/images`, also readable while the host is off. */
+  readonly directory: string;
   readonly #env: NodeJS.ProcessEnv;
 
-  private constructor(
-    /** What `LAB_ID=… npm run lab -- status` would show. */
-    readonly id: string,
-    env: Readonly<Record<string, string>>,
-  ) {
-    this.#env = { ...process.env, ...networksOf(id), ...env, LAB_ID: id };
+  private constructor(id: string, env: Readonly<Record<string, string>>) {
+    this.id = id;
+    this.directory = join(process.env.XDG_STATE_HOME || "/var/tmp", "ferry-lab", id);
+    this.#env = { ...process.env, ...networksOf(id), ...env, LAB_ID: id, LAB_DIR: this.directory };
   }
 
   /** Ends what came up if not everything did. */
@@ -173,20 +177,41 @@ export class Lab implements AsyncDisposable {
     return (await this.#verb(["guest"])).trim();
   }
 
+  /**
+   * Where a file of a host is on this machine, also while the host is off. Only for what a host keeps: /etc/libvirt,
+   * /etc/ferry and the libvirt and ferry folders of /var/lib, /var/log and /var/cache; and /run/shared.
+   */
+  path(host: Host, inside: string): string {
+    const shared = relative("/run/shared", inside);
+    return shared.startsWith("..")
+      ? join(this.directory, host, inside)
+      : join(this.directory, "shared", shared);
+  }
+
   /** What a domain has written to its serial port, which must be a file (`<serial type='file'>`). */
   async console(host: Host, domain: string): Promise<string> {
-    const xml = await this.output(host, ["virsh", "-q", "dumpxml", domain]);
-    const [, path] = /<serial type='file'>\s*<source path='([^']+)'/.exec(xml) ?? [];
-    assert(path !== undefined, `${domain} on ${host} has no serial port that is a file`);
-    return (await this.exec(host, ["cat", path])).stdout;
+    return textOf(await this.#consoleFile(host, domain));
   }
 
   /** Waits until the domain's console matches; the match. */
-  waitForConsole(host: Host, domain: string, pattern: RegExp, deadlineMs = 60_000): Promise<RegExpExecArray> {
-    return waitFor(async () => pattern.exec(await this.console(host, domain)) ?? undefined, {
+  async waitForConsole(
+    host: Host,
+    domain: string,
+    pattern: RegExp,
+    deadlineMs = 60_000,
+  ): Promise<RegExpExecArray> {
+    const file = await this.#consoleFile(host, domain);
+    return waitFor(async () => pattern.exec(await textOf(file)) ?? undefined, {
       deadlineMs,
       what: `${domain} on ${host} says ${pattern.source}`,
     });
+  }
+
+  async #consoleFile(host: Host, domain: string): Promise<string> {
+    const xml = await this.output(host, ["virsh", "-q", "dumpxml", domain]);
+    const [, path] = /<serial type='file'>\s*<source path='([^']+)'/.exec(xml) ?? [];
+    assert(path !== undefined, `${domain} on ${host} has no serial port that is a file`);
+    return this.path(host, path);
   }
 
   /** Ends everything; nothing is left on this machine. */
@@ -205,8 +230,16 @@ export class Lab implements AsyncDisposable {
   }
 
   #run(args: readonly string[], options: ExecOptions & { readonly timeoutMs: number }): Promise<Finished> {
-    return runToEnd("bash", [LAB_PROGRAM, ...args], this.#env, options);
+    const argv = ["bash", LAB_PROGRAM, ...args];
+    // Node's own pipes are sockets, which a command cannot open as /dev/stdin.
+    const piped = options.input === undefined ? argv : ["bash", "-c", 'cat | "$@"', "lab", ...argv];
+    return runToEnd(piped, this.#env, options);
   }
+}
+
+/** A console that has not been written to yet is no file yet. */
+async function textOf(file: string): Promise<string> {
+  return existsSync(file) ? readFile(file, "utf8") : "";
 }
 
 /** Two networks in 10.0.0.0/8 that follow from the id. */
@@ -218,16 +251,16 @@ function networksOf(id: string): Record<string, string> {
 
 /** At the deadline the whole process group is killed: its id also holds for what runs inside a host. */
 function runToEnd(
-  program: string,
-  args: readonly string[],
+  argv: readonly string[],
   env: NodeJS.ProcessEnv,
   options: ExecOptions & { readonly timeoutMs: number },
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
+    const [program = "", ...args] = argv;
     const child = spawn(program, args, { env, detached: true, stdio: "pipe" });
     const timer = setTimeout(() => {
       if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-      reject(new Error(`not within ${options.timeoutMs} ms: lab ${args.slice(1).join(" ")}`));
+      reject(new Error(`not within ${options.timeoutMs} ms: ${argv.join(" ")}`));
     }, options.timeoutMs);
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];

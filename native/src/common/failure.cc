@@ -32,4 +32,10 @@ Napi::Value SystemFailure::ToJs(Napi::Env env) const {
   return error;
 }
 
+void ThrowHandleClosed(Napi::Env env, const char* what) {
+  Napi::Error error = Napi::Error::New(env, std::string(what) + " is closed");
+  error.Set("code", Napi::String::New(env, "ERR_HANDLE_CLOSED"));
+  throw error;
+}
+
 }  // namespace ferry

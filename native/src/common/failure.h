@@ -25,4 +25,7 @@ class SystemFailure : public Failure {
   std::string path_;
 };
 
+// JavaScript thread: a method of a handle that was closed or freed, code ERR_HANDLE_CLOSED.
+[[noreturn]] void ThrowHandleClosed(Napi::Env env, const char* what);
+
 }  // namespace ferry

@@ -33,6 +33,7 @@ Napi::Function Connect::Define(Napi::Env env) {
                      {
                          InstanceMethod<&Connect::Close>("close"),
                          InstanceMethod<&Connect::IsAlive>("isAlive"),
+                         InstanceMethod<&Connect::GetType>("getType"),
                          InstanceMethod<&Connect::GetLibVersion>("getLibVersion"),
                          InstanceMethod<&Connect::GetVersion>("getVersion"),
                          InstanceMethod<&Connect::GetHostname>("getHostname"),
@@ -93,7 +94,7 @@ Napi::Value Connect::Close(Info info) {
 }
 
 const ConnectRef& Connect::Handle(Info info) const {
-  if (!handle_) throw Napi::Error::New(info.Env(), "the connection is closed");
+  if (!handle_) ThrowHandleClosed(info.Env(), "the connection");
   return handle_;
 }
 
@@ -105,6 +106,12 @@ Napi::Value Connect::IsAlive(Info info) {
   return AsyncCall(
       info.Env(), Lane::kFast, [handle = Handle(info)] { return LIBVIRT(virConnectIsAlive, handle->get()); },
       [](Napi::Env env, int& alive) { return Napi::Boolean::New(env, alive == 1); });
+}
+
+Napi::Value Connect::GetType(Info info) {
+  // libvirt keeps this text; it is not ours to free.
+  auto work = [handle = Handle(info)] { return std::string(LIBVIRT(virConnectGetType, handle->get())); };
+  return AsyncCall(info.Env(), Lane::kFast, std::move(work), TextToJs);
 }
 
 Napi::Value Connect::GetLibVersion(Info info) {

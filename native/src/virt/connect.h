@@ -29,6 +29,7 @@ class Connect : public Napi::ObjectWrap<Connect> {
   // connect.cc
   Napi::Value Close(Info info);
   Napi::Value IsAlive(Info info);
+  Napi::Value GetType(Info info);
   Napi::Value GetLibVersion(Info info);
   Napi::Value GetVersion(Info info);
   Napi::Value GetHostname(Info info);

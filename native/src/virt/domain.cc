@@ -55,7 +55,7 @@ Domain::~Domain() {
 }
 
 const DomainRef& Domain::Handle(Info info) const {
-  if (!handle_) throw Napi::Error::New(info.Env(), "the domain's handle was freed");
+  if (!handle_) ThrowHandleClosed(info.Env(), "the domain's handle");
   return handle_;
 }
 

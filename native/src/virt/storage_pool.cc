@@ -37,7 +37,7 @@ StoragePool::~StoragePool() {
 }
 
 const StoragePoolRef& StoragePool::Handle(Info info) const {
-  if (!handle_) throw Napi::Error::New(info.Env(), "the storage pool's handle was freed");
+  if (!handle_) ThrowHandleClosed(info.Env(), "the storage pool's handle");
   return handle_;
 }
 

@@ -101,6 +101,7 @@ state_dir = "/var/lib/ferry"
 image_dirs = ["/var/lib/libvirt/images", "/run/shared"]
 metrics_listen = "$LAB_NET.$2:7403"
 libvirt_uri = "qemu:///system"
+virt_type = "$(kvm_verdict)"
 TOML
   ferry_tls_toml agent
 }

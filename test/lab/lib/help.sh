@@ -36,6 +36,7 @@ Environment (remembered by up)
   LAB_ID=lab                              several labs can run side by side; give it to every command
   LAB_NET=10.77.0, LAB_MIGNET=10.78.0     the two networks
   LAB_QEMU=root|stock                     guests run as root, or as Debian's qemu.conf says
+  LAB_VIRT=kvm|qemu                       instead of finding out which of them works
   LAB_BARE=1                              hosts without Ferry
   LAB_DIR, LAB_CACHE                      where hosts and built things are kept
 HELP

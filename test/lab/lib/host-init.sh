@@ -2,7 +2,7 @@
 # Process 1 of a lab host, in fresh namespaces: makes them look like a machine of its own, starts libvirtd, then Ferry's
 # daemon, then reaps until it is told to stop. Its death is the host's death.
 #
-#   host-init.sh boot HOST-DIR LAB-DIR [DAEMON COMMAND…]
+#   host-init.sh boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
 #   host-init.sh restart-libvirtd            (inside a running host)
 #
 # Inside, the host's own directory is /run/host; the lab's directory is covered, so that no host sees another's disks.
@@ -22,12 +22,16 @@ mount_runtime() {
   mount -t tmpfs -o mode=755,size=1m,ro tmpfs "$lab_dir"
 }
 
+mount_private() { # mount_private TREE [LOWER]: a tree of the machine, writable for this host alone
+  local layer=/run/private/$1
+  mkdir -p "$layer"/{upper,work}
+  mount -t overlay overlay -o "lowerdir=${2:-/$1},upperdir=$layer/upper,workdir=$layer/work" "/$1"
+}
+
 mount_private_trees() {
-  local tree layer
+  local tree
   for tree in "${PRIVATE[@]}"; do
-    layer=/run/private/$tree
-    mkdir -p "$layer"/{upper,work}
-    mount -t overlay overlay -o "lowerdir=/$tree,upperdir=$layer/upper,workdir=$layer/work" "/$tree"
+    mount_private "$tree"
   done
   for tree in "${DURABLE[@]}"; do
     mkdir -p "/$tree" "/run/host/$tree"
@@ -77,6 +81,21 @@ leave_v2_root() {
   done
 } 2>/dev/null
 
+# libvirt believes in KVM if there is a /dev/kvm that it may open, and asks all emulators again and again if they then
+# disagree. So a host without working KVM has a /dev of its own, without that device. The machine's is moved away, not
+# covered: libvirt wants to move every mount below /dev that the mount table names.
+hide_kvm() {
+  local machine=/run/private/machine-dev name
+  [[ -e /dev/kvm ]] || return 0
+  mkdir -p $machine
+  mount --move /dev $machine
+  mount_private dev $machine
+  for name in pts shm mqueue hugepages; do
+    if mountpoint -q $machine/$name; then mount --bind $machine/$name /dev/$name; fi
+  done
+  rm /dev/kvm
+}
+
 wait_for() { # wait_for SECONDS COMMAND…
   local deadline=$((SECONDS + $1 + 1))
   shift
@@ -114,11 +133,11 @@ shut_down() {
   exit 0
 }
 
-boot() { # boot HOST-DIR LAB-DIR [DAEMON COMMAND…]
+boot() { # boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
   host_dir=$1 lab_dir=$2
-  shift 2
+  local virt_type=$3 outer_pid
+  shift 3
   # /proc is still the machine's: this is the process id by which the outside knows this process.
-  local outer_pid
   read -r outer_pid _ </proc/self/stat
   echo "$outer_pid" >"$host_dir/pid"
   set -e
@@ -127,6 +146,7 @@ boot() { # boot HOST-DIR LAB-DIR [DAEMON COMMAND…]
   mount_runtime
   mount_sysfs
   mount_private_trees
+  [[ $virt_type == kvm ]] || hide_kvm
   set +e
   [[ $(</etc/hostname) == ctl ]] || start_libvirtd || exit 1
   (($# == 0)) || "$here/supervise.sh" start "$@"
@@ -141,7 +161,7 @@ boot() { # boot HOST-DIR LAB-DIR [DAEMON COMMAND…]
 
 here=$(dirname "$(readlink -f "$0")")
 case ${1:-} in
-  boot) boot "$2" "$3" "${@:4}" ;;
+  boot) boot "${@:2}" ;;
   restart-libvirtd) restart_libvirtd ;;
   *) exit 64 ;;
 esac

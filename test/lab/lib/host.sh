@@ -81,7 +81,7 @@ host_launch() { # joins the control groups first: the cgroup namespace is rooted
     cgroup_join "$host" "$BASHPID"
     # shellcheck disable=SC2046 # words of a command line
     exec setsid unshare -m -u -i -n -p -C --fork --kill-child \
-      "$LAB_HOME/lib/host-init.sh" boot "$dir" "$LAB_DIR" $(ferry_daemon_command "$host")
+      "$LAB_HOME/lib/host-init.sh" boot "$dir" "$LAB_DIR" "$LAB_VIRT" $(ferry_daemon_command "$host")
   ) </dev/null >>"$dir/init.log" 2>&1 9>&- &
 }
 

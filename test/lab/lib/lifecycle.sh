@@ -16,6 +16,7 @@ lab_up() {
     die "up: number of hosts 1 … $LAB_HOSTS_MAX, not '$count'"
   fi
   preconditions_check
+  if [[ $LAB_VIRT == auto ]]; then LAB_VIRT=$(kvm_verdict) || exit 1; fi
   lab_lock
   mkdir -p "$LAB_SHARED" "$LAB_CACHE"
   chmod 755 "$LAB_DIR" "$LAB_SHARED"

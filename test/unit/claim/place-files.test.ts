@@ -1,6 +1,6 @@
 /** Where files go on a target, and what may already be there. */
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isBeneath, type Occupied, placeFiles } from "../../../agent/claim/place-files.js";
 import { ManifestFile } from "../../../proto/gen/ferry/v1/agent.js";

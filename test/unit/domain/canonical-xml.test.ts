@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canonicalDifferences, canonicalXml } from "../../../agent/domain/canonical-xml.js";
 import { parseXml, serializeXml } from "../../../agent/domain/xml-document.js";
-import { edit, everythingXml, inactiveXml } from "./fixtures.js";
+import { definedAfterStartXml, definedXml, edit, everythingXml, inactiveXml } from "./fixtures.js";
 
 describe("canonical XML", () => {
   it("is the same for every order of attributes", () => {
@@ -29,6 +29,13 @@ describe("canonical XML", () => {
     const one = "<domain a='1'>\n  <b></b>\n  <c>x &amp; y</c>\n</domain>";
     const other = '<domain a="1"><b/><c><![CDATA[x & y]]></c></domain>';
     expect(canonicalXml(one)).toBe(canonicalXml(other));
+  });
+
+  it("is the same before and after the first start, which sorts the controllers", () => {
+    expect(definedAfterStartXml).not.toBe(definedXml);
+    expect(canonicalXml(definedAfterStartXml)).toBe(canonicalXml(definedXml));
+    const moved = edit(definedXml, "controller type='usb' index='0'", "controller type='usb' index='1'");
+    expect(canonicalXml(moved)).not.toBe(canonicalXml(definedXml));
   });
 
   it("is its own canonical form", () => {

@@ -1,7 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  FERRY_NAMESPACE,
   ferryMetadata,
+  ferryMetadataToSet,
   formatIncarnation,
   type Incarnation,
   parseIncarnation,
@@ -55,6 +57,13 @@ describe("an incarnation", () => {
     );
   });
 
+  it("is written once in place of several, however they came about", () => {
+    const twice = `<metadata>${ferryMetadata(home)}${ferryMetadata(home)}`;
+    const root = parseXml(edit(inactiveXml, "<metadata>", twice), "domain");
+    writeIncarnation(root, { ...home, epoch: 9 });
+    expect(readIncarnation(parseXml(serializeXml(root), "domain"))).toEqual({ ...home, epoch: 9 });
+  });
+
   it("is written into a domain without any metadata", () => {
     const root = parseXml("<domain><name>x</name></domain>", "domain");
     expect(readIncarnation(root)).toBeUndefined();
@@ -62,12 +71,13 @@ describe("an incarnation", () => {
     expect(readIncarnation(parseXml(serializeXml(root), "domain"))).toEqual(home);
   });
 
-  it("is read whatever prefix libvirt gave it", () => {
-    const injected = ferryMetadata(home)
-      .replaceAll("ferry:ferry", "f:ferry")
-      .replace("xmlns:ferry", "xmlns:f")
-      .replace("ferry:incarnation", "incarnation");
-    const xml = edit(inactiveXml, "<metadata>", `<metadata>${injected}`);
+  it.each([
+    ["another prefix", `<f:ferry xmlns:f="${FERRY_NAMESPACE}"><f:incarnation ATTRIBUTES/></f:ferry>`],
+    ["no prefix", `<ferry xmlns="${FERRY_NAMESPACE}"><incarnation ATTRIBUTES/></ferry>`],
+    ["no namespace within", `<f:ferry xmlns:f="${FERRY_NAMESPACE}"><incarnation ATTRIBUTES/></f:ferry>`],
+  ])("is read with %s", (_what, mark) => {
+    const attributes = /incarnation (.*)\/><\/ferry>/.exec(ferryMetadataToSet(home))?.[1] ?? "";
+    const xml = edit(inactiveXml, "<metadata>", `<metadata>${mark.replace("ATTRIBUTES", attributes)}`);
     expect(readIncarnation(parseXml(xml, "domain"))).toEqual(home);
   });
 

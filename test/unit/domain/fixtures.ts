@@ -11,6 +11,10 @@ export const inactiveXml = read("inactive");
 export const liveXml = read("live");
 /** The same one after `attach-disk --live`. */
 export const hotplugXml = read("live-hotplug");
+/** A server of `createDomainXml` as libvirt stored it, the same after it was started once, and while it ran. */
+export const definedXml = read("defined");
+export const definedAfterStartXml = read("defined-after-start");
+export const definedLiveXml = read("defined-live");
 /** Every kind of host path, and elements that nobody knows. */
 export const everythingXml = read("everything");
 

@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { type Inspection, type ManageRules, whyUnmanageable } from "../../../agent/domain/unmanageable.js";
-import { edit, everythingXml, hotplugXml, inactiveXml, liveXml, UUID } from "./fixtures.js";
+import {
+  definedAfterStartXml,
+  definedLiveXml,
+  definedXml,
+  edit,
+  everythingXml,
+  hotplugXml,
+  inactiveXml,
+  liveXml,
+  UUID,
+} from "./fixtures.js";
 
 const running: Inspection = {
   summary: {
@@ -83,6 +93,22 @@ describe("a domain", () => {
         ).replace("<disk type='file'", "<disk type='network'"),
       },
     ],
+    ["disk-source", { ...off, inactiveXml: edit(inactiveXml, "<disk type='file'", "<disk type='block'") }],
+    [
+      "interface",
+      { ...off, inactiveXml: edit(inactiveXml, "interface type='bridge'", "interface type='direct'") },
+    ],
+    [
+      "secret",
+      {
+        ...off,
+        inactiveXml: edit(
+          inactiveXml,
+          "<backend type='emulator' version='2.0'/>",
+          "<backend type='emulator' version='2.0'><encryption secret='6dd3e4a5-1d76-44ce-961f-f119f5aad935'/></backend>",
+        ),
+      },
+    ],
     [
       "hostdev",
       {
@@ -138,6 +164,11 @@ describe("live against inactive", () => {
       ({ message }) => message,
     );
 
+  it("a server of ours differs in nothing, before its first start and after it", () => {
+    expect(differences(definedXml, definedLiveXml)).toEqual([]);
+    expect(differences(definedAfterStartXml, definedLiveXml)).toEqual([]);
+  });
+
   it("a hot-plugged disk is named", () => {
     expect(differences(inactiveXml, hotplugXml)).toEqual([
       "web-1: disk vdd (/var/lib/libvirt/images/hot.raw) differs between the running guest and its definition",
@@ -150,6 +181,11 @@ describe("live against inactive", () => {
     expect(differences(inactiveXml, edit(liveXml, "</devices>", `${nic}</devices>`))).toEqual([
       expect.stringContaining("interface 52:54:00:aa:bb:cc bridge"),
     ]);
+  });
+
+  it("a twin of a device is told from the device", () => {
+    const tablet = '<input type="tablet" bus="usb"/></devices>';
+    expect(differences(inactiveXml, edit(liveXml, "</devices>", tablet))).toHaveLength(1);
   });
 
   it("a device that the next start would add is a difference too", () => {

@@ -4,12 +4,15 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Roots } from "../../../agent/probe/roots.js";
 
 const ARCHIVES = join(import.meta.dirname, "../../fixtures/hosts");
+
+/** In memory where there is such a place: a capture is hundreds of tiny files, for which a busy disk takes seconds. */
+const PLACE = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 export interface CapturedHost {
   readonly directory: string;
@@ -22,7 +25,7 @@ export interface CapturedHost {
 }
 
 export function unpackHost(name: string): CapturedHost {
-  const directory = mkdtempSync(join(tmpdir(), `ferry-${name}-`));
+  const directory = mkdtempSync(join(PLACE, `ferry-${name}-`));
   execFileSync("tar", ["-xzf", join(ARCHIVES, `${name}.tar.gz`), "-C", directory]);
   return {
     directory,

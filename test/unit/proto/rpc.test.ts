@@ -59,7 +59,7 @@ const services = [
       yield WatchMigrationResponse.create({ event: "first" });
       if (id === "broken")
         throw new Fault("stuck", "step copy-disks needs a person", { fix: "ferry migration recover 7" });
-      yield WatchMigrationResponse.create({ event: "second" });
+      yield WatchMigrationResponse.create({ event: "second", atMs: id === "unspeakable" ? 0.5 : 1 });
     },
   }),
 ];
@@ -199,6 +199,15 @@ describe("a stream", () => {
     expect(fault).toMatchObject({ code: "stuck", detail: { fix: "ferry migration recover 7" } });
   });
 
+  it("with a message that cannot be encoded is a defect, not a lost connection", async () => {
+    const fault = await faultOf(
+      (async () => {
+        for await (const _ of watch("unspeakable"));
+      })(),
+    );
+    expect(fault).toMatchObject({ code: "internal", isUnknown: false });
+  });
+
   it("stops the handler when the reader leaves the loop", async () => {
     for await (const { event } of watch("forever")) if (event === "3") break;
     await expect.poll(() => seen?.signal.aborted).toBe(true);
@@ -271,7 +280,7 @@ describe("mutual authentication", () => {
     writeIssued(`${certificates.folder}/zoe`, "user", pair, certificates.authority.certPem, true);
     const tls = new TlsSource(foreign);
     const made = new Client(
-      at(server.port),
+      `localhost:${server.port}`,
       tls.channelCredentials({ checkServerIdentity: () => undefined }),
     );
     clients.push(made);

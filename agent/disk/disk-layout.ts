@@ -1,0 +1,172 @@
+/**
+ * What each disk of a domain is for: root, ephemeral, swap, config drive, other media, or an empty drive.
+ *
+ * A role that was declared (by Ferry's record, or by the operator at adopt) stands. Otherwise it is derived, with the
+ * reason in words. Swap is never derived: a swap signature is a suggestion that the operator confirms (SAFETY R8),
+ * and until then the disk is data.
+ */
+
+import { Fault } from "../../proto/fault.js";
+import type { Domain, DomainDisk } from "../domain/domain-xml.js";
+import type { Files } from "../os/files.js";
+import {
+  CONFIG_DRIVE_PROBE_BYTES,
+  type ConfigDriveKind,
+  configDriveKind,
+  isIso9660,
+} from "./config-drive.js";
+import { type ImagePlaces, openImageFile } from "./image-file.js";
+import { type ImageFormat, type ImageLayer, imageFormat, walkImageChain } from "./image-rules.js";
+import { readSwapHeader, type SwapSpace } from "./swap.js";
+
+export type DiskRole = "root" | "ephemeral" | "swap" | "config-drive" | "media" | "empty";
+
+/** What the content of a disk shows. */
+export interface DiskSigns {
+  readonly swap: SwapSpace | undefined;
+  readonly configDrive: ConfigDriveKind | undefined;
+  readonly isIso9660: boolean;
+}
+
+export interface ProbedDisk {
+  readonly disk: DomainDisk;
+  /** Empty for an empty drive. */
+  readonly chain: readonly ImageLayer[];
+  readonly signs: DiskSigns;
+}
+
+export interface LaidOutDisk {
+  readonly role: DiskRole;
+  readonly reason: string;
+  /** Set where the content suggests a role that only the operator can give. */
+  readonly suggestion: "swap" | undefined;
+  readonly targetDev: string;
+  /** Undefined for an empty drive, as is the format. */
+  readonly path: string | undefined;
+  readonly format: ImageFormat | undefined;
+  readonly virtualSizeBytes: number;
+  /** Of the active layer. */
+  readonly allocatedBytes: number;
+  /** Active layer first. */
+  readonly chain: readonly ImageLayer[];
+  readonly swap: SwapSpace | undefined;
+}
+
+/** Target device → role. */
+export type DeclaredRoles = ReadonlyMap<string, DiskRole>;
+
+/** Looks at every disk of a domain; image rules apply (SAFETY R19). */
+export async function probeDisks(files: Files, places: ImagePlaces, domain: Domain): Promise<ProbedDisk[]> {
+  const probed: ProbedDisk[] = [];
+  for (const disk of domain.disks) {
+    try {
+      probed.push(await probeDisk(files, places, disk));
+    } catch (error) {
+      throw error instanceof Fault ? error.during(`disk ${disk.targetDev}`) : error;
+    }
+  }
+  return probed;
+}
+
+const NO_SIGNS: DiskSigns = { swap: undefined, configDrive: undefined, isIso9660: false };
+
+async function probeDisk(files: Files, places: ImagePlaces, disk: DomainDisk): Promise<ProbedDisk> {
+  if (!disk.hasSource) return { disk, chain: [], signs: NO_SIGNS };
+  if (disk.sourcePath === undefined || disk.format === undefined) {
+    const have = disk.sourcePath === undefined ? `a source of type ${disk.type}` : "no declared format";
+    throw new Fault("refused", "it is no file or block device with a declared format", { have });
+  }
+  const format = imageFormat(disk.format);
+  const chain = await walkImageChain(files, places, { path: disk.sourcePath, format });
+  // Content can be read directly in a raw image only; in a qcow2 the guest's bytes are elsewhere.
+  const signs = format === "raw" ? await readSigns(files, places, disk.sourcePath) : NO_SIGNS;
+  return { disk, chain, signs };
+}
+
+async function readSigns(files: Files, places: ImagePlaces, path: string): Promise<DiskSigns> {
+  await using image = await openImageFile(files, places, path);
+  const head = await image.read(0, CONFIG_DRIVE_PROBE_BYTES);
+  return { swap: readSwapHeader(head), configDrive: configDriveKind(head), isIso9660: isIso9660(head) };
+}
+
+/** Gives each probed disk its role. Fault("refused") without exactly one root, or for a declaration of no disk. */
+export function layOutDisks(probed: readonly ProbedDisk[], declared: DeclaredRoles): LaidOutDisk[] {
+  refuseUnknownDeclarations(probed, declared);
+  const root = rootOf(probed, declared);
+  return probed.map(one => {
+    const { role, reason } = roleOf(one, root, declared);
+    const [active] = one.chain;
+    return {
+      role,
+      reason,
+      suggestion: one.signs.swap && role !== "swap" ? "swap" : undefined,
+      targetDev: one.disk.targetDev,
+      path: active?.path,
+      format: active?.format,
+      virtualSizeBytes: active?.virtualSizeBytes ?? 0,
+      allocatedBytes: active?.facts.allocatedBytes ?? 0,
+      chain: one.chain,
+      swap: one.signs.swap,
+    };
+  });
+}
+
+function refuseUnknownDeclarations(probed: readonly ProbedDisk[], declared: DeclaredRoles): void {
+  const devices = probed.map(({ disk }) => disk.targetDev);
+  const unknown = [...declared.keys()].find(device => !devices.includes(device));
+  if (unknown === undefined) return;
+  throw new Fault("refused", `there is no disk ${unknown}`, {
+    have: devices.join(", "),
+    need: "a disk of this domain",
+    fix: "name one that it has",
+  });
+}
+
+function rootOf(probed: readonly ProbedDisk[], declared: DeclaredRoles): ProbedDisk {
+  const named = probed.filter(({ disk }) => declared.get(disk.targetDev) === "root");
+  if (named.length > 1) throw new Fault("refused", "more than one disk is declared root");
+  const candidates = probed.filter(one => isData(one) && !declared.has(one.disk.targetDev));
+  const bySerial = candidates.find(({ disk }) => disk.serial === "root");
+  const byBootOrder = candidates
+    .filter(({ disk }) => disk.bootOrder !== undefined)
+    .sort((one, other) => (one.disk.bootOrder ?? 0) - (other.disk.bootOrder ?? 0))[0];
+  const root = named[0] ?? bySerial ?? byBootOrder ?? candidates[0];
+  if (!root) {
+    throw new Fault("refused", "the domain has no disk that could be its root", {
+      have: "no writable disk",
+      need: "a root disk",
+      fix: "declare which disk is the root",
+    });
+  }
+  return root;
+}
+
+/** A disk with content of the guest's own, rather than a drive for media or metadata. */
+const isData = ({ disk, chain, signs }: ProbedDisk): boolean =>
+  disk.device === "disk" && chain.length > 0 && signs.configDrive === undefined;
+
+interface RoleWithReason {
+  readonly role: DiskRole;
+  readonly reason: string;
+}
+
+function roleOf(probed: ProbedDisk, root: ProbedDisk, declared: DeclaredRoles): RoleWithReason {
+  const { disk, chain, signs } = probed;
+  if (chain.length === 0) return { role: "empty", reason: "the drive holds no media" };
+  const role = declared.get(disk.targetDev);
+  if (role !== undefined) return { role, reason: "declared" };
+  if (signs.configDrive) {
+    return { role: "config-drive", reason: `${signs.configDrive} file system labelled config-2` };
+  }
+  if (disk.device !== "disk") return { role: "media", reason: `media in a ${disk.device} drive` };
+  if (probed === root) return { role: "root", reason: reasonOfRoot(disk) };
+  if (signs.swap) {
+    return { role: "ephemeral", reason: "looks like swap, which only the operator can declare" };
+  }
+  return { role: "ephemeral", reason: "a further disk" };
+}
+
+function reasonOfRoot({ serial, bootOrder }: DomainDisk): string {
+  if (serial === "root") return "its serial is root";
+  return bootOrder === undefined ? "the first disk" : "first in the boot order";
+}

@@ -1,0 +1,73 @@
+/**
+ * The libvirt hook of this host as the agent keeps it: installed, proven against the daemon that runs now, proven
+ * again whenever that daemon changes, and looked at every minute (SAFETY R6).
+ */
+
+import type { Logger } from "pino";
+import { Fault } from "../proto/fault.js";
+import type { AgentConfig } from "./config.js";
+import type { GuestFiles } from "./fence/guest-file.js";
+import { auditHook } from "./fence/hook-audit.js";
+import { HookWatch } from "./fence/hook-watch.js";
+import { hookPath, hookText, installHook } from "./fence/install-hook.js";
+import type { Hypervisor } from "./os/hypervisor.js";
+
+const AUDIT_INTERVAL_MS = 60_000;
+
+interface Edges {
+  readonly hypervisor: Hypervisor;
+  readonly guestFiles: GuestFiles;
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+export class Hook {
+  readonly #watch: HookWatch;
+  #auditProblem = "";
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(watch: HookWatch, audit: () => Promise<string>) {
+    this.#watch = watch;
+    this.#timer = setInterval(
+      () => void audit().then(problem => (this.#auditProblem = problem)),
+      AUDIT_INTERVAL_MS,
+    );
+  }
+
+  static async open(config: AgentConfig, edges: Edges): Promise<Hook> {
+    const place = { hookDir: config.hook_dir, stateDir: config.state_dir, runDir: config.run_dir };
+    const watch = new HookWatch(edges);
+    const expectedText = await hookText(place);
+    const audit = async () => {
+      const outcome = await auditHook({ path: hookPath(place.hookDir), expectedText });
+      return outcome.intact ? "" : outcome.problem;
+    };
+    const installed = await installHook(place, () => watch.prove());
+    if (installed.proven) edges.log.info({ changed: installed.changed }, "the libvirt hook is proven");
+    else
+      edges.log.warn(
+        { changed: installed.changed, problem: installed.problem },
+        "the libvirt hook is not proven",
+      );
+    return new Hook(watch, audit);
+  }
+
+  /** Empty when this host is guarded. */
+  problem(): string {
+    const { proof } = this.#watch;
+    return proof.proven ? this.#auditProblem : proof.problem;
+  }
+
+  require(): void {
+    const problem = this.problem();
+    if (problem !== "")
+      throw new Fault("refused", `the libvirt hook does not guard this host: ${problem}`, {
+        fix: "restart libvirtd, then try again",
+      });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#watch[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,215 @@
+#!/usr/bin/env node
+/**
+ * ferry-agent: one per host. This file is the composition root: it reads the configuration, opens the edges in the
+ * order in which they protect each other, and serves until it is told to stop.
+ *
+ *   journal → deny files rebuilt → hook proven → transfer port → gRPC → READY → heartbeats
+ */
+
+import { mkdirSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { type Logger, pino } from "pino";
+import { asFault } from "../proto/fault.js";
+import { createRegistry, serveMetrics } from "../proto/metrics.js";
+import { createClient } from "../proto/rpc-client.js";
+import { createServer } from "../proto/rpc-server.js";
+import { TlsSource } from "../proto/tls-source.js";
+import { VERSION } from "../proto/version.js";
+import { type AgentConfig, readAgentConfig } from "./config.js";
+import { dispatchTo } from "./dispatch.js";
+import { denialOf, type FenceRecord, isDenied } from "./fence/fence-record.js";
+import { guestFiles, rebuildDenials } from "./fence/guest-file.js";
+import { clearStartTokens } from "./fence/start-token.js";
+import { beat } from "./heartbeat.js";
+import { Hook } from "./hook.js";
+import { installationFacts } from "./installation.js";
+import { readInventories } from "./inventories.js";
+import { Documents } from "./journal/documents.js";
+import { FenceRecords } from "./journal/fence-records.js";
+import { Guests } from "./journal/guests.js";
+import { Journal } from "./journal/journal.js";
+import { OperationRows } from "./journal/operations.js";
+import { agentMetrics } from "./metrics.js";
+import { Operations } from "./operations.js";
+import { LibvirtHypervisor } from "./os/libvirt-hypervisor.js";
+import { nativeFiles } from "./os/native-files.js";
+import { Notifier } from "./os/notifier.js";
+import { describeHost } from "./probe/host.js";
+import { rememberCapabilities } from "./probe/remembered-capabilities.js";
+import { LIVE_ROOTS } from "./probe/roots.js";
+import { SpaceProbe } from "./probe/space.js";
+import { readSystemOnce } from "./probe/system.js";
+import { admitControllers, agentService } from "./service.js";
+import { TransferListener } from "./transfer/target.js";
+import { removeTrials } from "./verbs/trial-definition.js";
+import type { World } from "./verbs/verb.js";
+import { createWorld, readBootId } from "./world.js";
+
+const LIBVIRT = { controlLimitMs: 15_000, longLimitMs: 120_000, keepAlive: { intervalSeconds: 5, count: 3 } };
+const STOP_GRACE_MS = 2_000;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { config: { type: "string", default: "/etc/ferry/agent.toml" }, version: { type: "boolean" } },
+  });
+  if (values.version) {
+    process.stdout.write(`ferry-agent ${VERSION}\n`);
+    return;
+  }
+  const config = readAgentConfig(values.config);
+  const log = pino({ level: config.log_level, base: { host: config.host } });
+  process.on("uncaughtException", error => crash(log, error));
+  process.on("unhandledRejection", error => crash(log, error));
+  const stopped = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopped.abort());
+  await serve(config, log, stopped.signal);
+  log.info("stopped");
+}
+
+async function serve(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<void> {
+  for (const folder of [config.state_dir, config.run_dir])
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const files = nativeFiles();
+  const notifier = new Notifier(files, process.env);
+  const tls = new TlsSource(config.tls);
+  const journal = Journal.open(config.state_dir);
+  await denyAgain(config, journal, log);
+  const hypervisor = await LibvirtHypervisor.open({ uri: config.libvirt_uri, ...LIBVIRT });
+  const hook = await Hook.open(config, {
+    hypervisor,
+    guestFiles: guestFiles(config.state_dir),
+    clock: Date.now,
+    log,
+  });
+  const transfer = new TransferListener({
+    tls: () => transferTls(tls),
+    files,
+    clock: { nowMs: Date.now },
+    log,
+  });
+  const bootId = await readBootId();
+  const world = createWorld({ config, journal, hypervisor, files, transfer, tls, hook, log, bootId });
+  await removeTrials(world);
+  await transfer.listen(config.migration_address, config.data_port);
+
+  const operations = new Operations({
+    journal,
+    rows: new OperationRows(journal, Date.now),
+    guests: world.guests,
+    documents: world.documents,
+    dispatch: dispatchTo(world),
+  });
+  const server = await createServer({
+    tls,
+    address: config.listen,
+    admit: admitControllers,
+    services: [agentService({ world, operations, describeHost: describer(world) })],
+    onFailure: (thrown, { path }) => log.warn({ path, fault: asFault(thrown).message }, "call failed"),
+  });
+  tls.watch({ onRenewal: () => transfer.reloadTls() });
+  const metrics = await startMetrics(config, world);
+  notifier.ready(signal);
+  log.info({ version: VERSION, listen: config.listen }, "serving");
+  await heartbeats(config, world, journal, bootId, signal);
+
+  notifier.stopping();
+  tls.unwatch();
+  await server.close(STOP_GRACE_MS);
+  await operations.close();
+  await transfer.close();
+  await metrics?.close();
+  hook.close();
+  await hypervisor.close();
+  journal.close();
+}
+
+/**
+ * Before anything is served: the deny files cover at least what the journal denies (SAFETY R9). A server that is
+ * active here is not denied for an incarnation of its past, and gets its allowance back if that was lost.
+ */
+async function denyAgain(config: AgentConfig, journal: Journal, log: Logger): Promise<void> {
+  await clearStartTokens(config.run_dir);
+  const files = guestFiles(config.state_dir);
+  const active = new Guests(journal).list().filter(guest => guest.role === "active");
+  const isPast = (record: FenceRecord) =>
+    active.some(guest => guest.serverId === record.server && guest.incarnation !== record.incarnation);
+  const records = new FenceRecords(new Documents(journal, Date.now)).list();
+  const denials = records.filter(record => isDenied(record) && !isPast(record)).map(denialOf);
+  const rebuilt = await rebuildDenials(files, denials);
+  for (const { serverId, incarnation } of active) {
+    if ((await files.read(serverId)) !== undefined) continue;
+    await files.allow(serverId, incarnation);
+    rebuilt.push(serverId);
+  }
+  if (rebuilt.length > 0)
+    log.warn({ servers: rebuilt }, "guest files were missing and have been written again");
+}
+
+function describer(world: World) {
+  const sources = {
+    roots: LIVE_ROOTS,
+    // Each description would make libvirt probe its emulators anew, which takes seconds.
+    hypervisor: rememberCapabilities(world.hypervisor, {
+      ageLimitMs: 600_000,
+      nowMs: () => performance.now(),
+    }),
+    space: new SpaceProbe(),
+    imageDirectories: world.config.image_dirs,
+    system: readSystemOnce(),
+  };
+  return () => describeHost(sources);
+}
+
+async function startMetrics(config: AgentConfig, world: World) {
+  if (config.metrics_listen === undefined) return undefined;
+  const registry = createRegistry("ferry-agent", VERSION);
+  agentMetrics(registry, world);
+  const problem = () => world.hook.problem() || undefined;
+  return serveMetrics({ registry, address: config.metrics_listen, problem });
+}
+
+async function heartbeats(
+  config: AgentConfig,
+  world: World,
+  journal: Journal,
+  bootId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const controller = createClient(config.controller, world.tls, { kind: "controller" });
+  const facts = {
+    host: config.host,
+    address: config.advertise ?? config.listen,
+    migrationAddress: config.migration_address,
+    dataPort: config.data_port,
+    agentVersion: VERSION,
+    bootId,
+    ...(await installationFacts(journal)),
+  };
+  try {
+    await beat(
+      { controller, world, facts, inventories: () => readInventories(world), log: world.log },
+      signal,
+    );
+  } finally {
+    controller.close();
+  }
+}
+
+function transferTls({ material }: TlsSource) {
+  return { ca: material.ca.toString(), cert: material.cert.toString(), key: material.key.toString() };
+}
+
+/** A bug ends the process; it is restarted and its journal tells what was under way. */
+function crash(log: Logger, error: unknown): never {
+  log.fatal({ err: error }, "a bug ended the agent");
+  process.exit(1);
+}
+
+try {
+  await main();
+} catch (error) {
+  const fault = asFault(error);
+  const fix = fault.detail.fix === undefined ? "" : `\n  fix: ${fault.detail.fix}`;
+  process.stderr.write(`ferry-agent: ${fault.message}${fix}\n`);
+  process.exitCode = 1;
+}

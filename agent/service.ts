@@ -1,0 +1,53 @@
+/**
+ * The agent's gRPC face: `ferry.v1.AgentService`. Only controllers may call (SAFETY, DESIGN §8); what a call does
+ * stands in `verbs/` and `operations.ts`.
+ */
+
+import { Fault } from "../proto/fault.js";
+import { AgentServiceService, type GetOperationResponse } from "../proto/gen/ferry/v1/agent.js";
+import type { HostDescription } from "../proto/gen/ferry/v1/host.js";
+import { identityLabel } from "../proto/identity.js";
+import { type Caller, implement, type ServiceImplementation } from "../proto/rpc-server.js";
+import { attest } from "./attest.js";
+import { inspectDomain } from "./inspect-domain.js";
+import type { Operations } from "./operations.js";
+import type { World } from "./verbs/verb.js";
+
+interface Dependencies {
+  readonly world: World;
+  readonly operations: Operations;
+  readonly describeHost: () => Promise<HostDescription>;
+}
+
+export function agentService({ world, operations, describeHost }: Dependencies): ServiceImplementation {
+  return implement<typeof AgentServiceService>(AgentServiceService, {
+    describeHost: async () => ({ description: await describeHost() }),
+    inspectDomain: request => inspectDomain(request, world),
+    attest: ({ serverId }) => attest(serverId, world),
+    perform: (request, { signal }) => operations.perform(request, signal),
+    getOperation: async ({ key }) => operationReport(operations, key),
+    cancelOperation: async ({ key }) => {
+      await operations.cancel(key);
+      return {};
+    },
+  });
+}
+
+/** An agent obeys controllers and nobody else. */
+export function admitControllers({ identity, path }: Caller): void {
+  if (identity.kind === "controller") return;
+  throw new Fault(
+    "permission-denied",
+    `${identityLabel(identity)} may not call ${path}: agents obey controllers only`,
+    {
+      have: identityLabel(identity),
+      need: "a controller's certificate",
+      fix: "ask the controller instead: ferry --controller HOST:PORT …",
+    },
+  );
+}
+
+function operationReport(operations: Operations, key: string): GetOperationResponse {
+  const { state, row } = operations.find(key);
+  return { state, result: row?.result, fault: row?.fault };
+}

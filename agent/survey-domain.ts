@@ -1,0 +1,148 @@
+/**
+ * Everything about one domain of this host that adopt and prepare-source must know, read without changing anything:
+ * its definition, its disks told apart, and every reason why Ferry could not move it and put it back exactly.
+ */
+
+import { Fault } from "../proto/fault.js";
+import type { Disk, FaultInfo } from "../proto/gen/ferry/v1/model.js";
+import { refusal } from "./claim/refusal.js";
+import {
+  type DeclaredRoles,
+  type DiskRole,
+  type LaidOutDisk,
+  layOutDisks,
+  probeDisks,
+} from "./disk/disk-layout.js";
+import { type Domain, readDomain } from "./domain/domain-xml.js";
+import type { HostPath } from "./domain/host-paths.js";
+import { type Inspection, whyUnmanageable } from "./domain/unmanageable.js";
+import type { DomainSummary } from "./os/hypervisor.js";
+import type { World } from "./verbs/verb.js";
+
+export interface SurveyRules {
+  readonly declared: DeclaredRoles;
+  readonly readOnlyDrives: "refuse" | "carry";
+}
+
+export interface Survey {
+  readonly summary: DomainSummary;
+  readonly inactiveXml: string;
+  readonly domain: Domain;
+  readonly disks: readonly LaidOutDisk[];
+  readonly refusals: readonly FaultInfo[];
+  readonly suggestions: readonly string[];
+}
+
+/** States in which a domain has a live definition of its own. */
+const ACTIVE = new Set(["running", "blocked", "paused", "shutting-down", "pm-suspended"]);
+
+export async function surveyDomain(
+  summary: DomainSummary,
+  rules: SurveyRules,
+  world: World,
+): Promise<Survey> {
+  const inspection = await inspect(summary, world);
+  const domain = readDomain(inspection.inactiveXml);
+  const unmanageable = whyUnmanageable(inspection, {
+    imageDirectories: world.config.image_dirs,
+    readOnlyDrives: rules.readOnlyDrives,
+    canRecreateSnapshots: false,
+    acceptsHostPath,
+  });
+  const refusals = unmanageable.map(({ message, have, need, fix }) =>
+    refusal("refused", message, { have, need, fix }),
+  );
+  const layout = await layOut(domain, rules.declared, world);
+  return {
+    summary,
+    domain,
+    inactiveXml: inspection.inactiveXml,
+    disks: layout.disks,
+    refusals: [...refusals, ...layout.refusals],
+    suggestions: layout.disks.flatMap(suggestionsOf),
+  };
+}
+
+/** The roles that an operator named, as declarations. */
+export function declaredRoles(
+  swapDisks: readonly string[],
+  ephemeralDisks: readonly string[],
+): DeclaredRoles {
+  const both = swapDisks.find(disk => ephemeralDisks.includes(disk));
+  if (both !== undefined)
+    throw new Fault("invalid-argument", `disk ${both} is named both swap and ephemeral`);
+  const named = (disks: readonly string[], role: DiskRole) => disks.map(disk => [disk, role] as const);
+  return new Map([...named(swapDisks, "swap"), ...named(ephemeralDisks, "ephemeral")]);
+}
+
+export const readOnlyDrivesOf = (word: string): "refuse" | "carry" => {
+  if (word === "" || word === "refuse") return "refuse";
+  if (word === "carry") return "carry";
+  throw new Fault("invalid-argument", `read_only_drives is "refuse" or "carry", not ${JSON.stringify(word)}`);
+};
+
+export const diskOf = (disk: LaidOutDisk): Disk => ({
+  targetDev: disk.targetDev,
+  role: disk.role,
+  path: disk.path ?? "",
+  format: disk.format ?? "",
+  virtualSizeBytes: disk.virtualSizeBytes,
+  allocatedBytes: disk.allocatedBytes,
+  backing: disk.chain
+    .slice(1)
+    .map(({ path, format, facts }) => ({ path, format, sizeBytes: facts.sizeBytes })),
+  mode: disk.role === "swap" ? "re-created" : "copied",
+  reason: disk.reason,
+  readOnly: disk.role === "media",
+});
+
+async function inspect(summary: DomainSummary, { hypervisor }: World): Promise<Inspection> {
+  const { uuid } = summary;
+  const isActive = ACTIVE.has(summary.state);
+  return {
+    summary,
+    inactiveXml: await hypervisor.domainXml(uuid, "inactive"),
+    liveXml: isActive ? await hypervisor.domainXml(uuid, "live") : undefined,
+    snapshotXmls: await hypervisor.snapshotXmls(uuid),
+    checkpointXmls: await hypervisor.checkpointXmls(uuid),
+    jobs: isActive ? await hypervisor.runningJobs(uuid) : { blockJobs: [], domainJob: false },
+  };
+}
+
+/** Whether a path could be provided on another host; whether it is there is prepare-target's question. */
+function acceptsHostPath(path: HostPath): boolean {
+  if (path.class === "device") return path.path === "/dev/urandom" || path.path === "/dev/random";
+  return path.class !== "share" && path.class !== "unknown";
+}
+
+/** Images that break the rules make a refusal, not an exception: the other reasons matter too. */
+async function layOut(
+  domain: Domain,
+  declared: DeclaredRoles,
+  world: World,
+): Promise<{ disks: LaidOutDisk[]; refusals: FaultInfo[] }> {
+  try {
+    const disks = layOutDisks(await probeDisks(world.files, world.places, domain), declared);
+    return { disks, refusals: disks.flatMap(blockDeviceRefusals) };
+  } catch (error) {
+    if (!(error instanceof Fault) || error.isUnknown) throw error;
+    return { disks: [], refusals: [refusal("refused", error.message, error.detail)] };
+  }
+}
+
+const blockDeviceRefusals = ({ targetDev, chain }: LaidOutDisk): FaultInfo[] =>
+  chain
+    .filter(layer => layer.isBlockDevice)
+    .map(layer =>
+      refusal("unsupported", `disk ${targetDev} lies on the block device ${layer.path}`, {
+        need: "a file in an image folder",
+        fix: "convert it to a file with qemu-img convert",
+      }),
+    );
+
+const suggestionsOf = ({ suggestion, targetDev }: LaidOutDisk): string[] =>
+  suggestion === undefined
+    ? []
+    : [
+        `disk ${targetDev} looks like swap; name it with --swap-disk ${targetDev} if it is, or it will be copied as data`,
+      ];

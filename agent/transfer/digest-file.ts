@@ -1,0 +1,49 @@
+/**
+ * The digest tree of a file as it is on disk now: for second receipts, local copies and later verification.
+ *
+ * Holes are not read. The answer says in which mode the bytes were read; `cache` proves the page cache only.
+ */
+
+import { constants } from "node:fs";
+import type { Files } from "../os/files.js";
+import { DigestTree } from "./digest-tree.js";
+import { openFd, syncData, withFd } from "./fd-io.js";
+import { fileFault } from "./file-fault.js";
+import { type LeafRange, type ReadBackMode, readBackModeOf, readLeaves } from "./read-back.js";
+
+export interface FileDigest {
+  readonly rootDigest: string;
+  readonly sizeBytes: number;
+  readonly dataBytes: number;
+  readonly holeBytes: number;
+  readonly readBackMode: ReadBackMode;
+}
+
+const WINDOW_LEAVES = 4096;
+
+/** Flushes the file first, so that what is read is what is durable. */
+export async function digestFile(files: Files, path: string, signal?: AbortSignal): Promise<FileDigest> {
+  try {
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
+    return await withFd(await openFd(path, flags), fd => digestOpened(files, fd, signal));
+  } catch (thrown) {
+    throw fileFault(thrown, `digest ${path}`);
+  }
+}
+
+async function digestOpened(files: Files, fd: number, signal?: AbortSignal): Promise<FileDigest> {
+  await syncData(fd);
+  const { sizeBytes } = await files.facts(fd);
+  const readBackMode = await readBackModeOf(files, fd);
+  const tree = new DigestTree(sizeBytes);
+  for (let first = 0; first < tree.leafCount; first += WINDOW_LEAVES) {
+    signal?.throwIfAborted();
+    const range: LeafRange = { first, count: Math.min(WINDOW_LEAVES, tree.leafCount - first) };
+    tree.setZero(range.first, range.count);
+    const found = await readLeaves(files, { fd, sizeBytes }, range, readBackMode);
+    for (const [leaf, digest] of found) tree.set(leaf, digest);
+  }
+  const { dataBytes } = tree;
+  const rootDigest = tree.root().toString("hex");
+  return { rootDigest, sizeBytes, dataBytes, holeBytes: sizeBytes - dataBytes, readBackMode };
+}

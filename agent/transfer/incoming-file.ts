@@ -1,0 +1,80 @@
+/**
+ * A file that a target expects, and the names it goes by until it is whole.
+ *
+ *   <target>.part-<migration>           the bytes, created by this migration and nobody else
+ *   <target>.part-<migration>.journal   what of them is verified; stays until the receipt is safe
+ */
+
+import { constants, unlink } from "node:fs";
+import { dirname } from "node:path";
+import { promisify } from "node:util";
+import type { Files } from "../os/files.js";
+import { openBelow, syncDirectoryOf, withFd } from "./fd-io.js";
+import { errnoOf, fileFault } from "./file-fault.js";
+import { PartJournal } from "./part-journal.js";
+
+const unlinkPath = promisify(unlink);
+
+export interface IncomingFile {
+  /** Stable name within the migration: "vda/0", "nvram", "tpm/tpm2-00.permall". */
+  readonly id: string;
+  readonly targetPath: string;
+  readonly sizeBytes: number;
+  /** Permission bits of the finished file. */
+  readonly mode: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Trusted directory below which no link is followed; the file's own directory when left out. */
+  readonly root?: string;
+}
+
+export const partPathOf = (file: IncomingFile, migrationId: string): string =>
+  `${file.targetPath}.part-${migrationId}`;
+
+export const journalPathOf = (file: IncomingFile, migrationId: string): string =>
+  `${partPathOf(file, migrationId)}.journal`;
+
+export const rootOf = (file: IncomingFile): string => file.root ?? dirname(file.targetPath);
+
+/**
+ * Removes the journals of a finished transfer. Call it once the copy receipt is durable: until then the journal is
+ * what lets a repeated transfer recognise its own finished files.
+ */
+export async function forgetTransfer(incoming: readonly IncomingFile[], migrationId: string): Promise<void> {
+  for (const file of incoming) await removeIfPresent(journalPathOf(file, migrationId));
+}
+
+/** Removes what an unfinished transfer left: part files that its journal names by identity, then the journals. */
+export async function removeParts(
+  files: Files,
+  incoming: readonly IncomingFile[],
+  migrationId: string,
+): Promise<void> {
+  for (const file of incoming) {
+    if (await isOurPart(files, file, migrationId)) await removeIfPresent(partPathOf(file, migrationId));
+    await removeIfPresent(journalPathOf(file, migrationId));
+  }
+}
+
+async function isOurPart(files: Files, file: IncomingFile, migrationId: string): Promise<boolean> {
+  const flags = constants.O_RDWR | constants.O_NOFOLLOW;
+  try {
+    const journalFd = await openBelow(files, journalPathOf(file, migrationId), rootOf(file), flags);
+    const journal = await withFd(journalFd, fd => new PartJournal(fd).replay());
+    const partFd = await openBelow(files, partPathOf(file, migrationId), rootOf(file), flags);
+    const part = await withFd(partFd, fd => files.facts(fd));
+    return journal?.header.part.inode === part.inode && journal.header.part.device === part.device;
+  } catch (thrown) {
+    if (errnoOf(thrown) === "ENOENT") return false;
+    throw fileFault(thrown, `look at ${partPathOf(file, migrationId)}`);
+  }
+}
+
+async function removeIfPresent(path: string): Promise<void> {
+  try {
+    await unlinkPath(path);
+    await syncDirectoryOf(path);
+  } catch (thrown) {
+    if (errnoOf(thrown) !== "ENOENT") throw fileFault(thrown, `remove ${path}`);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Copies a file within one host (same-host resize): by reflink, else in the kernel, else by reading and writing.
+ *
+ * Whatever the way: holes stay holes, the copy is made beside its final name, flushed, compared with its source by
+ * digest (a reflink shares the very blocks, there is nothing to compare) and only then named, without ever replacing anything.
+ * A part left by an interrupted copy of the same migration is thrown away and made anew.
+ */
+
+import { constants, fchmod, ftruncate } from "node:fs";
+import { promisify } from "node:util";
+import { Fault } from "../../proto/fault.js";
+import type { Files } from "../os/files.js";
+import { digestFile, type FileDigest } from "./digest-file.js";
+import { openBelow, openFd, readFull, syncAll, withFd, writeAll } from "./fd-io.js";
+import { errnoOf, fileFault } from "./file-fault.js";
+import { type IncomingFile, partPathOf, rootOf } from "./incoming-file.js";
+
+const setSize = promisify(ftruncate);
+const setMode = promisify(fchmod);
+
+export type LocalCopyMethod = "reflink" | "copy-range" | "read-write";
+
+export interface LocalCopyRequest {
+  readonly sourcePath: string;
+  readonly target: IncomingFile;
+  readonly migrationId: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (doneBytes: number, dataBytes: number) => void;
+}
+
+export interface LocalCopy {
+  readonly method: LocalCopyMethod;
+  /** Of the finished copy; undefined for a reflink, which is its source's blocks. */
+  readonly digest: FileDigest | undefined;
+}
+
+const RANGE_BYTES = 64 * 1024 * 1024;
+const BUFFER_BYTES = 1024 * 1024;
+/** What file systems and kernels answer when they cannot do this between these two files. */
+const CANNOT = new Set(["EOPNOTSUPP", "ENOTSUP", "EXDEV", "EINVAL", "ENOTTY", "ENOSYS"]);
+
+export async function copyLocally(files: Files, request: LocalCopyRequest): Promise<LocalCopy> {
+  const { sourcePath, target, migrationId, signal } = request;
+  const partPath = partPathOf(target, migrationId);
+  try {
+    const sourceFd = await openFd(sourcePath, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const method = await withFd(sourceFd, async source => {
+      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+      const partFd = await openBelow(files, partPath, rootOf(target), flags, 0o600);
+      return await withFd(partFd, part => copyOpened(files, request, source, part));
+    });
+    const digest = method === "reflink" ? undefined : await compare(files, sourcePath, partPath, signal);
+    await files.renameNoReplace(partPath, target.targetPath);
+    return { method, digest };
+  } catch (thrown) {
+    if (signal?.aborted) throw new Fault("cancelled", `copy of ${target.id} was cancelled`);
+    throw fileFault(thrown, `copy ${sourcePath} to ${target.targetPath}`);
+  }
+}
+
+async function copyOpened(
+  files: Files,
+  request: LocalCopyRequest,
+  source: number,
+  part: number,
+): Promise<LocalCopyMethod> {
+  if (!(await files.lockExclusive(part)))
+    throw new Fault("conflict", "the copy is under way in another process");
+  const { sizeBytes } = await files.facts(source);
+  await setSize(part, 0);
+  const method = await copyBytes(files, request, { source, part, sizeBytes });
+  await setMode(part, request.target.mode);
+  await syncAll(part);
+  return method;
+}
+
+interface Opened {
+  readonly source: number;
+  readonly part: number;
+  readonly sizeBytes: number;
+}
+
+async function copyBytes(files: Files, request: LocalCopyRequest, opened: Opened): Promise<LocalCopyMethod> {
+  if (await succeeds(files.clone(opened.source, opened.part))) return "reflink";
+  await setSize(opened.part, opened.sizeBytes);
+  if (await succeeds(copyExtents(files, request, opened, kernelCopier(files)))) return "copy-range";
+  await setSize(opened.part, 0);
+  await setSize(opened.part, opened.sizeBytes);
+  await copyExtents(files, request, opened, bufferCopier(files));
+  return "read-write";
+}
+
+async function succeeds(attempt: Promise<void>): Promise<boolean> {
+  try {
+    await attempt;
+    return true;
+  } catch (thrown) {
+    if (CANNOT.has(errnoOf(thrown))) return false;
+    throw thrown;
+  }
+}
+
+/** Copies up to `length` bytes at `offset`; answers how many. */
+type Copier = (opened: Opened, offset: number, length: number) => Promise<number>;
+
+const kernelCopier =
+  (files: Files): Copier =>
+  ({ source, part }, offset, length) =>
+    files.copyRange(source, offset, part, offset, Math.min(length, RANGE_BYTES));
+
+function bufferCopier(files: Files): Copier {
+  const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  return async ({ source, part }, offset, length) => {
+    const bytes = buffer.subarray(0, Math.min(length, BUFFER_BYTES));
+    const got = await readFull(source, bytes, offset);
+    const read = bytes.subarray(0, got);
+    if (!files.isZero(read)) await writeAll(part, read, offset);
+    return got;
+  };
+}
+
+async function copyExtents(
+  files: Files,
+  { signal, onProgress }: LocalCopyRequest,
+  opened: Opened,
+  copy: Copier,
+): Promise<void> {
+  const extents = await files.extents(opened.source, 0, opened.sizeBytes);
+  const dataBytes = extents.reduce((sum, { start, end }) => sum + end - start, 0);
+  let doneBytes = 0;
+  for (const { start, end } of extents) {
+    for (let at = start; at < end; ) {
+      signal?.throwIfAborted();
+      const copied = await copy(opened, at, end - at);
+      if (copied === 0) throw new Fault("conflict", "the source shrank while it was copied");
+      at += copied;
+      doneBytes += copied;
+      onProgress?.(doneBytes, dataBytes);
+    }
+  }
+}
+
+async function compare(
+  files: Files,
+  sourcePath: string,
+  partPath: string,
+  signal: AbortSignal | undefined,
+): Promise<FileDigest> {
+  const need = await digestFile(files, sourcePath, signal);
+  const have = await digestFile(files, partPath, signal);
+  if (have.rootDigest === need.rootDigest) return have;
+  throw new Fault("corrupt", `${partPath} differs from ${sourcePath}`, {
+    have: have.rootDigest,
+    need: need.rootDigest,
+  });
+}

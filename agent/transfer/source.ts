@@ -1,0 +1,240 @@
+/**
+ * Sends files to the agent that expects them, over one or several TLS connections, until every root is confirmed.
+ *
+ * Promises: what the target has verified is not sent again, neither after a lost connection nor after a restart of
+ * either side; a lost connection is tried again with growing pauses, counted anew after each that brought something
+ * forward; a refusal ends both sides with the same fault; abort ends everything within a second.
+ *
+ *   open files → [ connect → hello → open … → segments over N connections → done … ] → summary
+ *                  ↑───────────── connection lost, pause ─────────────┘
+ */
+
+import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Logger } from "pino";
+import { asFault, Fault } from "../../proto/fault.js";
+import type { Files } from "../os/files.js";
+import { ConnectionLost, channelBindingOf, type Destination, dial } from "./channel.js";
+import { type FrameTap, Link } from "./link.js";
+import { encodeHello, type HelloClaims } from "./messages.js";
+import { OpenedFile, type OutgoingFile } from "./outgoing-file.js";
+import { type Clock, ProgressMeter, type TransferProgress } from "./progress.js";
+import { planSegments } from "./segment-plan.js";
+import { SendConnection } from "./send-connection.js";
+
+export interface SendRequest extends Destination {
+  readonly migrationId: string;
+  readonly serverId: string;
+  readonly epoch: number;
+  readonly token: string;
+  readonly files: readonly OutgoingFile[];
+  /** Parallel connections; 2 when left out. */
+  readonly connections?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: TransferProgress) => void;
+  readonly limits?: Partial<SendLimits>;
+}
+
+export interface SendLimits {
+  readonly idleMs: number;
+  readonly connectMs: number;
+  /** Attempts in a row that bring nothing forward before the transfer is given up. */
+  readonly attempts: number;
+  /** Pause after the first lost connection; doubled each time, 5 s at most. */
+  readonly retryDelayMs: number;
+}
+
+export interface SendDeps {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly log: Pick<Logger, "info" | "warn">;
+  /** Tests look at frames, or corrupt them, here. */
+  readonly tapOutgoing?: FrameTap;
+  readonly tapIncoming?: FrameTap;
+}
+
+export interface SendSummary {
+  /** Frames sent, headers included, before TLS. */
+  readonly wireBytes: number;
+  /** Data that the target had verified before and that was not sent again. */
+  readonly resumedBytes: number;
+  /** Times that a lost connection was made again. */
+  readonly reconnections: number;
+  /** Hexadecimal root per file id; files that were finished in an earlier run are not in it. */
+  readonly rootDigests: ReadonlyMap<string, string>;
+}
+
+const LIMITS: SendLimits = { idleMs: 15_000, connectMs: 10_000, attempts: 6, retryDelayMs: 250 };
+const LONGEST_PAUSE_MS = 5000;
+
+export async function sendFiles(deps: SendDeps, request: SendRequest): Promise<SendSummary> {
+  const meter = new ProgressMeter(deps.clock, progress => request.onProgress?.(progress));
+  const opened: OpenedFile[] = [];
+  try {
+    for (const [index, file] of request.files.entries()) {
+      opened.push(await OpenedFile.open(deps.files, file, index));
+    }
+    meter.start();
+    return await new Sending(deps, request, opened, meter).run();
+  } catch (thrown) {
+    if (request.signal?.aborted) throw cancelled(request);
+    throw asFault(thrown).during(`send disks of migration ${request.migrationId} to ${request.expectHost}`);
+  } finally {
+    meter.stop();
+    for (const file of opened) await file.close();
+  }
+}
+
+class Sending {
+  readonly #deps: SendDeps;
+  readonly #request: SendRequest;
+  readonly #limits: SendLimits;
+  readonly #opened: readonly OpenedFile[];
+  readonly #meter: ProgressMeter;
+  readonly #links = new Set<Link>();
+  #wireBytes = 0;
+  #resumedBytes = 0;
+  #reconnections = 0;
+  #verdicts = 0;
+
+  constructor(deps: SendDeps, request: SendRequest, opened: readonly OpenedFile[], meter: ProgressMeter) {
+    this.#deps = deps;
+    this.#request = request;
+    this.#limits = { ...LIMITS, ...request.limits };
+    this.#opened = opened;
+    this.#meter = meter;
+  }
+
+  async run(): Promise<SendSummary> {
+    for (let fruitless = 1; ; fruitless += 1) {
+      const before = this.#verdicts;
+      const fault = await this.#attempt();
+      if (fault === undefined) return this.#summary();
+      if (this.#verdicts > before) fruitless = 1;
+      if (!(fault instanceof ConnectionLost) || fruitless >= this.#limits.attempts) throw fault;
+      const delayMs = Math.min(this.#limits.retryDelayMs * 2 ** (fruitless - 1), LONGEST_PAUSE_MS);
+      const { migrationId } = this.#request;
+      this.#deps.log.warn(
+        { migrationId, delayMs, reason: fault.message },
+        "transfer interrupted, trying again",
+      );
+      await pause(
+        delayMs,
+        undefined,
+        this.#request.signal === undefined ? {} : { signal: this.#request.signal },
+      );
+      this.#reconnections += 1;
+    }
+  }
+
+  /** One attempt from connect to the last root; undefined when all is done. */
+  async #attempt(): Promise<Fault | undefined> {
+    const attempt = randomBytes(16).toString("hex");
+    const stop = new AbortController();
+    const onAbort = () => stop.abort(cancelled(this.#request));
+    this.#request.signal?.addEventListener("abort", onAbort, { once: true });
+    if (this.#request.signal?.aborted) onAbort();
+    stop.signal.addEventListener("abort", () => this.#endLinks(asFault(stop.signal.reason)), { once: true });
+    try {
+      const first = await this.#connect(attempt, 0, stop.signal);
+      for (const file of this.#opened) if (!file.isFinished) await first.open(file);
+      this.#resumedBytes += first.resumedBytes;
+      await this.#sendAll(first, attempt, stop);
+      for (const file of this.#opened) if (!file.isFinished) await first.finish(file);
+      return undefined;
+    } catch (thrown) {
+      stop.abort(asFault(thrown));
+      return asFault(stop.signal.reason);
+    } finally {
+      this.#request.signal?.removeEventListener("abort", onAbort);
+      for (const link of this.#links) this.#forget(link);
+    }
+  }
+
+  /** All connections drain one queue; the first failure stops the others, and all have ended when this settles. */
+  async #sendAll(first: SendConnection, attempt: string, stop: AbortController): Promise<void> {
+    const queue = planSegments(this.#deps.files, this.#opened);
+    const count = Math.max(1, this.#request.connections ?? 2);
+    const runs = Array.from({ length: count }, async (_, index) => {
+      try {
+        const connection = index === 0 ? first : await this.#connect(attempt, index, stop.signal);
+        await connection.run(queue);
+      } catch (thrown) {
+        stop.abort(asFault(thrown));
+      }
+    });
+    await Promise.all(runs);
+    await queue.return(undefined);
+    stop.signal.throwIfAborted();
+  }
+
+  async #connect(attempt: string, connection: number, signal: AbortSignal): Promise<SendConnection> {
+    const { migrationId, serverId, epoch, token, files } = this.#request;
+    const socket = await dial(this.#request, this.#limits.connectMs, signal);
+    const link = new Link(socket, {
+      peer: this.#request.expectHost,
+      idleMs: this.#limits.idleMs,
+      tapOutgoing: this.#deps.tapOutgoing,
+      tapIncoming: this.#deps.tapIncoming,
+    });
+    this.#links.add(link);
+    const ids = files.map(file => file.id);
+    const claims: HelloClaims = {
+      purpose: "copy",
+      migrationId,
+      serverId,
+      epoch,
+      attempt,
+      connection,
+      files: ids,
+    };
+    await link.send("hello", {}, encodeHello(claims, token, channelBindingOf(socket)));
+    await awaitWelcome(link);
+    return new SendConnection(link, this.#deps.files, this.#meter, () => {
+      this.#verdicts += 1;
+    });
+  }
+
+  /** A lost connection drops its siblings silently; anything else is told to the target. */
+  #endLinks(fault: Fault): void {
+    for (const link of this.#links) {
+      if (fault instanceof ConnectionLost) link.drop(fault);
+      else link.refuse(fault);
+    }
+  }
+
+  #forget(link: Link): void {
+    this.#wireBytes += link.sentBytes;
+    this.#links.delete(link);
+    link.close();
+  }
+
+  #summary(): SendSummary {
+    const rooted = this.#opened.filter(file => file.digests.isComplete);
+    return {
+      wireBytes: this.#wireBytes,
+      resumedBytes: this.#resumedBytes,
+      reconnections: this.#reconnections,
+      rootDigests: new Map(rooted.map(file => [file.id, file.digests.root().toString("hex")])),
+    };
+  }
+}
+
+/**
+ * A target that does not expect us may just not do so yet, its agent being restarted: as good as not connected. One
+ * that closes without a word has refused our certificate, or is not there.
+ */
+async function awaitWelcome(link: Link): Promise<void> {
+  try {
+    await link.expect("welcome");
+  } catch (thrown) {
+    const fault = asFault(thrown);
+    const isSilent = fault instanceof ConnectionLost && fault.code === "unreachable";
+    if (fault.code !== "not-found" && !isSilent) throw fault;
+    const fix = "check that both agents run and that their certificates are of one authority";
+    throw new ConnectionLost("unreachable", fault.message, { fix, ...fault.detail }, { cause: fault });
+  }
+}
+
+const cancelled = ({ migrationId }: SendRequest): Fault =>
+  new Fault("cancelled", `transfer of migration ${migrationId} was cancelled`);

@@ -1,0 +1,116 @@
+/**
+ * fence-source: from stopped to provably unable to run here, answered with the signed fence receipt (SAFETY R5–R10).
+ *
+ * First the source is looked at again: it must be what prepare-source saw (R17). That last look also gives the final
+ * sizes, because from here on nothing changes any more.
+ */
+
+import { Fault } from "../../proto/fault.js";
+import type { FenceIncarnation, ManifestFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
+import { fence } from "../fence/fence.js";
+import type { FenceKey, IncarnationFile } from "../fence/fence-record.js";
+import { logFiles } from "./log-files.js";
+import { activeGuest, type SourceDocument, surveyManaged } from "./prepare-source.js";
+import { signedReceipt } from "./signed-receipt.js";
+import { manifestOf } from "./source-manifest.js";
+import { SWTPM_DIR } from "./state-dirs.js";
+import { type Call, result, type Verb, type World } from "./verb.js";
+
+/** Written before the first file is moved: afterwards the paths of the manifest are empty. */
+interface FinalDocument {
+  readonly manifest: SourceManifest;
+  readonly peerHost: string;
+}
+
+export const fenceIncarnation: Verb<FenceIncarnation> = async ({ stateHash, peerHost }, call, world) => {
+  const source = sourceDocument(call, world);
+  const { manifest } =
+    finalDocument(call, world) ?? (await lastLook(source, stateHash, peerHost, call, world));
+  const fenced = await fence(world.fence, {
+    server: call.serverId,
+    migration: call.migrationId,
+    incarnation: source.incarnation,
+    epoch: call.epoch,
+    peerHost,
+    files: [
+      ...incarnationFiles(manifest.files, call.serverId),
+      ...(await logFiles(manifest.domainXml, world)),
+    ],
+  });
+  await fenced.hold[Symbol.asyncDispose]();
+  world.guests.update(call.serverId, { role: "fenced", migrationId: call.migrationId });
+  return result({ receipt: signedReceipt(fenced.statement, world), manifest });
+};
+
+export const fenceKey = ({ serverId, migrationId }: Call, incarnation: string): FenceKey => ({
+  server: serverId,
+  migration: migrationId,
+  incarnation,
+});
+
+export function sourceDocument(call: Call, world: World): SourceDocument {
+  const document = world.documents.get<SourceDocument>(call.serverId, call.migrationId, "source");
+  if (document !== undefined) return document;
+  throw new Fault("refused", `migration ${call.migrationId} was never prepared at this source`);
+}
+
+export const finalDocument = (call: Call, world: World): FinalDocument | undefined =>
+  world.documents.get<FinalDocument>(call.serverId, call.migrationId, "final");
+
+async function lastLook(
+  source: SourceDocument,
+  stateHash: string,
+  peerHost: string,
+  call: Call,
+  world: World,
+): Promise<FinalDocument> {
+  const survey = await surveyManaged(activeGuest(call, world), source.readOnlyDrives, world);
+  const [first] = survey.refusals;
+  if (first !== undefined) throw new Fault("refused", `changed behind Ferry: ${first.message}`);
+  const seen = await manifestOf(survey, { digests: false }, call, world);
+  if (stateHash !== "" && seen.stateHash !== stateHash) {
+    throw new Fault("refused", "the server was changed behind Ferry after it was prepared", {
+      have: seen.stateHash.slice(0, 16),
+      need: stateHash.slice(0, 16),
+      fix: "find out who redefined it or replaced a disk, then migrate again",
+    });
+  }
+  const files = seen.files.map(file => keptMode(file, source.manifest.files));
+  const document: FinalDocument = { manifest: { ...seen, files }, peerHost };
+  world.documents.put(call.serverId, call.migrationId, "final", document);
+  return document;
+}
+
+/**
+ * A swap disk that was clean and is not any more would have to be copied, but the target has planned to re-create it;
+ * one that has become clean since stays copied. Digests of backing files are kept: they were read then.
+ */
+function keptMode(file: ManifestFile, before: readonly ManifestFile[]): ManifestFile {
+  const planned = before.find(({ id }) => id === file.id);
+  if (planned === undefined || planned.mode === file.mode) return { ...file, digest: planned?.digest ?? "" };
+  if (planned.mode === "copied")
+    return { ...file, kind: planned.kind, mode: "copied", swap: undefined, dataBytes: file.sizeBytes };
+  throw new Fault(
+    "refused",
+    `swap disk ${file.id} does not hold clean swap any more; it may not be dropped`,
+    {
+      fix: "adopt the server again without naming that disk as swap",
+    },
+  );
+}
+
+/** What belongs to the incarnation and is moved aside. Backing files and media never are (SAFETY R10). */
+export function incarnationFiles(files: readonly ManifestFile[], serverId: string): IncarnationFile[] {
+  const moved = files.filter(({ kind }) => ["disk", "swap", "config-drive", "nvram"].includes(kind));
+  const tpm = files.some(({ kind }) => kind === "tpm")
+    ? [{ id: "tpm", path: `${SWTPM_DIR}/${serverId}`, mode: "copied" as const }]
+    : [];
+  return [
+    ...moved.map(({ id, path, mode }) => ({
+      id,
+      path,
+      mode: mode === "re-created" ? ("re-created" as const) : ("copied" as const),
+    })),
+    ...tpm,
+  ];
+}

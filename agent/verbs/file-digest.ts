@@ -1,0 +1,28 @@
+/**
+ * The digest root of a whole file that does not change, such as a base image; kept in the journal under the file's
+ * identity, size and times, so that a large base is read once and not at every migration.
+ */
+
+import { open } from "node:fs/promises";
+import { digestFile } from "../transfer/digest-file.js";
+import type { Call, World } from "./verb.js";
+
+export async function fileDigest(path: string, sizeBytes: number, call: Call, world: World): Promise<string> {
+  await using file = await open(path, "r");
+  const facts = await world.files.facts(file.fd);
+  if (facts.sizeBytes !== sizeBytes) return "";
+  const stamp = [
+    facts.device,
+    facts.inode,
+    facts.birthNs,
+    facts.sizeBytes,
+    facts.mtimeNs,
+    facts.ctimeNs,
+  ].join(":");
+  const known = world.documents.get<{ stamp: string; digest: string }>("", path, "digest");
+  if (known?.stamp === stamp) return known.digest;
+  call.note(`reading ${path} to know its digest`);
+  const { rootDigest: digest } = await digestFile(world.files, path, call.signal);
+  world.documents.put("", path, "digest", { stamp, digest });
+  return digest;
+}

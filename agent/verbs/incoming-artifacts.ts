@@ -1,0 +1,29 @@
+/** What a migration makes on its target, journalled before it is made (DESIGN invariant 7). */
+
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { factsAt } from "../disk/file-identity.js";
+import type { FileIdentity } from "../os/files.js";
+import type { Call, World } from "./verb.js";
+
+/** Without an identity it is the intent; with one it may be removed by it. */
+export function recordIncoming(
+  path: string,
+  identity: FileIdentity | undefined,
+  call: Call,
+  world: World,
+): void {
+  const { serverId, migrationId } = call;
+  world.artifacts.record({ serverId, migrationId, path, kind: "incoming", identity });
+}
+
+/** Makes a folder and those above it that are missing, each recorded, so that an unwinding leaves none behind. */
+export async function makeFolder(path: string, call: Call, world: World): Promise<void> {
+  if (await world.exists(path)) return;
+  await makeFolder(dirname(path), call, world);
+  recordIncoming(path, undefined, call, world);
+  await mkdir(path, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  recordIncoming(path, await factsAt(world.files, path), call, world);
+}

@@ -1,0 +1,78 @@
+/**
+ * prepare-source: what the source can say against its own migration, and what there is to move. The guest goes on
+ * running; nothing is changed but the journal.
+ */
+
+import { Fault } from "../../proto/fault.js";
+import type { PrepareSource, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
+import { refusal } from "../claim/refusal.js";
+import type { DeclaredRoles, DiskRole } from "../disk/disk-layout.js";
+import type { Guest } from "../journal/guests.js";
+import { readOnlyDrivesOf, type Survey, surveyDomain } from "../survey-domain.js";
+import { manifestOf } from "./source-manifest.js";
+import { type Call, result, type Verb, type World } from "./verb.js";
+
+/** What the later verbs of this migration need at the source. */
+export interface SourceDocument {
+  readonly manifest: SourceManifest;
+  readonly readOnlyDrives: "refuse" | "carry";
+  readonly incarnation: string;
+}
+
+export const prepareSource: Verb<PrepareSource> = async (request, call, world) => {
+  const guest = activeGuest(call, world);
+  const readOnlyDrives = readOnlyDrivesOf(request.readOnlyDrives);
+  const hookProblem = world.hook.problem();
+  const survey = await surveyManaged(guest, readOnlyDrives, world);
+  const refusals = [
+    ...(hookProblem === ""
+      ? []
+      : [
+          refusal("refused", `the libvirt hook does not guard the source: ${hookProblem}`, {
+            fix: "restart libvirtd, then try again",
+          }),
+        ]),
+    ...survey.refusals,
+  ];
+  if (refusals.length > 0) return result({ refusals });
+
+  const manifest = await manifestOf(survey, { digests: true }, call, world);
+  const document: SourceDocument = { manifest, readOnlyDrives, incarnation: guest.incarnation };
+  world.documents.put(call.serverId, call.migrationId, "source", document);
+  return result({ manifest });
+};
+
+/** The server as this host's own, or a fault that says what it is instead. */
+export function activeGuest(call: Call, world: World): Guest {
+  const guest = world.guests.find(call.serverId);
+  if (guest?.role === "active") return guest;
+  throw new Fault(
+    "refused",
+    `server ${call.serverId} is not active on this host but ${guest?.role ?? "unknown"}`,
+    {
+      fix: "ferry server show tells where it is",
+    },
+  );
+}
+
+export async function surveyManaged(
+  guest: Guest,
+  readOnlyDrives: "refuse" | "carry",
+  world: World,
+): Promise<Survey> {
+  const summary = await world.hypervisor.findDomain(guest.serverId);
+  if (summary === undefined) {
+    throw new Fault("not-found", `server ${guest.serverId} is not defined in libvirt any more`, {
+      fix: "define it again from its last XML, or delete the server",
+    });
+  }
+  return surveyDomain(summary, { declared: rolesOf(guest), readOnlyDrives }, world);
+}
+
+/** Only what Ferry made or the operator named counts as declared; derived roles are derived again. */
+const rolesOf = (guest: Guest): DeclaredRoles =>
+  new Map(
+    guest.disks
+      .filter(disk => disk.role === "root" || disk.role === "ephemeral" || disk.role === "swap")
+      .map(disk => [disk.targetDev, disk.role as DiskRole] as const),
+  );

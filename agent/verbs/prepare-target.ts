@@ -1,0 +1,164 @@
+/**
+ * prepare-target: everything about this host that could refuse the server is tried while its guest still runs.
+ *
+ * Nothing but the journal is changed: a claim (memory, bytes), the plan (where each file will lie, the domain as it
+ * will be defined) and the token that admits the disk data. All refusals are collected, not just the first.
+ */
+
+import { randomUUID } from "node:crypto";
+import { Fault } from "../../proto/fault.js";
+import type {
+  PlannedFile,
+  PrepareTarget,
+  SourceManifest,
+  TargetPlan,
+} from "../../proto/gen/ferry/v1/agent.js";
+import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
+import type { Claim } from "../claim/claim.js";
+import { type Placement, placeFiles, targetPathOf } from "../claim/place-files.js";
+import { bytesAvailable, memoryAvailableMib } from "../claim/room.js";
+import { refusalsOf, type TargetFacts } from "../claim/target-checks.js";
+import { readDomain } from "../domain/domain-xml.js";
+import { formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
+import { rewriteForTarget } from "../domain/rewrite-for-target.js";
+import { createToken } from "../transfer/messages.js";
+import { fileDigest } from "./file-digest.js";
+import { STATE_DIRS } from "./state-dirs.js";
+import type { TargetDocument } from "./target-document.js";
+import { missingHostPaths, targetMapping } from "./target-mapping.js";
+import { mapNetworks, missingNetworks } from "./target-networks.js";
+import { trialDefinition } from "./trial-definition.js";
+import { type Call, result, type Verb, type World } from "./verb.js";
+
+export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) => {
+  const { manifest, sourceHost } = request;
+  if (manifest === undefined)
+    throw new Fault("invalid-argument", "prepare-target needs the source's manifest");
+  refuseOccupied(call, world);
+  const placement = await place(manifest, call, world);
+  const domainXml = rewritten(manifest, placement, request.networkMap, call);
+  const facts = await gatherFacts(manifest, placement, domainXml, call, world);
+  const refusals: FaultInfo[] = [...placement.refusals, ...refusalsOf(facts, manifest)];
+  if (refusals.length > 0) return result({ refusals });
+
+  const plan = planOf(placement.files, domainXml, call, world);
+  const claim: Claim = { memoryMib: manifest.memoryMib, vcpus: manifest.vcpus, bytes: facts.bytesNeeded };
+  const document: TargetDocument = { plan, manifest, sourceHost };
+  world.documents.put(call.serverId, call.migrationId, "target", document);
+  world.documents.put(call.serverId, call.migrationId, "claim", claim);
+  world.guests.update(call.serverId, {
+    role: "incoming",
+    name: readDomain(manifest.domainXml).name,
+    migrationId: call.migrationId,
+    incarnation: plan.incarnation,
+    mayHaveRun: false,
+    disks: manifest.disks.map(disk => ({ ...disk, path: movedPath(disk.path, manifest, placement) })),
+  });
+  const { migrationId, serverId, epoch } = call;
+  world.transfer.admitProbe({ migrationId, serverId, epoch, sourceHost, token: plan.token });
+  return result({ plan });
+};
+
+function refuseOccupied(call: Call, world: World): void {
+  const guest = world.guests.find(call.serverId);
+  if (guest === undefined || guest.role === "none" || guest.role === "retired") return;
+  if (guest.role === "incoming" && guest.migrationId === call.migrationId) return;
+  throw new Fault(
+    "conflict",
+    `server ${call.serverId} is ${guest.role} on this host (migration ${guest.migrationId || "none"})`,
+    {
+      fix: "end that migration first",
+    },
+  );
+}
+
+async function place(manifest: SourceManifest, call: Call, world: World): Promise<Placement> {
+  const folders = { imageDirs: world.config.image_dirs, stateDirs: STATE_DIRS };
+  const taken = manifest.files.map(async file => {
+    const path = targetPathOf(file, folders);
+    if (path === undefined || !(await world.exists(path))) return [];
+    const isComparable = file.kind === "backing" && file.digest !== "";
+    return [{ path, digest: isComparable ? await fileDigest(path, file.sizeBytes, call, world) : "" }];
+  });
+  return placeFiles(manifest.files, folders, (await Promise.all(taken)).flat());
+}
+
+const movedPath = (path: string, manifest: SourceManifest, placement: Placement): string => {
+  const file = manifest.files.find(candidate => candidate.path === path);
+  return placement.files.find(planned => planned.id === file?.id)?.path ?? path;
+};
+
+export const targetIncarnation = (call: Call): Incarnation => ({
+  server: call.serverId,
+  migration: call.migrationId,
+  side: "target",
+  epoch: call.epoch,
+});
+
+function rewritten(
+  manifest: SourceManifest,
+  placement: Placement,
+  networkMap: Readonly<Record<string, string>>,
+  call: Call,
+): string {
+  const mapping = targetMapping(manifest, placement, mapNetworks(networkMap));
+  return rewriteForTarget(manifest.domainXml, mapping, targetIncarnation(call));
+}
+
+async function gatherFacts(
+  manifest: SourceManifest,
+  placement: Placement,
+  domainXml: string,
+  call: Call,
+  world: World,
+): Promise<TargetFacts> {
+  const { hypervisor } = world;
+  const sameName = await hypervisor.findDomainByName(readDomain(manifest.domainXml).name);
+  const emulatorPresent = await world.exists(manifest.emulator);
+  const machineProblem = emulatorPresent ? await machineProblemOf(manifest, world) : "no emulator";
+  return {
+    hookProblem: world.hook.problem(),
+    uuidTaken: (await hypervisor.findDomain(call.serverId)) !== undefined,
+    nameTakenBy: sameName?.uuid,
+    emulatorPresent,
+    machineProblem,
+    defineProblem: machineProblem === "" ? await trialDefinition(domainXml, randomUUID(), world) : "",
+    missingNetworks: await missingNetworks(domainXml, world),
+    missingPaths: await missingHostPaths(domainXml, placement, world),
+    memoryAvailableMib: await memoryAvailableMib(call, world),
+    bytesAvailable: await bytesAvailable(call, world),
+    bytesNeeded: bytesNeeded(manifest, placement),
+  };
+}
+
+async function machineProblemOf(manifest: SourceManifest, world: World): Promise<string> {
+  const { emulator, arch, machine, virtType } = manifest;
+  try {
+    await world.hypervisor.domainCapabilities({ emulator, arch, machine, virttype: virtType });
+    return "";
+  } catch (error) {
+    if (error instanceof Fault && !error.isUnknown) return error.message;
+    throw error;
+  }
+}
+
+/** Data that will be written, not virtual sizes: sparse stays sparse. */
+function bytesNeeded(manifest: SourceManifest, placement: Placement): number {
+  const received = placement.files.filter(file => file.mode === "copied").map(file => file.id);
+  return manifest.files
+    .filter(file => received.includes(file.id))
+    .reduce((sum, file) => sum + file.dataBytes, 0);
+}
+
+function planOf(files: readonly PlannedFile[], domainXml: string, call: Call, world: World): TargetPlan {
+  const before = world.documents.get<TargetDocument>(call.serverId, call.migrationId, "target");
+  return {
+    files: [...files],
+    domainXml,
+    incarnation: formatIncarnation(targetIncarnation(call)),
+    dataAddress: world.config.migration_address,
+    dataPort: world.config.data_port,
+    token: before?.plan.token ?? createToken(),
+    nonce: Buffer.alloc(0),
+  };
+}

@@ -1,0 +1,94 @@
+/**
+ * receive-disks: the target's side of the copy. Every file and folder is journalled before it is made; the copy
+ * receipt is durable before the transfer's own journals go.
+ */
+
+import { dirname } from "node:path";
+import type { CopyReceipt, ManifestFile, ReceiveDisks, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
+import { isBeneath } from "../claim/place-files.js";
+import { factsAt } from "../disk/file-identity.js";
+import { forgetTransfer, type IncomingFile } from "../transfer/incoming-file.js";
+import type { CopyReceipt as Received } from "../transfer/receipt.js";
+import { makeFolder, recordIncoming } from "./incoming-artifacts.js";
+import { STATE_DIRS } from "./state-dirs.js";
+import { targetDocument } from "./target-document.js";
+import { progressOf } from "./transfer-progress.js";
+import { result, type Verb, type World } from "./verb.js";
+
+export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => {
+  const { plan, sourceHost, manifest } = targetDocument(call, world);
+  const files = incomingFiles(plan, request.files.length > 0 ? request.files : manifest.files, world);
+  for (const { targetPath } of files) {
+    await makeFolder(dirname(targetPath), call, world);
+    recordIncoming(targetPath, undefined, call, world);
+  }
+  const { migrationId, serverId, epoch, signal } = call;
+  const expected = world.transfer.expect({
+    migrationId,
+    serverId,
+    epoch,
+    signal,
+    sourceHost,
+    files,
+    token: plan.token,
+    onProgress: progress => call.progress(progressOf(progress)),
+  });
+  const copy = receiptOf(await expected.done, plan);
+  for (const { targetPath } of files)
+    recordIncoming(targetPath, await factsAt(world.files, targetPath), call, world);
+  world.documents.put(serverId, migrationId, "copy", copy);
+  await forgetTransfer(files, migrationId);
+  return result({ copy });
+};
+
+function incomingFiles(plan: TargetPlan, described: readonly ManifestFile[], world: World): IncomingFile[] {
+  const roots = [...world.config.image_dirs, ...STATE_DIRS];
+  return plan.files
+    .filter(({ mode }) => mode === "copied")
+    .map(planned => {
+      const sizeBytes = described.find(({ id }) => id === planned.id)?.sizeBytes ?? planned.sizeBytes;
+      const root = roots.find(folder => isBeneath(planned.path, folder));
+      return {
+        id: planned.id,
+        targetPath: planned.path,
+        sizeBytes,
+        mode: planned.permissions,
+        ...(root === undefined ? {} : { root }),
+      };
+    });
+}
+
+/** Files that were here already, by digest, have their line too: every file of the plan is accounted for. */
+function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
+  const present = plan.files.filter(({ mode }) => mode === "present");
+  return {
+    algorithm: received.algorithm,
+    leafBytes: received.leafBytes,
+    wireBytes: received.wireBytes,
+    startedAtMs: received.startedAtMs,
+    finishedAtMs: received.finishedAtMs,
+    resumedBytes: received.resumedBytes,
+    files: [
+      ...received.files.map(file => ({
+        id: file.id,
+        path: file.path,
+        mode: "copied",
+        sizeBytes: file.sizeBytes,
+        dataBytes: file.dataBytes,
+        algorithm: received.algorithm,
+        digest: file.rootDigest,
+        readBack: file.readBackMode,
+      })),
+      ...present.map(({ id, path, sizeBytes }) => ({
+        id,
+        path,
+        sizeBytes,
+        mode: "present",
+        dataBytes: 0,
+        algorithm: received.algorithm,
+        digest: "",
+        readBack: "",
+      })),
+    ],
+  };
+}

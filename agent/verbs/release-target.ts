@@ -1,0 +1,27 @@
+/**
+ * release-target: the CPUs run. That they may have run is durable in this journal before they are told to; from
+ * then on no automatism goes back (SAFETY R3).
+ */
+
+import { Fault } from "../../proto/fault.js";
+import type { ReleaseTarget } from "../../proto/gen/ferry/v1/agent.js";
+import { targetDocument } from "./target-document.js";
+import { result, type Verb } from "./verb.js";
+
+export const releaseTarget: Verb<ReleaseTarget> = async (_request, call, world) => {
+  const { plan } = targetDocument(call, world);
+  world.guests.update(call.serverId, { mayHaveRun: true, role: "active", incarnation: plan.incarnation });
+  const domain = await world.hypervisor.findDomain(call.serverId);
+  if (domain?.state === "running" || domain?.state === "blocked") return result();
+  if (domain?.state !== "paused") {
+    throw new Fault(
+      "conflict",
+      `the server is ${domain?.state ?? "not defined"} on the target; it was to be resumed`,
+      {
+        fix: "look at its console and QEMU log on the target, then revert or start it",
+      },
+    );
+  }
+  await world.hypervisor.resume(call.serverId);
+  return result();
+};

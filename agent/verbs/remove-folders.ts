@@ -1,0 +1,24 @@
+/** Folders that Ferry made are removed when nothing is left in them; a folder with anything in it stays. */
+
+import { rmdir } from "node:fs/promises";
+
+import { factsAt, isSameFile } from "../disk/file-identity.js";
+import type { World } from "./verb.js";
+
+export async function removeEmptyFolders(serverId: string, migrationId: string, world: World): Promise<void> {
+  const deepestFirst = world.artifacts
+    .of(serverId, migrationId)
+    .sort((a, b) => b.path.length - a.path.length);
+  for (const { path, identity } of deepestFirst) {
+    const there = await factsAt(world.files, path);
+    if (there !== undefined && (identity === undefined || !isSameFile(there, identity))) continue;
+    if (there !== undefined && !(await removeIfEmpty(path))) continue;
+    world.artifacts.forget(serverId, migrationId, path);
+  }
+}
+
+const removeIfEmpty = (path: string): Promise<boolean> =>
+  rmdir(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,40 @@
+/**
+ * retire-source, at confirm: the fenced disks and the saved state are removed, by identity. Backing files stay,
+ * because others may use them (SAFETY R10); the record that denies the incarnation stays too.
+ */
+
+import type { RetireSource } from "../../proto/gen/ferry/v1/agent.js";
+import { retire } from "../fence/retire.js";
+import { fenceKey, finalDocument, sourceDocument } from "./fence-incarnation.js";
+import { removeEmptyFolders } from "./remove-folders.js";
+import { type Call, result, type Verb, type World } from "./verb.js";
+
+export const retireSource: Verb<RetireSource> = async (_request, call, world) => {
+  const { incarnation } = sourceDocument(call, world);
+  const { missing } = await retire(world.fence, fenceKey(call, incarnation));
+  for (const id of missing) call.note(`${id} was gone from the source already`);
+  noteKeptBacking(call, world);
+  await forgetCreated(call, world);
+  world.guests.update(call.serverId, {
+    role: "retired",
+    migrationId: "",
+    incarnation: "",
+    mayHaveRun: false,
+    disks: [],
+  });
+  return result();
+};
+
+function noteKeptBacking(call: Call, world: World): void {
+  const files = finalDocument(call, world)?.manifest.files ?? [];
+  for (const { path } of files.filter(({ kind }) => kind === "backing"))
+    call.note(`kept on the source: backing file ${path}`);
+}
+
+/** Files that Ferry made for the server are removed with it; only their rows and empty folders are left. */
+async function forgetCreated(call: Call, world: World): Promise<void> {
+  for (const artifact of world.artifacts.of(call.serverId, "")) {
+    if (!(await world.exists(artifact.path))) world.artifacts.forget(call.serverId, "", artifact.path);
+  }
+  await removeEmptyFolders(call.serverId, "", world);
+}

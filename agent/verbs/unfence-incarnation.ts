@@ -1,0 +1,32 @@
+/**
+ * Back to what was saved (SAFETY R4, R9): only with the target's mirror receipt at the present epoch. Tolerates a
+ * source that was never fenced: then there is nothing to bring back, and at most the guest to start.
+ */
+
+import type { StoppedGuest, UnfenceIncarnation } from "../../proto/gen/ferry/v1/agent.js";
+import { unfence } from "../fence/unfence.js";
+import { fenceKey, sourceDocument } from "./fence-incarnation.js";
+import { verifiedReceipt } from "./signed-receipt.js";
+import { startGuest } from "./start-domain.js";
+import { type Call, result, type Verb, type World } from "./verb.js";
+
+export const unfenceIncarnation: Verb<UnfenceIncarnation> = async (
+  { mirrorReceipt, start, peerHost },
+  call,
+  world,
+) => {
+  const { incarnation } = sourceDocument(call, world);
+  const record = await world.fence.journal.find(fenceKey(call, incarnation));
+  if (record !== undefined) {
+    const mirror = verifiedReceipt(mirrorReceipt, { kind: "mirror", host: peerHost }, call, world);
+    const { serverId: server, migrationId: migration, epoch } = call;
+    await unfence(world.fence, { server, migration, incarnation, epoch }, mirror);
+  }
+  world.guests.update(call.serverId, { role: "active", incarnation });
+  world.documents.remove(call.serverId, call.migrationId, "final");
+  if (start && ranBefore(call, world)) await startGuest(call.serverId, incarnation, world);
+  return result();
+};
+
+const ranBefore = (call: Call, world: World): boolean =>
+  world.documents.get<StoppedGuest>(call.serverId, call.migrationId, "stopped")?.wasRunning ?? false;

@@ -1,0 +1,63 @@
+/**
+ * Makes the target's incarnation unable to run, whatever became of it, and states it: the mirror receipt (SAFETY R4).
+ * Its disks are kept, set aside, until remove-target-files.
+ *
+ * An incarnation whose CPUs may have run is withdrawn only for a person's revert (R3).
+ */
+
+import { Fault } from "../../proto/fault.js";
+import type { WithdrawTarget } from "../../proto/gen/ferry/v1/agent.js";
+import { formatIncarnation } from "../domain/ferry-metadata.js";
+import { withdraw } from "../fence/fence.js";
+import type { IncarnationFile } from "../fence/fence-record.js";
+import { readRanMark } from "../fence/ran-mark.js";
+import { logFiles } from "./log-files.js";
+import { targetIncarnation } from "./prepare-target.js";
+import { signedReceipt } from "./signed-receipt.js";
+import { SWTPM_DIR } from "./state-dirs.js";
+import { findTargetDocument, type TargetDocument } from "./target-document.js";
+import { type Call, result, type Verb, type World } from "./verb.js";
+
+export const withdrawTarget: Verb<WithdrawTarget> = async ({ afterRun, peerHost }, call, world) => {
+  const document = findTargetDocument(call, world);
+  const incarnation = document?.plan.incarnation ?? formatIncarnation(targetIncarnation(call));
+  if (!afterRun) await refuseIfRan(incarnation, call, world);
+  const fenced = await withdraw(world.fence, {
+    server: call.serverId,
+    migration: call.migrationId,
+    incarnation,
+    epoch: call.epoch,
+    peerHost,
+    files:
+      document === undefined
+        ? []
+        : [...receivedFiles(document, call), ...(await logFiles(document.plan.domainXml, world))],
+  });
+  await fenced.hold[Symbol.asyncDispose]();
+  world.documents.remove(call.serverId, call.migrationId, "claim");
+  world.guests.update(call.serverId, { role: "fenced", migrationId: call.migrationId });
+  return result({ receipt: signedReceipt(fenced.statement, world) });
+};
+
+async function refuseIfRan(incarnation: string, call: Call, world: World): Promise<void> {
+  const guest = world.guests.find(call.serverId);
+  const mark = await readRanMark(world.config.state_dir, call.serverId);
+  const hasRun =
+    (guest?.incarnation === incarnation && guest.mayHaveRun) || mark?.incarnation === incarnation;
+  if (!hasRun) return;
+  throw new Fault("stuck", "the guest may have run on the target: what it wrote there would be lost", {
+    fix: "confirm the migration, or revert it and accept the loss: ferry server revert",
+  });
+}
+
+function receivedFiles({ plan, manifest }: TargetDocument, call: Call): IncarnationFile[] {
+  const kindOf = (id: string) => manifest.files.find(file => file.id === id)?.kind;
+  const own = plan.files.filter(({ id }) =>
+    ["disk", "swap", "config-drive", "nvram"].includes(kindOf(id) ?? ""),
+  );
+  const hasTpm = plan.files.some(({ id }) => kindOf(id) === "tpm");
+  return [
+    ...own.map(({ id, path }) => ({ id, path, mode: "copied" as const })),
+    ...(hasTpm ? [{ id: "tpm", path: `${SWTPM_DIR}/${call.serverId}`, mode: "copied" as const }] : []),
+  ];
+}

@@ -1,0 +1,109 @@
+/** Puts the edges of this host together into what the verbs may touch. Nothing here decides anything. */
+
+import { access, readFile, stat } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import { Fault } from "../proto/fault.js";
+import type { TlsSource } from "../proto/tls-source.js";
+import type { AgentConfig } from "./config.js";
+import { findQemuProcesses } from "./disk/process-watch.js";
+import { canonicalXml } from "./domain/canonical-xml.js";
+import { readDomain } from "./domain/domain-xml.js";
+import { formatIncarnation, readIncarnation } from "./domain/ferry-metadata.js";
+import type { FenceEdges } from "./fence/fence.js";
+import { guestFiles } from "./fence/guest-file.js";
+import type { Hook } from "./hook.js";
+import { Artifacts } from "./journal/artifacts.js";
+import { Documents } from "./journal/documents.js";
+import { FenceRecords } from "./journal/fence-records.js";
+import { Guests } from "./journal/guests.js";
+import type { Journal } from "./journal/journal.js";
+import type { Files } from "./os/files.js";
+import type { Hypervisor } from "./os/hypervisor.js";
+import { runTool } from "./os/tool.js";
+import type { TransferListener } from "./transfer/target.js";
+import type { World } from "./verbs/verb.js";
+
+export interface Edges {
+  readonly config: AgentConfig;
+  readonly journal: Journal;
+  readonly hypervisor: Hypervisor;
+  readonly files: Files;
+  readonly transfer: TransferListener;
+  readonly tls: TlsSource;
+  readonly hook: Hook;
+  readonly log: Logger;
+  readonly bootId: string;
+}
+
+export function createWorld(edges: Edges): World {
+  const { config, journal, hook } = edges;
+  const now = Date.now;
+  const documents = new Documents(journal, now);
+  return {
+    config,
+    hypervisor: edges.hypervisor,
+    files: edges.files,
+    places: { directories: config.image_dirs, blockDevices: [] },
+    runTool,
+    fence: fenceEdges(edges, new FenceRecords(documents)),
+    transfer: edges.transfer,
+    tls: edges.tls,
+    hook,
+    requireHook: () => hook.require(),
+    guests: new Guests(journal),
+    documents,
+    artifacts: new Artifacts(journal),
+    log: edges.log,
+    now,
+    monotonicMs: () => performance.now(),
+    sleep: (durationMs, signal) => sleep(durationMs, signal),
+    exists: path => access(path).then(yes, no),
+    isFolder: path => stat(path).then(stats => stats.isDirectory(), no),
+  };
+}
+
+export const readBootId = async (): Promise<string> =>
+  (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+
+function fenceEdges({ config, hypervisor, files, bootId }: Edges, records: FenceRecords): FenceEdges {
+  return {
+    hypervisor,
+    files,
+    bootId,
+    guestFiles: guestFiles(config.state_dir),
+    journal: records,
+    findProcesses,
+    incarnationOf,
+    canonicalXml: xml => canonicalXml(xml),
+    clock: Date.now,
+    host: config.host,
+  };
+}
+
+function incarnationOf(domainXml: string): string | undefined {
+  const mark = readIncarnation(readDomain(domainXml).root);
+  return mark && formatIncarnation(mark);
+}
+
+/** A process list with gaps in it is no proof of anything (SAFETY R7). */
+async function findProcesses(uuid: string): Promise<readonly number[]> {
+  const { found, unknown } = await findQemuProcesses("/proc", uuid);
+  if (unknown.length === 0) return found.map(({ pid }) => pid);
+  throw new Fault(
+    "failed",
+    `cannot tell whether a QEMU of ${uuid} runs: ${unknown.map(({ pid, reason }) => `${pid}: ${reason}`).join(", ")}`,
+  );
+}
+
+async function sleep(durationMs: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(durationMs, undefined, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+}
+
+const yes = () => true;
+const no = () => false;

@@ -1,0 +1,64 @@
+/** `ferry host`: the machines that servers live on. */
+
+import type { Command } from "commander";
+import { HostServiceService } from "../../proto/gen/ferry/v1/controller.js";
+import { descriptionFields, hostColumns, hostFields } from "../output/host-view.js";
+import { present } from "../present.js";
+import type { Runner } from "../runner.js";
+import type { Session } from "../session.js";
+
+export function addHostCommands(program: Command, runner: Runner): void {
+  const host = program.command("host").description("the machines that servers live on");
+  host
+    .command("list")
+    .description("list hosts with what is booked on them")
+    .addHelpText("after", "\nExamples:\n  ferry host list\n  ferry host list -o json\n")
+    .action(
+      runner.online(async session => {
+        const { hosts } = await session.call(HostServiceService.listHosts, {});
+        session.output.list(hosts, hostColumns(session.shell.now()));
+      }),
+    );
+  host
+    .command("show")
+    .description("describe a host: its agent is asked now")
+    .argument("<host>", "name of the host")
+    .addHelpText("after", "\nExample:\n  ferry host show h1\n")
+    .action(runner.online((session, _options, name = "") => show(session, name)));
+  addSwitch(host, runner, true);
+  addSwitch(host, runner, false);
+}
+
+async function show(session: Session, name: string): Promise<void> {
+  const answer = await session.call(HostServiceService.showHost, { name });
+  const fields = hostFields(present(answer.host, "a host"), session.shell.now());
+  const described = answer.description === undefined ? [] : descriptionFields(answer.description);
+  session.output.record(answer, [...fields, ...described]);
+}
+
+function addSwitch(host: Command, runner: Runner, enabled: boolean): void {
+  const word = enabled ? "enable" : "disable";
+  const command = host
+    .command(word)
+    .description(enabled ? "let servers be placed on a host again" : "place no more servers on a host")
+    .argument("<host>", "name of the host");
+  if (!enabled) command.option("--reason <text>", "why, for whoever asks later", "");
+  command
+    .addHelpText(
+      "after",
+      `\nExample:\n  ferry host ${word} h1${enabled ? "" : ' --reason "memory replacement"'}\n`,
+    )
+    .action(
+      runner.online(async (session, { reason = "" }: { readonly reason?: string }, name = "") => {
+        const { host: changed } = await session.call(HostServiceService.setHostStatus, {
+          name,
+          enabled,
+          reason,
+        });
+        session.output.record(
+          present(changed, "a host"),
+          hostFields(present(changed, "a host"), session.shell.now()),
+        );
+      }),
+    );
+}

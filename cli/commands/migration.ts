@@ -1,0 +1,139 @@
+/** `ferry migration`: what is being moved, was moved, or is stuck half-way. */
+
+import type { Command } from "commander";
+import { FAULTS } from "../../proto/fault.js";
+import { MigrationServiceService } from "../../proto/gen/ferry/v1/controller.js";
+import type { Migration } from "../../proto/gen/ferry/v1/model.js";
+import { positiveInteger } from "../arguments.js";
+import {
+  migrationColumns,
+  migrationFields,
+  RECEIPT_COLUMNS,
+  STEP_COLUMNS,
+} from "../output/migration-view.js";
+import { present } from "../present.js";
+import type { Runner } from "../runner.js";
+import type { Session } from "../session.js";
+import { awaitMigration } from "../watch/await-migration.js";
+
+/** Recovery asks both hosts before it answers. */
+const RECOVER_MS = 120_000;
+
+export function addMigrationCommands(program: Command, runner: Runner): void {
+  const migration = program.command("migration").description("what is being moved, was moved, or is stuck");
+  addList(migration, runner);
+  migration
+    .command("show")
+    .description("show a migration with its steps and its copy receipt")
+    .argument("<id>", "id of the migration")
+    .addHelpText("after", "\nExample:\n  ferry migration show 7\n")
+    .action(runner.online((session, _options, id = "") => show(session, id)));
+  addWatch(migration, runner);
+  migration
+    .command("cancel")
+    .description("stop a migration: the server ends up on its source, as it was")
+    .argument("<id>", "id of the migration")
+    .addHelpText("after", "\nExample:\n  ferry migration cancel 7\n")
+    .action(
+      runner.online(async (session, _options, id = "") => {
+        const answer = await session.call(MigrationServiceService.cancelMigration, { id });
+        printMigration(session, present(answer.migration, "a migration"));
+      }),
+    );
+  addRecover(migration, runner);
+}
+
+/** One migration as a record, for every command that ends with one. */
+export function printMigration(session: Session, migration: Migration): void {
+  session.output.record(migration, migrationFields(migration));
+}
+
+interface ListOptions {
+  readonly server: string;
+  readonly status: string;
+  readonly host: string;
+  readonly limit: number;
+}
+
+function addList(migration: Command, runner: Runner): void {
+  migration
+    .command("list")
+    .description("list migrations, the latest first")
+    .option("--server <server>", "only of this server", "")
+    .option("--status <status>", "only in this status, e.g. migrating, finished, stuck", "")
+    .option("--host <host>", "only from or to this host", "")
+    .option("--limit <number>", "at most so many", positiveInteger, 100)
+    .addHelpText("after", "\nExamples:\n  ferry migration list\n  ferry migration list --status stuck\n")
+    .action(
+      runner.online(async (session, options: ListOptions) => {
+        const { server, status, host, limit } = options;
+        const request = { server, status, host, limit };
+        const { migrations } = await session.call(MigrationServiceService.listMigrations, request);
+        session.output.list(migrations, migrationColumns(session.shell.now()));
+      }),
+    );
+}
+
+async function show(session: Session, id: string): Promise<void> {
+  const answer = await session.call(MigrationServiceService.showMigration, { id });
+  const migration = present(answer.migration, "a migration");
+  printMigration(session, migration);
+  if (session.output.format === "json") return;
+  if (migration.steps.length > 0) session.output.list(migration.steps, STEP_COLUMNS);
+  if (migration.receipt.length > 0) session.output.list(migration.receipt, RECEIPT_COLUMNS);
+}
+
+function addWatch(migration: Command, runner: Runner): void {
+  migration
+    .command("watch")
+    .description("follow a migration; leaving does not stop it")
+    .argument("<id>", "id of the migration")
+    .option("--until-ended", "stay through the verify window, until it is confirmed or reverted")
+    .addHelpText("after", "\nExample:\n  ferry migration watch 7\n")
+    .action(
+      runner.online(async (session, { untilEnded = false }: { readonly untilEnded?: boolean }, id = "") => {
+        const answer = await session.call(MigrationServiceService.showMigration, { id });
+        const found = present(answer.migration, "a migration");
+        return await awaitMigration(session, { migration: found, wanted: "end", untilEnded }, true);
+      }),
+    );
+}
+
+const RECOVER_HELP = `
+Asks both hosts what is really there, then carries the migration on: forward or back, whichever loses nothing.
+With --plan it only says what it found and what it would do.
+
+Examples:
+  ferry migration recover 7 --plan
+  ferry migration recover 7
+`;
+
+function addRecover(migration: Command, runner: Runner): void {
+  migration
+    .command("recover")
+    .description("carry on a migration that is stuck")
+    .argument("<id>", "id of the migration")
+    .option("--plan", "say what would be done, and do nothing")
+    .addHelpText("after", RECOVER_HELP)
+    .action(
+      runner.online(async (session, { plan = false }: { readonly plan?: boolean }, id = "") => {
+        const request = { id, planOnly: plan };
+        const answer = await session.call(MigrationServiceService.recoverMigration, request, RECOVER_MS);
+        const found = present(answer.migration, "a migration");
+        if (session.output.format === "json") session.output.json(answer);
+        else printRecovery(session, answer.findings, answer.plan);
+        return found.status === "stuck" && !plan ? FAULTS.stuck.exit : 0;
+      }),
+    );
+}
+
+function printRecovery({ output }: Session, findings: readonly string[], plan: readonly string[]): void {
+  output.list(findings, [{ title: "Found", value: line => line }]);
+  output.list(
+    [...plan.entries()],
+    [
+      { title: "#", value: ([index]) => String(index + 1), right: true },
+      { title: "Plan", value: ([, line]) => line },
+    ],
+  );
+}

@@ -1,0 +1,167 @@
+/** `ferry server migrate`, and the decision after it: `confirm` or `revert`. */
+
+import type { Command } from "commander";
+import { FAULTS, Fault } from "../../proto/fault.js";
+import { MigrationServiceService, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
+import type { HostVerdict, Migration, Server } from "../../proto/gen/ferry/v1/model.js";
+import { positiveInteger } from "../arguments.js";
+import { printable } from "../output/printable.js";
+import { VERDICT_COLUMNS, verdictLines } from "../output/server-view.js";
+import { formatAge, formatTime } from "../output/units.js";
+import { present } from "../present.js";
+import { requireYes } from "../question.js";
+import type { Runner } from "../runner.js";
+import type { Session } from "../session.js";
+import { type Awaited, addWaitOptions, awaitMigration, type WaitOptions } from "../watch/await-migration.js";
+import { printMigration } from "./migration.js";
+import { readOnlyDrivesOption } from "./server-adopt.js";
+
+/** Every host may be asked before the answer. */
+const MIGRATE_MS = 120_000;
+/** The source is looked at before a revert is accepted. */
+const DECIDE_MS = 60_000;
+
+interface MigrateOptions extends WaitOptions {
+  readonly host: string;
+  readonly dryRun?: boolean;
+  readonly shutdownTimeout?: number;
+  readonly gracefulOnly?: boolean;
+  readonly readOnlyDrives: string;
+}
+
+const MIGRATE_HELP = `
+Everything that can fail is checked before the guest is stopped. Until it is confirmed, the source keeps all that
+it needs to have the server back.
+
+Examples:
+  ferry server migrate web-3 --dry-run
+  ferry server migrate web-3 --host h2 --watch
+  ferry server migrate web-3 --wait && ferry server confirm web-3
+`;
+
+export function addMigrate(server: Command, runner: Runner): void {
+  const command = server
+    .command("migrate")
+    .description("move a server to another host (cold: it is stopped meanwhile)")
+    .argument("<server>", "name or id")
+    .option("--host <host>", "where to; otherwise the scheduler chooses", "")
+    .option("--dry-run", "only say which hosts could take it, and why the others cannot")
+    .option(
+      "--shutdown-timeout <seconds>",
+      "how long the guest may take to shut down (default: 60)",
+      positiveInteger,
+    )
+    .option("--graceful-only", "go back rather than switch off a guest that does not shut down")
+    .addOption(readOnlyDrivesOption());
+  addWaitOptions(command)
+    .addHelpText("after", MIGRATE_HELP)
+    .action(runner.online((session, options: MigrateOptions, name = "") => migrate(session, options, name)));
+}
+
+async function migrate(session: Session, options: MigrateOptions, server: string): Promise<number> {
+  const request = {
+    server,
+    host: options.host,
+    dryRun: options.dryRun ?? false,
+    shutdownTimeoutSeconds: options.shutdownTimeout ?? 0,
+    gracefulOnly: options.gracefulOnly ?? false,
+    readOnlyDrives: options.readOnlyDrives,
+  };
+  const answer = await session.call(ServerServiceService.migrateServer, request, MIGRATE_MS);
+  if (options.dryRun === true) return printVerdicts(session, answer.verdicts);
+  const migration = present(answer.migration, "a migration");
+  return await proceed(session, { migration, wanted: "migrate", untilEnded: false }, options);
+}
+
+function printVerdicts({ output }: Session, verdicts: HostVerdict[]): number {
+  if (output.format === "json") output.json(verdicts);
+  else output.list(verdictLines(verdicts), VERDICT_COLUMNS);
+  return verdicts.some(({ ok }) => ok) ? 0 : FAULTS["no-valid-host"].exit;
+}
+
+/** Without `--wait` or `--watch` the command ends here; the migration does not. */
+async function proceed(session: Session, awaited: Awaited, { wait, watch }: WaitOptions): Promise<number> {
+  if (watch === true || wait === true) return await awaitMigration(session, awaited, watch === true);
+  printMigration(session, awaited.migration);
+  return 0;
+}
+
+export function addConfirm(server: Command, runner: Runner): void {
+  const command = server
+    .command("confirm")
+    .description("keep a migrated server where it is now, and remove what the source kept")
+    .argument("<server>", "name or id");
+  addWaitOptions(command)
+    .addHelpText("after", "\nExample:\n  ferry server confirm web-3\n")
+    .action(
+      runner.online(async (session, options: WaitOptions, name = "") => {
+        const answer = await session.call(ServerServiceService.confirmServer, { server: name }, DECIDE_MS);
+        const migration = present(answer.migration, "a migration");
+        return await proceed(session, { migration, wanted: "confirm", untilEnded: true }, options);
+      }),
+    );
+}
+
+const REVERT_HELP = `
+Everything that the guest wrote to its own disks since it started on the target is lost; shared disks and volumes
+keep it. The command says from when on, and asks; where nobody can be asked it needs --yes.
+
+Example:
+  ferry server revert web-3
+`;
+
+interface RevertOptions extends WaitOptions {
+  readonly yes?: boolean;
+}
+
+export function addRevert(server: Command, runner: Runner): void {
+  const command = server
+    .command("revert")
+    .description("take a migrated server back to its source, as it was")
+    .argument("<server>", "name or id")
+    .option("-y, --yes", "do not ask");
+  addWaitOptions(command)
+    .addHelpText("after", REVERT_HELP)
+    .action(runner.online((session, options: RevertOptions, name = "") => revert(session, options, name)));
+}
+
+async function revert(session: Session, options: RevertOptions, name: string): Promise<number> {
+  const { server } = await session.call(ServerServiceService.showServer, { server: name });
+  const found = present(server, "a server");
+  if (found.migrationId === "") {
+    throw new Fault("conflict", `${found.name} has no migration that could be reverted`, {
+      have: `status ${found.status}`,
+    });
+  }
+  const shown = await session.call(MigrationServiceService.showMigration, { id: found.migrationId });
+  await requireYes(session.shell, {
+    warning: lossWarning(found, present(shown.migration, "a migration"), session.shell.now()),
+    question: `Revert ${printable(found.name)}?`,
+    yes: options.yes ?? false,
+  });
+  // By id: the name could have passed to another server while the question was open.
+  const request = { server: found.id, discardWrites: true };
+  const answer = await session.call(ServerServiceService.revertServer, request, DECIDE_MS);
+  const migration = present(answer.migration, "a migration");
+  return await proceed(session, { migration, wanted: "revert", untilEnded: true }, options);
+}
+
+/** Which writes will be lost: on which disks, from when on. */
+function lossWarning(server: Server, migration: Migration, now: Date): string {
+  const sinceMs = ranSince(migration);
+  const own = server.disks.filter(({ mode, readOnly }) => mode !== "shared" && !readOnly);
+  const shared = server.disks.filter(({ mode }) => mode === "shared");
+  const label = (disks: typeof own) =>
+    disks.map(({ targetDev, role }) => `${targetDev} (${role})`).join(", ");
+  const since = sinceMs === 0 ? "it started there" : `${formatTime(sinceMs)} (${formatAge(sinceMs, now)})`;
+  const lines = [
+    `${server.name} goes back from ${migration.targetHost} to ${migration.sourceHost}, as it was before the migration.`,
+    `LOST: everything written on ${migration.targetHost} since ${since} to ${label(own) || "its own disks"}.`,
+    ...(shared.length > 0 ? [`Kept: what was written to ${label(shared)}.`] : []),
+  ];
+  return lines.map(printable).join("\n");
+}
+
+/** When the guest began to run on the target. */
+const ranSince = ({ steps }: Migration): number =>
+  steps.find(({ name }) => name === "release-target")?.endedAtMs ?? 0;

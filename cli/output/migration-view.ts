@@ -1,0 +1,71 @@
+/** Migrations, their steps and their receipts, as tables. */
+
+import type { CopiedFile, Migration, StepRecord } from "../../proto/gen/ferry/v1/model.js";
+import { renderPlainProgress } from "./progress.js";
+import type { Column, Field } from "./table.js";
+import { formatAge, formatBytes, formatDuration, formatTime } from "./units.js";
+
+export const migrationColumns = (now: Date): Column<Migration>[] => [
+  { title: "ID", value: ({ id }) => id },
+  { title: "Server", value: ({ serverName }) => serverName },
+  { title: "Type", value: ({ type }) => type },
+  { title: "Status", value: ({ status }) => status },
+  { title: "Source", value: ({ sourceHost }) => sourceHost },
+  { title: "Target", value: ({ targetHost }) => targetHost || "-" },
+  { title: "Step", value: ({ step, direction }) => (direction === "unwinding" ? `unwinding ${step}` : step) },
+  { title: "Old Flavor", value: ({ oldFlavor }) => oldFlavor?.name ?? "-" },
+  { title: "New Flavor", value: ({ newFlavor }) => newFlavor?.name ?? "-" },
+  { title: "Created", value: ({ createdAtMs }) => formatAge(createdAtMs, now) },
+  { title: "Updated", value: ({ updatedAtMs }) => formatAge(updatedAtMs, now) },
+];
+
+export function migrationFields(migration: Migration): Field[] {
+  const { fault } = migration;
+  return [
+    ["id", migration.id],
+    ["server", `${migration.serverName} (${migration.serverId})`],
+    ["type", migration.type],
+    ["status", migration.status],
+    ["source", migration.sourceHost],
+    ["target", migration.targetHost],
+    ["step", migration.step],
+    ["direction", migration.direction],
+    ["progress", renderPlainProgress(migration)],
+    ["fault", fault?.message ?? ""],
+    ["have", fault?.have ?? ""],
+    ["need", fault?.need ?? ""],
+    ["fix", fault?.fix ?? ""],
+    ["downtime", migration.downtimeMs === 0 ? "" : formatDuration(migration.downtimeMs)],
+    ...migration.notes.map((note): Field => ["note", note]),
+    ["confirmed by itself", formatTime(migration.autoConfirmAtMs)],
+    ["requested by", migration.requestedBy],
+    ["epoch", String(migration.epoch)],
+    ["created", formatTime(migration.createdAtMs)],
+    ["updated", formatTime(migration.updatedAtMs)],
+    ["ended", formatTime(migration.endedAtMs)],
+  ];
+}
+
+export const STEP_COLUMNS: readonly Column<StepRecord>[] = [
+  { title: "Step", value: ({ name }) => name },
+  { title: "State", value: ({ state }) => state },
+  { title: "Began", value: ({ startedAtMs }) => formatTime(startedAtMs) },
+  { title: "Took", value: stepDuration, right: true },
+  { title: "Note", value: ({ note }) => note },
+];
+
+export const RECEIPT_COLUMNS: readonly Column<CopiedFile>[] = [
+  { title: "File", value: ({ id }) => id },
+  { title: "Mode", value: ({ mode }) => mode },
+  { title: "Size", value: ({ sizeBytes }) => formatBytes(sizeBytes), right: true },
+  { title: "Data", value: ({ dataBytes }) => formatBytes(dataBytes), right: true },
+  {
+    title: "Digest",
+    value: ({ algorithm, digest }) => (digest === "" ? "" : `${algorithm}:${digest.slice(0, 16)}…`),
+  },
+  { title: "Read back", value: ({ readBack }) => readBack },
+];
+
+function stepDuration({ startedAtMs, endedAtMs }: StepRecord): string {
+  return startedAtMs === 0 || endedAtMs === 0 ? "" : formatDuration(endedAtMs - startedAtMs);
+}

@@ -1,0 +1,56 @@
+/** What the state of a migration means to whoever waited for it: whether the wait is over, and how it went. */
+
+import { FAULTS } from "../../proto/fault.js";
+import type { Migration } from "../../proto/gen/ferry/v1/model.js";
+import { renderDetail } from "../output/failure.js";
+import { printable } from "../output/printable.js";
+import { formatBytes, formatDuration } from "../output/units.js";
+
+const ENDED = ["confirmed", "reverted", "error"];
+
+/** `finished` is Nova's VERIFY_RESIZE: the server runs on the target and a person decides. */
+export function isAtRest({ status }: Migration, untilEnded: boolean): boolean {
+  return ENDED.includes(status) || status === "stuck" || (status === "finished" && !untilEnded);
+}
+
+/** What a command was for: the statuses with which it has succeeded. */
+const SUCCESS = {
+  migrate: ["finished", "confirmed"],
+  confirm: ["confirmed"],
+  revert: ["reverted"],
+  /** Whatever a person decided. */
+  end: ["finished", "confirmed", "reverted"],
+} as const satisfies Record<string, readonly string[]>;
+
+export type Wanted = keyof typeof SUCCESS;
+
+export function exitCodeOf({ status }: Migration, wanted: Wanted): number {
+  if (status === "stuck") return FAULTS.stuck.exit;
+  const good: readonly string[] = SUCCESS[wanted];
+  return good.includes(status) ? 0 : FAULTS.failed.exit;
+}
+
+/** The end of the story, for a person: what is now the case, and what to do. */
+export function describeOutcome(migration: Migration): string {
+  return `${sentence(migration)}\n${migration.fault === undefined ? "" : renderDetail(migration.fault)}`;
+}
+
+function sentence(migration: Migration): string {
+  const { id, status, sourceHost, targetHost, serverName, fault } = migration;
+  const because = fault === undefined ? "" : `: ${fault.message}`;
+  const sentences: Record<string, string> = {
+    finished: `${serverName} is on ${targetHost}${measures(migration)}. Next: ferry server confirm ${serverName}, or ferry server revert ${serverName}`,
+    confirmed: `${serverName} stays on ${targetHost}; what ${sourceHost} kept of it is gone`,
+    reverted: `${serverName} is back on ${sourceHost}, as it was before`,
+    error: `Migration ${id} failed${because}. ${serverName} is on ${sourceHost}, as it was`,
+    stuck: `Migration ${id} is stuck and needs a person${because}. Next: ferry migration recover ${id} --plan`,
+  };
+  return printable(sentences[status] ?? `Migration ${id} is ${status}`);
+}
+
+function measures({ downtimeMs, receipt }: Migration): string {
+  const copiedBytes = receipt.reduce((sum, file) => sum + file.dataBytes, 0);
+  const copied = copiedBytes > 0 ? `, ${formatBytes(copiedBytes)} copied and verified` : "";
+  const down = downtimeMs > 0 ? `, guest down for ${formatDuration(downtimeMs)}` : "";
+  return `${copied}${down}`;
+}

@@ -1,0 +1,18 @@
+/** What the gRPC handlers act on. They map, ask, and map back; no rule of the product lives in this folder. */
+
+import type { AgentPort } from "../fleet/agent-port.js";
+import type { Fleet } from "../fleet/fleet.js";
+import type { Migrations } from "../migration/operations.js";
+import type { Servers } from "../migration/servers.js";
+import type { Policy } from "../policy/policy.js";
+import type { Store } from "../store/store.js";
+
+export interface Api {
+  readonly store: Store;
+  readonly fleet: Fleet;
+  readonly agent: AgentPort;
+  readonly migrations: Migrations;
+  readonly servers: Servers;
+  readonly policy: Policy;
+  readonly newId: () => string;
+}

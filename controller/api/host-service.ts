@@ -1,0 +1,23 @@
+/** HostService: the hosts of the fleet, and what their agents say of the machines. */
+
+import { HostServiceService } from "../../proto/gen/ferry/v1/controller.js";
+import { implement, type ServiceImplementation } from "../../proto/rpc-server.js";
+import type { Api } from "./api.js";
+
+const DESCRIBE_LIMIT_MS = 20_000;
+
+export function hostService({ fleet, agent }: Api): ServiceImplementation {
+  return implement<typeof HostServiceService>(HostServiceService, {
+    listHosts: async () => ({ hosts: await fleet.list() }),
+    showHost: async ({ name }, { signal }) => {
+      const host = await fleet.show(name);
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(DESCRIBE_LIMIT_MS)]);
+      // A host that is down is still shown: what is stored of it is worth seeing then most of all.
+      const description = host.state === "up" ? await agent.describeHost(name, limit) : undefined;
+      return { host, description };
+    },
+    setHostStatus: async ({ name, enabled, reason }) => ({
+      host: await fleet.setStatus(name, enabled, reason),
+    }),
+  });
+}

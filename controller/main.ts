@@ -1,0 +1,129 @@
+#!/usr/bin/env node
+/**
+ * ferry-controller: decides, and never touches a disk. This file is the composition root.
+ *
+ *   store → fleet → sagas resumed from their journal → gRPC → READY → auto-confirm
+ */
+
+import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { parseArgs } from "node:util";
+import { type Logger, pino } from "pino";
+import { asFault } from "../proto/fault.js";
+import { createRegistry, serveMetrics } from "../proto/metrics.js";
+import { createServer } from "../proto/rpc-server.js";
+import { TlsSource } from "../proto/tls-source.js";
+import { VERSION } from "../proto/version.js";
+import { systemClock } from "./clock.js";
+import { type ControllerConfig, readControllerConfig, storePathOf } from "./config.js";
+import { Fleet } from "./fleet/fleet.js";
+import { GrpcAgents } from "./fleet/grpc-agents.js";
+import { controllerMetrics } from "./metrics.js";
+import { AutoConfirm } from "./migration/auto-confirm.js";
+import { Migrations } from "./migration/operations.js";
+import { Servers } from "./migration/servers.js";
+import type { MigrationSettings } from "./migration/settings.js";
+import { Notifier } from "./notifier.js";
+import { Policy } from "./policy/policy.js";
+import { controllerServices } from "./service.js";
+import { Store } from "./store/store.js";
+
+const STOP_GRACE_MS = 2_000;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      config: { type: "string", default: "/etc/ferry/controller.toml" },
+      version: { type: "boolean" },
+    },
+  });
+  if (values.version) {
+    process.stdout.write(`ferry-controller ${VERSION}\n`);
+    return;
+  }
+  const config = readControllerConfig(values.config);
+  const log = pino({ level: config.log_level, base: { controller: config.name } });
+  process.on("uncaughtException", error => crash(log, error));
+  process.on("unhandledRejection", error => crash(log, error));
+  const stopped = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopped.abort());
+  await serve(config, log, stopped.signal);
+  log.info("stopped");
+}
+
+async function serve(config: ControllerConfig, log: Logger, signal: AbortSignal): Promise<void> {
+  const notifier = new Notifier(process.env);
+  const tls = new TlsSource(config.tls);
+  const policy = config.policy_file === undefined ? new Policy() : Policy.read(config.policy_file);
+  mkdirSync(dirname(storePathOf(config)), { recursive: true, mode: 0o750 });
+  const store = await Store.open(storePathOf(config));
+  const fleet = new Fleet({ store, clock: systemClock });
+  const agent = new GrpcAgents({ tls, addressOf: host => fleet.addressOf(host) });
+  const deps = {
+    store,
+    fleet,
+    agent,
+    clock: systemClock,
+    random: Math.random,
+    newId: randomUUID,
+    settings: settingsOf(config),
+    owner: `${config.name}/${randomUUID()}`,
+    onBug: (error: unknown) => crash(log, error),
+  };
+  const migrations = new Migrations(deps);
+  const servers = new Servers(deps, migrations);
+  await migrations.start();
+  await servers.start();
+
+  const server = await createServer({
+    tls,
+    address: config.listen,
+    services: controllerServices({ store, fleet, agent, migrations, servers, policy, newId: randomUUID }),
+    admit: ({ identity, path }) => policy.admit(identity, path),
+    onFailure: (thrown, { path }) => log.info({ path, fault: asFault(thrown).message }, "call refused"),
+  });
+  tls.watch();
+  const metrics = await startMetrics(config, fleet, migrations);
+  notifier.ready(signal);
+  log.info({ version: VERSION, listen: config.listen }, "serving");
+  await new AutoConfirm(deps, migrations).run(signal);
+
+  notifier.stopping();
+  tls.unwatch();
+  await server.close(STOP_GRACE_MS);
+  await servers.close();
+  await migrations.close();
+  await metrics?.close();
+  agent.close();
+  await store.close();
+}
+
+const settingsOf = (config: ControllerConfig): MigrationSettings => ({
+  autoConfirmAfterMs: config.resize_confirm_window * 1000,
+  maxDowntimeMs: config.max_downtime_seconds * 1000,
+  shutdownTimeoutMs: config.shutdown_timeout * 1000,
+  maxAttempts: config.max_attempts,
+});
+
+async function startMetrics(config: ControllerConfig, fleet: Fleet, migrations: Migrations) {
+  if (config.metrics_listen === undefined) return undefined;
+  const registry = createRegistry("ferry-controller", VERSION);
+  controllerMetrics(registry, fleet, migrations);
+  return serveMetrics({ registry, address: config.metrics_listen, problem: () => undefined });
+}
+
+/** A bug ends the process; it is restarted and the journal tells where every migration was. */
+function crash(log: Logger, error: unknown): never {
+  log.fatal({ err: error }, "a bug ended the controller");
+  process.exit(1);
+}
+
+try {
+  await main();
+} catch (error) {
+  const fault = asFault(error);
+  const fix = fault.detail.fix === undefined ? "" : `\n  fix: ${fault.detail.fix}`;
+  process.stderr.write(`ferry-controller: ${fault.message}${fix}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,111 @@
+/**
+ * Applies the rules to a caller, with the operator's changes from the policy file:
+ *
+ *     "os_compute_api:os-migrate-server:migrate" = "admin"
+ *
+ * A refusal is Nova's sentence, and says what the caller is and what it would need.
+ */
+
+import { readFileSync } from "node:fs";
+import { parse } from "smol-toml";
+import { asFault, Fault } from "../../proto/fault.js";
+import { type Identity, identityLabel, isRole, type Role } from "../../proto/identity.js";
+import { AGENT_ONLY, METHOD_RULES, MIGRATE_TO_HOST, type Rule } from "./rules.js";
+
+const RANK: Readonly<Record<Role, number>> = { member: 0, manager: 1, admin: 2 };
+
+export class Policy {
+  readonly #roles: ReadonlyMap<string, Role>;
+
+  constructor(overrides: ReadonlyMap<string, Role> = new Map()) {
+    this.#roles = overrides;
+  }
+
+  /** Reads a policy file; a rule or a role that does not exist is refused with its name. */
+  static read(path: string): Policy {
+    try {
+      return Policy.parse(readFileSync(path, "utf8"));
+    } catch (error) {
+      throw asFault(error).during(`policy file ${path}`);
+    }
+  }
+
+  static parse(text: string): Policy {
+    const known = new Set(allRules().map(({ name }) => name));
+    const overrides = Object.entries(parse(text)).map(([name, role]) => {
+      if (!known.has(name))
+        throw new Fault("invalid-argument", `there is no rule ${name}`, { have: [...known].join(", ") });
+      if (typeof role !== "string" || !isRole(role)) {
+        throw new Fault("invalid-argument", `${name}: ${JSON.stringify(role)} is no role`, {
+          need: "admin, manager or member",
+        });
+      }
+      return [name, role] as const;
+    });
+    return new Policy(new Map(overrides));
+  }
+
+  /** May this caller call this method at all? Ownership is asked later, when the server is known. */
+  admit(identity: Identity, path: string): void {
+    const rule = METHOD_RULES[path];
+    if (rule === undefined) admitTools(path);
+    else if (rule === AGENT_ONLY) admitAgent(identity, path);
+    else this.require(identity, rule);
+  }
+
+  require(identity: Identity, rule: Rule): void {
+    const needed = this.#roles.get(rule.name) ?? rule.role;
+    if (identity.role !== undefined && RANK[identity.role] >= RANK[needed]) return;
+    throw denied(rule, describe(identity), needed);
+  }
+
+  requireHostChoice(identity: Identity): void {
+    this.require(identity, MIGRATE_TO_HOST);
+  }
+
+  /** Members act on their own servers; a server of another does not exist for them, as in Nova. */
+  requireOwner(
+    identity: Identity,
+    path: string,
+    server: { readonly owner: string; readonly name: string },
+  ): void {
+    const rule = METHOD_RULES[path];
+    if (rule === undefined || rule === AGENT_ONLY || !rule.owner || seesAll(identity)) return;
+    if (server.owner === ownerOf(identity)) return;
+    throw new Fault("not-found", `Instance ${server.name} could not be found.`);
+  }
+}
+
+/** The name under which a caller owns servers. */
+export const ownerOf = (identity: Identity): string => identityLabel(identity);
+
+export const seesAll = ({ role }: Identity): boolean => role === "admin" || role === "manager";
+
+const allRules = (): Rule[] => [
+  ...Object.values(METHOD_RULES).filter(rule => rule !== AGENT_ONLY),
+  MIGRATE_TO_HOST,
+];
+
+/** Health and reflection are for everybody with a certificate. */
+function admitTools(path: string): void {
+  if (path.startsWith("/grpc.health.v1.") || path.startsWith("/grpc.reflection.")) return;
+  throw new Fault("permission-denied", `${path} has no rule`);
+}
+
+function admitAgent(identity: Identity, path: string): void {
+  if (identity.kind === "agent") return;
+  throw new Fault("permission-denied", `${path} is for agents`, {
+    have: describe(identity),
+    need: "an agent's certificate",
+  });
+}
+
+const denied = ({ name }: Rule, have: string, need: Role): Fault =>
+  new Fault("permission-denied", `Policy doesn't allow ${name} to be performed.`, {
+    have,
+    need: `role ${need}`,
+    fix: "use a certificate with that role (ferry pki issue user NAME --role …), or change the rule in the policy file",
+  });
+
+const describe = (identity: Identity): string =>
+  identity.role === undefined ? identityLabel(identity) : `${identityLabel(identity)}, role ${identity.role}`;

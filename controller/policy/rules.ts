@@ -1,0 +1,51 @@
+/**
+ * Who may do what: one rule per method, named as Nova names it, with the least role that it needs.
+ *
+ *     admin > manager > member
+ *
+ * A member's rules hold for servers that belong to the member; `owner` says so. Methods of agents have no role:
+ * they are for the agent of the very host that it speaks for.
+ */
+
+import type { Role } from "../../proto/identity.js";
+
+export interface Rule {
+  readonly name: string;
+  readonly role: Role;
+  /** A caller below manager needs to own the server. */
+  readonly owner: boolean;
+}
+
+const rule = (name: string, role: Role, owner = false): Rule => ({ name, role, owner });
+
+export const AGENT_ONLY = "agent";
+
+/** Full method name → its rule. Every method of every service stands here; a test holds us to it. */
+export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = {
+  "/ferry.v1.HostService/ListHosts": rule("os_compute_api:os-hypervisors:list", "manager"),
+  "/ferry.v1.HostService/ShowHost": rule("os_compute_api:os-hypervisors:show", "manager"),
+  "/ferry.v1.HostService/SetHostStatus": rule("os_compute_api:os-services:update", "admin"),
+  "/ferry.v1.FlavorService/CreateFlavor": rule("os_compute_api:os-flavor-manage:create", "admin"),
+  "/ferry.v1.FlavorService/ListFlavors": rule("os_compute_api:flavors", "member"),
+  "/ferry.v1.FlavorService/ShowFlavor": rule("os_compute_api:flavors", "member"),
+  "/ferry.v1.FlavorService/DeleteFlavor": rule("os_compute_api:os-flavor-manage:delete", "admin"),
+  "/ferry.v1.ServerService/CreateServer": rule("os_compute_api:servers:create", "manager"),
+  "/ferry.v1.ServerService/AdoptServer": rule("ferry:servers:adopt", "admin"),
+  "/ferry.v1.ServerService/ListServers": rule("os_compute_api:servers:index", "member", true),
+  "/ferry.v1.ServerService/ShowServer": rule("os_compute_api:servers:show", "member", true),
+  "/ferry.v1.ServerService/StartServer": rule("os_compute_api:servers:start", "member", true),
+  "/ferry.v1.ServerService/StopServer": rule("os_compute_api:servers:stop", "member", true),
+  "/ferry.v1.ServerService/DeleteServer": rule("os_compute_api:servers:delete", "member", true),
+  "/ferry.v1.ServerService/MigrateServer": rule("os_compute_api:os-migrate-server:migrate", "manager"),
+  "/ferry.v1.ServerService/ConfirmServer": rule("os_compute_api:servers:confirm_resize", "member", true),
+  "/ferry.v1.ServerService/RevertServer": rule("os_compute_api:servers:revert_resize", "member", true),
+  "/ferry.v1.MigrationService/ListMigrations": rule("os_compute_api:os-migrations:index", "manager"),
+  "/ferry.v1.MigrationService/ShowMigration": rule("os_compute_api:servers:migrations:show", "manager"),
+  "/ferry.v1.MigrationService/WatchMigration": rule("os_compute_api:servers:migrations:show", "manager"),
+  "/ferry.v1.MigrationService/CancelMigration": rule("os_compute_api:servers:migrations:delete", "manager"),
+  "/ferry.v1.MigrationService/RecoverMigration": rule("ferry:migrations:recover", "admin"),
+  "/ferry.v1.FleetService/Heartbeat": AGENT_ONLY,
+};
+
+/** Choosing the target is a right of its own. */
+export const MIGRATE_TO_HOST = rule("os_compute_api:os-migrate-server:migrate:host", "admin");

@@ -1,0 +1,17 @@
+/** The controller's gRPC face: every service, behind the policy. */
+
+import type { ServiceImplementation } from "../proto/rpc-server.js";
+import type { Api } from "./api/api.js";
+import { flavorService } from "./api/flavor-service.js";
+import { fleetService } from "./api/fleet-service.js";
+import { hostService } from "./api/host-service.js";
+import { migrationService } from "./api/migration-service.js";
+import { serverService } from "./api/server-service.js";
+
+export const controllerServices = (api: Api): ServiceImplementation[] => [
+  hostService(api),
+  flavorService(api),
+  serverService(api),
+  migrationService(api),
+  fleetService(api),
+];

@@ -1,0 +1,320 @@
+/** Every command against a controller over real mutual TLS: what is asked, what is shown, how it ends. */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ShowHostResponse } from "../../../proto/gen/ferry/v1/controller.js";
+import { Flavor, Host, HostVerdict, Migration, Server } from "../../../proto/gen/ferry/v1/model.js";
+import { FakeController } from "./fake-controller.js";
+
+let controller: FakeController;
+beforeAll(async () => {
+  controller = await FakeController.start();
+});
+afterAll(async () => await controller[Symbol.asyncDispose]());
+beforeEach(() => {
+  controller.answers = {};
+  controller.requests.length = 0;
+});
+
+const asked = () => controller.requests.at(-1)?.request;
+
+const small = Flavor.create({ id: "1", name: "m1.small", vcpus: 1, ramMib: 512, rootGib: 4, swapMib: 64 });
+const web = Server.create({
+  id: "5f3a",
+  name: "web-3",
+  host: "h1",
+  status: "ACTIVE",
+  powerState: "RUNNING",
+  flavor: small,
+  epoch: 7,
+  disks: [
+    { targetDev: "vda", role: "root", path: "/srv/a.qcow2", virtualSizeBytes: 4 * 1024 ** 3, mode: "copied" },
+  ],
+});
+const moved = Migration.create({
+  id: "42",
+  serverId: "5f3a",
+  serverName: "web-3",
+  type: "migration",
+  status: "finished",
+  sourceHost: "h1",
+  targetHost: "h2",
+  steps: [{ name: "release-target", state: "done", startedAtMs: 1, endedAtMs: Date.now() - 7_200_000 }],
+});
+
+describe("hosts", () => {
+  const h1 = Host.create({
+    name: "h1",
+    state: "up",
+    status: "enabled",
+    servers: 3,
+    lastHeartbeatMs: Date.now() - 3000,
+    inventories: [
+      { resourceClass: "VCPU", total: 8, reserved: 0, allocationRatio: 4, used: 5 },
+      { resourceClass: "MEMORY_MB", total: 16_384, reserved: 512, allocationRatio: 1, used: 2048 },
+    ],
+  });
+
+  it("are listed with what is booked on them", async () => {
+    controller.answers.listHosts = async () => ({ hosts: [h1] });
+    const { code, out, error } = await controller.ferry("host list");
+    expect({ code, error }).toEqual({ code: 0, error: "" });
+    expect(out).toMatch(/\| Host\s+\| Status\s+\| State\s+\| Servers/);
+    expect(out).toMatch(
+      /\| h1\s+\| enabled\s+\| up\s+\|\s+3 \|\s+5 \/ 32 \| 2 GiB \/ 15\.5 GiB \|\s+- \| [34]s ago/,
+    );
+  });
+
+  it("are listed as JSON with raw numbers and every field", async () => {
+    controller.answers.listHosts = async () => ({ hosts: [h1] });
+    const { out } = await controller.ferry("host list -o json");
+    expect(JSON.parse(out)).toEqual([h1]);
+  });
+
+  it("are disabled with a reason and enabled again", async () => {
+    controller.answers.setHostStatus = async ({ enabled, reason }) => ({
+      host: { ...h1, status: enabled ? "enabled" : "disabled", disabledReason: reason },
+    });
+    const disabled = await controller.ferry("host disable h1 --reason memory");
+    expect(disabled.out).toContain("disabled: memory");
+    expect(asked()).toEqual({ name: "h1", enabled: false, reason: "memory" });
+    await controller.ferry("host enable h1");
+    expect(asked()).toEqual({ name: "h1", enabled: true, reason: "" });
+  });
+
+  it("are described by what their agent says now", async () => {
+    controller.answers.showHost = async () =>
+      ShowHostResponse.create({ host: h1, description: { hostname: "h1.lab" } });
+    expect((await controller.ferry("host show h1")).out).toMatch(/hostname\s+\| h1\.lab/);
+  });
+});
+
+describe("flavors", () => {
+  it("are created with the OpenStack client's options", async () => {
+    controller.answers.createFlavor = async ({ flavor }) => ({ flavor });
+    const words =
+      "flavor create m1.small --vcpus 1 --ram 512 --disk 4 --swap 64 --property hw:cpu_policy=dedicated --property a=b=c";
+    expect((await controller.ferry(words)).code).toBe(0);
+    expect(asked()).toEqual({
+      flavor: { ...small, id: "", extraSpecs: { "hw:cpu_policy": "dedicated", a: "b=c" } },
+    });
+  });
+
+  it("are listed, shown and deleted", async () => {
+    controller.answers.listFlavors = async () => ({ flavors: [small] });
+    controller.answers.showFlavor = async () => ({ flavor: small });
+    controller.answers.deleteFlavor = async () => ({});
+    expect((await controller.ferry("flavor list")).out).toContain("512 MiB");
+    expect((await controller.ferry("flavor show m1.small")).out).toContain("4 GiB");
+    expect((await controller.ferry("flavor delete m1.small")).out).toBe("flavor m1.small deleted\n");
+  });
+});
+
+describe("servers", () => {
+  it("are created from a flavor and an image", async () => {
+    controller.answers.createServer = async () => ({ server: web });
+    const file = join(controller.certificates.folder, "user-data");
+    writeFileSync(file, "#cloud-config\n");
+    const words = `server create web-3 --flavor m1.small --image /i.qcow2 --image-format qcow2 --nic bridge=br0 --nic network=default,mac=52:54:00:AA:00:01 --config-drive openstack/user_data=${file}`;
+    expect((await controller.ferry(words)).code).toBe(0);
+    expect(asked()).toEqual({
+      name: "web-3",
+      flavor: "m1.small",
+      imagePath: "/i.qcow2",
+      imageFormat: "qcow2",
+      host: "",
+      interfaces: [
+        { type: "bridge", source: "br0", mac: "" },
+        { type: "network", source: "default", mac: "52:54:00:aa:00:01" },
+      ],
+      firmware: "bios",
+      vtpm: false,
+      rootMode: "overlay",
+      configDrive: { "openstack/user_data": readFileSync(file) },
+      start: true,
+      maxDowntimeSeconds: 0,
+    });
+  });
+
+  it("are not created from an image whose format is not named", async () => {
+    const { code, error } = await controller.ferry("server create a --flavor f --image /i");
+    expect({ code, requests: controller.requests.length }).toEqual({ code: 2, requests: 0 });
+    expect(error).toContain("--image-format");
+  });
+
+  it("are listed, shown, started and stopped", async () => {
+    controller.answers.listServers = async () => ({ servers: [web] });
+    controller.answers.showServer = async () => ({ server: web });
+    controller.answers.startServer = async () => ({ server: web });
+    controller.answers.stopServer = async () => ({ server: web, note: "guest ignored ACPI: destroyed" });
+    expect((await controller.ferry("server list --host h1")).out).toMatch(/5f3a \| web-3 \| ACTIVE \| -/);
+    expect(asked()).toEqual({ host: "h1", status: "" });
+    expect((await controller.ferry("server show web-3")).out).toContain(
+      "m1.small (1 vcpu, 512 MiB, root 4 GiB, swap 64 MiB)",
+    );
+    expect((await controller.ferry("server start web-3")).code).toBe(0);
+    expect((await controller.ferry("server stop web-3 --shutdown-timeout 5")).error).toContain(
+      "ignored ACPI",
+    );
+    expect(asked()).toEqual({ server: "web-3", timeoutSeconds: 5 });
+  });
+
+  it("are deleted only when it is meant", async () => {
+    controller.answers.deleteServer = async () => ({});
+    expect(await controller.ferry("server delete web-3")).toMatchObject({ code: 2 });
+    expect(await controller.ferry("server delete web-3", { answers: ["n"] })).toMatchObject({ code: 5 });
+    expect(controller.requests).toEqual([]);
+    expect((await controller.ferry("server delete web-3", { answers: ["y"] })).code).toBe(0);
+    expect((await controller.ferry("server delete web-3 --yes")).questions).toEqual([]);
+  });
+
+  it("are adopted with the disks that the operator names, and refusals end with their exit code", async () => {
+    controller.answers.adoptServer = async () => ({
+      server: undefined,
+      suggestions: ["vdc carries a swap signature: --swap-disk vdc"],
+      refusals: [
+        {
+          code: "refused",
+          message: "a block job runs on vda",
+          have: "mirror",
+          need: "none",
+          fix: "virsh blockjob --abort",
+          host: "h1",
+        },
+      ],
+    });
+    const ran = await controller.ferry("server adopt web-3 --host h1 --swap-disk vdc --dry-run");
+    expect(ran.code).toBe(3);
+    expect(ran.out).toContain("suggestion: vdc carries");
+    expect(ran.error).toBe(
+      "refused: a block job runs on vda\n  host: h1\n  have: mirror\n  need: none\n  fix:  virsh blockjob --abort\n",
+    );
+    expect(asked()).toMatchObject({
+      domain: "web-3",
+      swapDisks: ["vdc"],
+      dryRun: true,
+      readOnlyDrives: "refuse",
+    });
+  });
+});
+
+describe("a dry run", () => {
+  const verdicts = [
+    HostVerdict.create({ host: "h2", ok: true, weight: 1.5 }),
+    HostVerdict.create({
+      host: "h3",
+      reasons: [
+        {
+          code: "refused",
+          message: "not enough memory",
+          have: "100 MiB",
+          need: "512 MiB",
+          fix: "another flavor",
+        },
+        { code: "refused", message: "no bridge br0", fix: "create br0" },
+      ],
+    }),
+  ];
+
+  it("shows every host with its reasons", async () => {
+    controller.answers.migrateServer = async () => ({ migration: undefined, verdicts });
+    const { code, out } = await controller.ferry("server migrate web-3 --dry-run");
+    expect(code).toBe(0);
+    expect(out).toMatch(/\| h2\s+\| yes\s+\|\s+1\.50 \|/);
+    expect(out).toMatch(
+      /\| h3\s+\| no\s+\|\s+- \| not enough memory \| 100 MiB \| 512 MiB \| another flavor/,
+    );
+    expect(out).toMatch(/\|\s+\|\s+\|\s+\| no bridge br0/);
+  });
+
+  it("fails when no host could take the server", async () => {
+    controller.answers.migrateServer = async () => ({ migration: undefined, verdicts: verdicts.slice(1) });
+    const { code, out } = await controller.ferry("server migrate web-3 --dry-run -o json");
+    expect(code).toBe(3);
+    expect(JSON.parse(out)).toMatchObject([{ host: "h3", ok: false }]);
+  });
+});
+
+describe("a revert", () => {
+  beforeEach(() => {
+    controller.answers.showServer = async () => ({ server: { ...web, host: "h2", migrationId: "42" } });
+    controller.answers.showMigration = async () => ({ migration: moved });
+    controller.answers.revertServer = async () => ({ migration: { ...moved, status: "reverting" } });
+  });
+  const methods = () => controller.requests.map(({ method }) => method);
+
+  it("says which writes will be lost, asks, and does nothing without a yes", async () => {
+    const { code, error, questions } = await controller.ferry("server revert web-3", { answers: [""] });
+    expect(error).toContain("LOST: everything written on h2 since");
+    expect(error).toContain("(2h ago) to vda (root)");
+    expect(questions).toEqual(["Revert web-3? [y/N] "]);
+    expect({ code, methods: methods() }).toEqual({ code: 5, methods: ["showServer", "showMigration"] });
+  });
+
+  it("goes ahead after a yes, by the server's id", async () => {
+    expect((await controller.ferry("server revert web-3", { answers: ["yes"] })).code).toBe(0);
+    expect(asked()).toEqual({ server: "5f3a", discardWrites: true });
+  });
+
+  it("needs --yes where nobody can be asked, and warns even then", async () => {
+    const silent = await controller.ferry("server revert web-3");
+    expect(silent).toMatchObject({ code: 2, error: expect.stringContaining("say --yes") });
+    expect(methods()).not.toContain("revertServer");
+    const meant = await controller.ferry("server revert web-3 --yes");
+    expect(meant).toMatchObject({ code: 0, error: expect.stringContaining("LOST:") });
+  });
+
+  it("is refused before the question when there is nothing to revert", async () => {
+    controller.answers.showServer = async () => ({ server: web });
+    expect(await controller.ferry("server revert web-3 --yes")).toMatchObject({ code: 4 });
+  });
+});
+
+describe("migrations", () => {
+  it("are listed and shown with steps and receipt", async () => {
+    const receipt = [
+      {
+        id: "vda/0",
+        path: "/p",
+        mode: "copied",
+        sizeBytes: 2048,
+        dataBytes: 1024,
+        algorithm: "blake3",
+        digest: "ab".repeat(32),
+        readBack: "direct-local",
+      },
+    ];
+    controller.answers.listMigrations = async () => ({ migrations: [moved] });
+    controller.answers.showMigration = async () => ({ migration: { ...moved, receipt, downtimeMs: 4200 } });
+    expect((await controller.ferry("migration list --status finished")).out).toMatch(
+      /\| 42 \| web-3\s+\| migration \| finished \| h1\s+\| h2/,
+    );
+    expect(asked()).toEqual({ server: "", status: "finished", host: "", limit: 100 });
+    const { out } = await controller.ferry("migration show 42");
+    expect(out).toMatch(/downtime\s+\| 4\.2s/);
+    expect(out).toMatch(/release-target \| done/);
+    expect(out).toMatch(/vda\/0 \| copied \| 2 KiB \| 1 KiB \| blake3:abab/);
+  });
+
+  it("are recovered by a plan first", async () => {
+    const stuck = { ...moved, status: "stuck" };
+    controller.answers.recoverMigration = async () => ({
+      migration: stuck,
+      findings: ["h2 is down"],
+      plan: ["wait for h2"],
+    });
+    const planned = await controller.ferry("migration recover 42 --plan");
+    expect(planned).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/h2 is down[\s\S]*1 \| wait for h2/),
+    });
+    expect(asked()).toEqual({ id: "42", planOnly: true });
+    expect((await controller.ferry("migration recover 42")).code).toBe(6);
+  });
+
+  it("are cancelled", async () => {
+    controller.answers.cancelMigration = async () => ({ migration: { ...moved, direction: "unwinding" } });
+    expect((await controller.ferry("migration cancel 42")).out).toContain("unwinding");
+  });
+});
