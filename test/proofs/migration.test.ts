@@ -1,6 +1,7 @@
 /** The story told against fake agents: where it leads, whatever goes wrong on the way. */
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { decideMigration } from "../../controller/store/migrations.js";
 import { Fault } from "../../proto/fault.js";
 import type { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
@@ -117,6 +118,16 @@ describe("a migration", () => {
     ]);
     expect(both.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
     await center.ended();
+  });
+
+  it("is decided by one guarded update, whoever asks", async () => {
+    const { id } = await center.migrate();
+    await center.rest();
+    const decide = (to: "confirming" | "reverting") =>
+      decideMigration(center.store.queries, id, "finished", to, center.clock.nowMs());
+    expect(await decide("reverting")).toBe(true);
+    expect(await decide("confirming")).toBe(false);
+    expect(await decide("reverting")).toBe(false);
   });
 
   it("keeps the source when the target does not stand by its word at confirm", async () => {
