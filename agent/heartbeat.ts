@@ -7,7 +7,7 @@
 
 import type { Client } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import { asFault } from "../proto/fault.js";
+import { asFault, Fault } from "../proto/fault.js";
 import {
   type DomainReport,
   FleetServiceService,
@@ -56,14 +56,17 @@ export async function beat(deps: Dependencies, signal: AbortSignal): Promise<voi
   }
 }
 
+/** Without libvirt the host is still alive, and says why it may take no server. */
 async function reportOf({ world, facts, inventories }: Dependencies): Promise<HeartbeatRequest> {
   const guests = world.guests.list();
+  const domains = await domainReports(world).catch((error: unknown) => asFault(error));
+  const isReadable = !(domains instanceof Fault);
   return {
     ...facts,
-    domains: await domainReports(world),
+    domains: isReadable ? domains : [],
     inventories: await inventories(),
     epochs: Object.fromEntries(guests.map(guest => [guest.serverId, guest.epoch])),
-    hookProblem: world.hook.problem(),
+    hookProblem: isReadable ? world.hook.problem() : domains.message,
   };
 }
 

@@ -32,7 +32,10 @@ process.exitCode = await ferry(process.argv.slice(2), {
   write: text => void process.stdout.write(text),
   writeError: text => void process.stderr.write(text),
   isTerminal: process.stdout.isTTY === true,
-  width: process.stdout.columns ?? 80,
+  // Changes with the window; 0 where the terminal does not know.
+  get width() {
+    return process.stdout.columns || 80;
+  },
   ask,
   environment: process.env,
   home: homedir(),

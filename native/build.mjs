@@ -45,6 +45,7 @@ function main() {
   ) {
     return;
   }
+  if (force) rmSync(join(directory, "build", "Release"), { recursive: true, force: true });
   for (const step of ["configure", "build"]) runNodeGyp(step, directory, nodeDir, withVirt);
   writeFileSync(stampFile, stamp);
 }

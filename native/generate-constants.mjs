@@ -26,6 +26,7 @@ const GROUPS = [
   "virDomainModificationImpact",
   "virDomainMetadataType",
   "virDomainJobType",
+  "virDomainBlockResizeFlags",
   "virDomainSnapshotXMLFlags",
   "virDomainSnapshotCreateFlags",
   "virDomainCheckpointXMLFlags",
@@ -42,7 +43,6 @@ const HEADER = `/**
 const apiFile = execFileSync("pkg-config", ["--variable=libvirt_api", "libvirt"], {
   encoding: "utf8",
 }).trim();
-
 const enums = [...readFileSync(apiFile, "utf8").matchAll(/<enum ([^>]*)\/?>/g)]
   .map(([, attributes]) =>
     Object.fromEntries([...attributes.matchAll(/(\w+)='([^']*)'/g)].map(([, key, value]) => [key, value])),

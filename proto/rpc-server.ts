@@ -80,7 +80,7 @@ export function implement<Definition>(
 export async function createServer(options: ServerOptions): Promise<RunningServer> {
   const server = new Server(serverOptions(options.maxConnectionAgeMs));
   for (const { definition, handlers } of options.services) {
-    server.addService(definition, adaptService(definition, handlers, options));
+    server.addService(withoutSerialization(definition), adaptService(definition, handlers, options));
   }
   const health = addHealthAndReflection(
     server,
@@ -95,6 +95,20 @@ function serviceName(definition: ServiceDefinition): string {
   return name;
 }
 
+/**
+ * Answers are encoded beside the handler that made them, so that one that cannot be encoded is that handler's defect
+ * at both ends; grpc-js would end the call in a way that looks like a lost connection.
+ */
+function withoutSerialization(definition: ServiceDefinition): ServiceDefinition {
+  const methods = Object.entries(definition).map(([name, method]) => [
+    name,
+    { ...method, responseSerialize: (encoded: Buffer) => encoded },
+  ]);
+  return Object.fromEntries(methods) as ServiceDefinition;
+}
+
+type Encode = (message: unknown) => Buffer;
+
 function adaptService(
   definition: ServiceDefinition,
   handlers: ServiceImplementation["handlers"],
@@ -103,14 +117,19 @@ function adaptService(
   const adapted = Object.entries(definition).map(([name, method]) => {
     const handler = handlers[name];
     if (handler === undefined) throw new Error(`no handler for ${method.path}`);
-    return [name, method.responseStream ? serverStream(handler, options) : unary(handler, options)] as const;
+    const adapt = method.responseStream ? serverStream : unary;
+    return [name, adapt(handler, method.responseSerialize, options)] as const;
   });
   return Object.fromEntries(adapted);
 }
 
-function unary(handler: UntypedHandler, options: ServerOptions): handleUnaryCall<unknown, unknown> {
+function unary(
+  handler: UntypedHandler,
+  encode: Encode,
+  options: ServerOptions,
+): handleUnaryCall<unknown, unknown> {
   return (incoming, answer) => {
-    const run = async (caller: Caller) => (await handler(incoming.request, caller)) as unknown;
+    const run = async (caller: Caller) => encode(await handler(incoming.request, caller));
     attempt(incoming, options, run).then(
       response => answer(null, response),
       (thrown: unknown) => answer(toStatus(thrown)),
@@ -120,12 +139,13 @@ function unary(handler: UntypedHandler, options: ServerOptions): handleUnaryCall
 
 function serverStream(
   handler: UntypedHandler,
+  encode: Encode,
   options: ServerOptions,
 ): handleServerStreamingCall<unknown, unknown> {
   return outgoing => {
     const run = async (caller: Caller) => {
       const messages = handler(outgoing.request, caller) as AsyncIterable<unknown>;
-      await send(outgoing, messages, caller.signal);
+      await send(outgoing, messages, encode, caller.signal);
     };
     attempt(outgoing, options, run).then(
       () => outgoing.end(),
@@ -137,11 +157,12 @@ function serverStream(
 async function send(
   outgoing: ServerWritableStream<unknown, unknown>,
   messages: AsyncIterable<unknown>,
+  encode: Encode,
   signal: AbortSignal,
 ): Promise<void> {
   for await (const message of messages) {
     if (signal.aborted) return;
-    if (!outgoing.write(message)) await once(outgoing, "drain", { signal });
+    if (!outgoing.write(encode(message))) await once(outgoing, "drain", { signal });
   }
 }
 

@@ -36,6 +36,9 @@ export interface SavedDomain {
 
 export interface FencedFile extends AsideFile {
   readonly mode: IncarnationFile["mode"];
+  /** At the time of the fence: what a revert would give back. */
+  readonly sizeBytes: number;
+  readonly mtimeNs: string;
 }
 
 /** What a record is found by. */

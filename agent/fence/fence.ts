@@ -10,6 +10,7 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import { isSameFile } from "../disk/file-identity.js";
 import type { Files } from "../os/files.js";
 import type { DomainSummary, Hypervisor } from "../os/hypervisor.js";
 import {
@@ -23,7 +24,7 @@ import {
 } from "./fence-record.js";
 import { excludes, type GuestFiles } from "./guest-file.js";
 import { type FenceStatement, fenceStatement } from "./receipt-facts.js";
-import { identify, isSameFile, locate, moveAside } from "./set-aside.js";
+import { factsAt, identityOf, locate, moveAside } from "./set-aside.js";
 import { type DeadEdges, type Hold, verifyDead } from "./verify-dead.js";
 
 export interface FenceEdges extends DeadEdges {
@@ -165,16 +166,17 @@ function requireRestorable(domain: DomainSummary, saved: SavedDomain): void {
 async function identifyFiles({ edges, order, kind }: Tightening): Promise<FencedFile[]> {
   const found: FencedFile[] = [];
   for (const { id, path, mode, identity: expected } of order.files) {
-    const identity = await identify(edges.files, path);
-    if (!identity && kind === "mirror") continue;
-    if (!identity) throw new Fault("corrupt", `fence ${order.incarnation}: ${id} is not at ${path}`);
-    if (expected && !isSameFile(expected, identity)) {
+    const facts = await factsAt(edges.files, path);
+    if (!facts && kind === "mirror") continue;
+    if (!facts) throw new Fault("corrupt", `fence ${order.incarnation}: ${id} is not at ${path}`);
+    if (expected && !isSameFile(expected, facts)) {
       throw new Fault("conflict", `fence ${order.incarnation}: ${path} was replaced: changed behind Ferry`);
     }
     const word = kind === "fence" ? "fenced" : "dropped";
     const isMoved = mode === "copied" || mode === "re-created";
     const asidePath = isMoved ? `${path}.${word}-${order.migration}` : path;
-    found.push({ id, path, asidePath, mode, identity });
+    const { sizeBytes, mtimeNs } = facts;
+    found.push({ id, path, asidePath, mode, identity: identityOf(facts), sizeBytes, mtimeNs });
   }
   return found;
 }

@@ -6,9 +6,10 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import { isSameFile } from "../disk/file-identity.js";
 import type { FenceEdges } from "./fence.js";
 import type { FenceKey, FenceRecord } from "./fence-record.js";
-import { identify, isSameFile, removeAside } from "./set-aside.js";
+import { factsAt, removeAside } from "./set-aside.js";
 
 export interface Retired {
   /** Ids of the files removed now, and of those that were gone already. */
@@ -43,7 +44,7 @@ async function requireNothingForeign(
   aside: FenceRecord["files"],
 ): Promise<void> {
   for (const { asidePath, identity } of aside) {
-    const found = await identify(files, asidePath);
+    const found = await factsAt(files, asidePath);
     if (found === undefined || isSameFile(found, identity)) continue;
     throw new Fault("refused", `${asidePath} is not the file that was set aside; nothing was removed`, {
       fix: "move it away and repeat",

@@ -12,7 +12,8 @@ import { constants } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "../../proto/fault.js";
-import type { FileIdentity, Files } from "../os/files.js";
+import { isSameFile } from "../disk/file-identity.js";
+import type { FileFacts, FileIdentity, Files } from "../os/files.js";
 import { flushDirectory } from "./durable-file.js";
 
 export interface AsideFile {
@@ -26,24 +27,21 @@ type Identifying = Pick<Files, "facts">;
 type Renaming = Pick<Files, "facts" | "renameNoReplace">;
 
 /** Undefined: there is nothing of that name. A symbolic link is not what it points to. */
-export async function identify(files: Identifying, path: string): Promise<FileIdentity | undefined> {
+export async function factsAt(files: Identifying, path: string): Promise<FileFacts | undefined> {
   try {
     await using handle = await open(path, O_PATH | constants.O_NOFOLLOW);
-    const { device, inode, birthNs } = await files.facts(handle.fd);
-    return { device, inode, birthNs };
+    return await files.facts(handle.fd);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
 }
 
-export const isSameFile = (a: FileIdentity | undefined, b: FileIdentity): boolean =>
-  a?.device === b.device && a.inode === b.inode && a.birthNs === b.birthNs;
-
 /** Where the file lies now. */
 export async function locate(files: Identifying, file: AsideFile): Promise<string> {
   for (const path of [file.asidePath, file.path]) {
-    if (isSameFile(await identify(files, path), file.identity)) return path;
+    const facts = await factsAt(files, path);
+    if (facts && isSameFile(facts, file.identity)) return path;
   }
   throw new Fault("corrupt", `${file.id} is neither at ${file.path} nor at ${file.asidePath}`, {
     need: describe(file.identity),
@@ -58,7 +56,7 @@ export const moveBack = (files: Renaming, file: AsideFile): Promise<void> => mov
 
 /** False: it was gone already. Another file under its name is a fault and stays. */
 export async function removeAside(files: Identifying, file: AsideFile): Promise<boolean> {
-  const found = await identify(files, file.asidePath);
+  const found = await factsAt(files, file.asidePath);
   if (found === undefined) {
     await flushDirectory(dirname(file.asidePath));
     return false;
@@ -87,6 +85,12 @@ async function move(files: Renaming, file: AsideFile, destination: string): Prom
     });
   }
 }
+
+export const identityOf = ({ device, inode, birthNs }: FileIdentity): FileIdentity => ({
+  device,
+  inode,
+  birthNs,
+});
 
 const describe = ({ device, inode, birthNs }: FileIdentity): string =>
   `inode ${inode} on device ${device}, born ${birthNs}`;

@@ -21,7 +21,7 @@ import type { Hypervisor } from "../os/hypervisor.js";
 export interface DeadEdges {
   readonly hypervisor: Pick<Hypervisor, "findDomain">;
   readonly files: Pick<Files, "takeWriteLease" | "holdsWriteLease" | "takeQemuLock">;
-  /** Process ids of every QEMU with that uuid in its command line; rejects when /proc cannot be read. */
+  /** Process ids of every QEMU with that uuid in its command line; rejects when one could not be looked at. */
   readonly findProcesses: (uuid: string) => Promise<readonly number[]>;
 }
 

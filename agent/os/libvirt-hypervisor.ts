@@ -29,17 +29,11 @@ import { LibvirtLink, type LibvirtLinkOptions } from "./libvirt-link.js";
 import { eventOf, summaryOf } from "./libvirt-summary.js";
 import { diskNames, poolTarget } from "./libvirt-xml.js";
 import { terminateQemu } from "./terminate-qemu.js";
+import { undefineDomain } from "./undefine-domain.js";
 
 /** Names Ferry's element inside `<metadata>`. */
 export const METADATA_URI = "https://ferry.dev/xmlns/domain/1";
 export const METADATA_KEY = "ferry";
-
-/** From what we want to what every driver takes. Never a flag that cleans anything up (SAFETY R5). */
-const UNDEFINE_FLAGS = [
-  virt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | virt.VIR_DOMAIN_UNDEFINE_KEEP_TPM,
-  virt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM,
-  0,
-];
 
 /** How long QEMU may take to end after SIGTERM (SAFETY R20). */
 const TERMINATE_LIMIT_MS = 15_000;
@@ -132,7 +126,7 @@ export class LibvirtHypervisor implements Hypervisor {
   }
 
   undefine(uuid: string): Promise<void> {
-    return this.#ask("undefine", uuid, undefineKeepingFiles);
+    return this.#ask("undefine", uuid, undefineDomain);
   }
 
   setAutostart(uuid: string, autostart: boolean): Promise<void> {
@@ -246,18 +240,6 @@ async function withDomain<T>(
 async function terminate(connect: Connect, domain: Domain): Promise<void> {
   if ((await connect.getType()) === "QEMU") await terminateQemu(domain, TERMINATE_LIMIT_MS);
   else await domain.destroy(virt.VIR_DOMAIN_DESTROY_GRACEFUL);
-}
-
-async function undefineKeepingFiles(domain: Domain): Promise<void> {
-  for (const flags of UNDEFINE_FLAGS) {
-    try {
-      return await domain.undefine(flags);
-    } catch (error) {
-      // Unknown flags are refused before anything happens.
-      if (flags === 0 || !(error instanceof LibvirtError && error.code === virt.VIR_ERR_INVALID_ARG))
-        throw error;
-    }
-  }
 }
 
 async function readDomain(handle: Domain): Promise<DomainSummary> {

@@ -4,7 +4,7 @@
  */
 
 import { open } from "node:fs/promises";
-import { digestOfFile } from "../transfer/digest-of-file.js";
+import { digestFile } from "../transfer/digest-file.js";
 import type { Call, World } from "./verb.js";
 
 export async function fileDigest(path: string, sizeBytes: number, call: Call, world: World): Promise<string> {
@@ -22,7 +22,7 @@ export async function fileDigest(path: string, sizeBytes: number, call: Call, wo
   const known = world.documents.get<{ stamp: string; digest: string }>("", path, "digest");
   if (known?.stamp === stamp) return known.digest;
   call.note(`reading ${path} to know its digest`);
-  const digest = await digestOfFile(path, world.files, call.signal);
+  const { rootDigest: digest } = await digestFile(world.files, path, call.signal);
   world.documents.put("", path, "digest", { stamp, digest });
   return digest;
 }

@@ -3,7 +3,6 @@
  * everything that must not change behind our back (SAFETY R17).
  */
 
-import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { posix } from "node:path";
 import { Fault } from "../../proto/fault.js";
@@ -13,8 +12,8 @@ import type { LaidOutDisk } from "../disk/disk-layout.js";
 import { factsAt } from "../disk/file-identity.js";
 import { openImageFile } from "../disk/image-file.js";
 import type { ImageLayer } from "../disk/image-rules.js";
+import { sourceFingerprint } from "../disk/source-fingerprint.js";
 import { judgeSwap, SWAP_PAGE_BYTES, SWAP_PROBE_BYTES, type SwapSpace } from "../disk/swap.js";
-import { canonicalXml } from "../domain/canonical-xml.js";
 import { nvramPathOf } from "../domain/domain-xml.js";
 import { powerStateOf } from "../power-state.js";
 import { diskOf, type Survey } from "../survey-domain.js";
@@ -39,7 +38,7 @@ export async function manifestOf(
     powerState: powerStateOf(summary),
     disks: survey.disks.map(diskOf),
     files,
-    stateHash: await stateHashOf(inactiveXml, files, world),
+    stateHash: sourceFingerprint(inactiveXml, survey.disks),
     emulator: required(domain.emulator, "emulator"),
     machine: required(domain.machine, "machine type"),
     arch: required(domain.arch, "architecture"),
@@ -176,21 +175,4 @@ async function tpmFiles({ domain }: Survey, world: World): Promise<ManifestFile[
       };
     }),
   );
-}
-
-/** Sizes and times are left out: a running guest changes them all the time, and that is not behind our back. */
-async function stateHashOf(
-  inactiveXml: string,
-  files: readonly ManifestFile[],
-  world: World,
-): Promise<string> {
-  const identified = await Promise.all(
-    files.map(async ({ id, path, kind }) => {
-      const facts = await factsAt(world.files, path);
-      return [id, path, kind === "tpm" ? "" : `${facts?.device}:${facts?.inode}:${facts?.birthNs}`];
-    }),
-  );
-  return createHash("sha256")
-    .update(JSON.stringify([canonicalXml(inactiveXml), identified]))
-    .digest("hex");
 }

@@ -26,10 +26,11 @@ export interface FollowOptions {
 }
 
 export async function* followMigration(
-  session: Session,
+  session: Pick<Session, "stream" | "shell">,
   { id, untilEnded, onLost, patienceMs = PATIENCE_MS }: FollowOptions,
 ): AsyncGenerator<WatchMigrationResponse, void, undefined> {
   const told = new Set<string>();
+  let known = "";
   let lostAtMs: number | undefined;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     let fault: Fault;
@@ -38,8 +39,13 @@ export async function* followMigration(
         id,
         untilEnded,
       })) {
-        lostAtMs = undefined;
-        pauseMs = FIRST_PAUSE_MS;
+        const state = JSON.stringify(message.migration);
+        // A watch that always breaks after repeating what is known has not recovered.
+        if (state !== known) {
+          known = state;
+          lostAtMs = undefined;
+          pauseMs = FIRST_PAUSE_MS;
+        }
         yield withoutRepetition(message, told);
         if (message.migration !== undefined && isAtRest(message.migration, untilEnded)) return;
       }

@@ -117,16 +117,16 @@ export class ServerTasks {
 
   async #finish(
     queries: Queries,
-    { id }: ServerRecord,
+    server: ServerRecord,
     verb: Verb["$case"] | undefined,
-    { server: said, stopped }: PerformResult,
+    { server: said }: PerformResult,
   ): Promise<void> {
-    if (verb === "deleteDomain") return forget(queries, id);
+    if (verb === "deleteDomain") return forget(queries, server.id);
     const free = { taskState: "", pending: undefined, fault: undefined };
     await updateServer(
       queries,
-      id,
-      { ...free, ...afterVerb(verb, said, stopped !== undefined) },
+      server.id,
+      { ...free, ...afterVerb(verb, said, server) },
       this.#deps.clock.nowMs(),
     );
   }
@@ -165,11 +165,11 @@ async function forget(queries: Queries, serverId: string): Promise<void> {
 function afterVerb(
   verb: Verb["$case"] | undefined,
   said: PerformResult["server"],
-  hasStopped: boolean,
+  before: ServerRecord,
 ): Partial<ServerRecord> {
   if (verb === "startDomain") return { vmState: "active", powerState: "RUNNING" };
-  if (verb === "stopDomain" || hasStopped) return { vmState: "stopped", powerState: "SHUTDOWN" };
-  const powerState = said?.powerState ?? "SHUTDOWN";
+  if (verb === "stopDomain") return { vmState: "stopped", powerState: "SHUTDOWN" };
+  const powerState = said?.powerState || before.powerState;
   const seen = said === undefined ? {} : { disks: said.disks, interfaces: said.interfaces };
   return { ...seen, powerState, vmState: powerState === "RUNNING" ? "active" : "stopped" };
 }

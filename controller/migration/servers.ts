@@ -56,6 +56,7 @@ interface NewServer {
   readonly owner: string;
   readonly image: string;
   readonly maxDowntimeSeconds: number;
+  readonly powerState: string;
 }
 
 export class Servers {
@@ -84,7 +85,16 @@ export class Servers {
     const [host] = await this.#hostsFor(flavor, request.host);
     const { name, imagePath: image, maxDowntimeSeconds } = request;
     const id = this.#deps.newId();
-    const created = { id, name, host: host ?? "", flavor, owner: requestedBy, image, maxDowntimeSeconds };
+    const created = {
+      id,
+      name,
+      host: host ?? "",
+      flavor,
+      owner: requestedBy,
+      image,
+      maxDowntimeSeconds,
+      powerState: "SHUTDOWN",
+    };
     const { imagePath, imageFormat, interfaces, firmware, vtpm, rootMode, configDrive } = request;
     await this.#admit(created, {
       $case: "createDomain",
@@ -106,6 +116,7 @@ export class Servers {
     if (request.dryRun || found.refusals.length > 0)
       return { server: serverSeen(found, host, flavor), ...said };
     const taken = {
+      powerState: found.powerState,
       id: found.uuid,
       name: found.name,
       host,
@@ -183,7 +194,7 @@ export class Servers {
     const { store, clock } = this.#deps;
     const nowMs = clock.nowMs();
     const pending = this.#tasks.request(server.id, 1, verb);
-    const unknown = { powerState: "NOSTATE", disks: [], interfaces: [], migrationId: "", fault: undefined };
+    const unknown = { disks: [], interfaces: [], migrationId: "", fault: undefined };
     const building = { vmState: "building", taskState: "spawning", epoch: 1, pending };
     await store.transaction(async queries => {
       await insertServer(queries, {

@@ -247,6 +247,9 @@ export const VIR_DOMAIN_JOB_COMPLETED = 3;
 export const VIR_DOMAIN_JOB_FAILED = 4;
 export const VIR_DOMAIN_JOB_CANCELLED = 5;
 
+// virDomainBlockResizeFlags
+export const VIR_DOMAIN_BLOCK_RESIZE_BYTES = 1;
+
 // virDomainSnapshotXMLFlags
 export const VIR_DOMAIN_SNAPSHOT_XML_SECURE = VIR_DOMAIN_XML_SECURE;
 

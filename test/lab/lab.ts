@@ -11,6 +11,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -189,7 +190,7 @@ export class Lab implements AsyncDisposable {
 
   /** What a domain has written to its serial port, which must be a file (`<serial type='file'>`). */
   async console(host: Host, domain: string): Promise<string> {
-    return readFile(await this.#consoleFile(host, domain), "utf8");
+    return textOf(await this.#consoleFile(host, domain));
   }
 
   /** Waits until the domain's console matches; the match. */
@@ -200,7 +201,7 @@ export class Lab implements AsyncDisposable {
     deadlineMs = 60_000,
   ): Promise<RegExpExecArray> {
     const file = await this.#consoleFile(host, domain);
-    return waitFor(async () => pattern.exec(await readFile(file, "utf8")) ?? undefined, {
+    return waitFor(async () => pattern.exec(await textOf(file)) ?? undefined, {
       deadlineMs,
       what: `${domain} on ${host} says ${pattern.source}`,
     });
@@ -234,6 +235,11 @@ export class Lab implements AsyncDisposable {
     const piped = options.input === undefined ? argv : ["bash", "-c", 'cat | "$@"', "lab", ...argv];
     return runToEnd(piped, this.#env, options);
   }
+}
+
+/** A console that has not been written to yet is no file yet. */
+async function textOf(file: string): Promise<string> {
+  return existsSync(file) ? readFile(file, "utf8") : "";
 }
 
 /** Two networks in 10.0.0.0/8 that follow from the id. */

@@ -1,10 +1,12 @@
 /** The file primitives on real files: in the temporary folder, and on tmpfs (/dev/shm) where it matters. */
 
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nativeFiles } from "../../agent/os/native-files.js";
 
@@ -193,6 +195,21 @@ describe("leaf digests", () => {
     expect(bytesRead).toBe(MIB);
   });
 
+  it("are the same on tmpfs, which takes direct reads and answers from memory", async () => {
+    const inMemory = await mkdtemp("/dev/shm/ferry-fastio-");
+    try {
+      const file = join(inMemory, "leaves");
+      const bytes = Buffer.concat([Buffer.alloc(LEAF), randomBytes(LEAF + 5)]);
+      await writeFile(file, bytes);
+      const options = { offset: 0, length: bytes.length, leafBytes: LEAF };
+      const cached = await files.hashLeaves(file, { ...options, direct: false });
+      expect(cached.digests.subarray(64).equals(sha256(bytes.subarray(2 * LEAF)))).toBe(true);
+      expect(await files.hashLeaves(file, { ...options, direct: true })).toEqual(cached);
+    } finally {
+      await rm(inMemory, { recursive: true });
+    }
+  });
+
   it("refuse a file that is shorter than asked instead of calling the rest zero", async () => {
     await writeFile(path("short"), randomBytes(LEAF));
     const options = { offset: 0, length: 2 * LEAF, leafBytes: LEAF, direct: false };
@@ -271,6 +288,23 @@ describe("names", () => {
     const made = await files.openBeneath(pool.fd, "new", constants.O_RDWR | constants.O_CREAT, 0o600);
     expect((await files.facts(made)).sizeBytes).toBe(0);
     await (await opened(`/proc/self/fd/${made}`, "r")).stat();
+  });
+});
+
+describe("notify", () => {
+  it("reaches the service manager's socket as one datagram", async () => {
+    const socket = path("notify");
+    const receive = `import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print("bound", flush=True); print(s.recv(100).decode())`;
+    const manager = spawn("python3", ["-c", receive, socket], { stdio: ["ignore", "pipe", "inherit"] });
+    const lines = createInterface({ input: manager.stdout })[Symbol.asyncIterator]();
+    expect((await lines.next()).value).toBe("bound");
+    await files.notify(socket, "READY=1");
+    expect((await lines.next()).value).toBe("READY=1");
+  });
+
+  it("rejects when nobody listens", async () => {
+    expect(await codeOf(files.notify(path("nobody"), "READY=1"))).toBe("ENOENT");
   });
 });
 

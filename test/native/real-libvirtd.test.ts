@@ -1,18 +1,24 @@
 /** The agent's edge to libvirt on a real daemon with real QEMU processes: what the test driver cannot show. */
 
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { LibvirtHypervisor } from "../../agent/os/libvirt-hypervisor.js";
+import { loadLibvirt } from "../../native/lib/libvirt.js";
+import * as virt from "../../native/lib/libvirt-constants.js";
 import { Fault } from "../../proto/fault.js";
 import { canRunPrivateLibvirtd, PrivateLibvirtd, until } from "./private-libvirtd.js";
 
 const UUID = "11111111-2222-4333-8444-777777777777";
 
-const domainXml = (name: string, firmware = "") => `<domain type='qemu'>
+const diskXml = (file: string) =>
+  `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${file}'/><target dev='vda' bus='virtio'/></disk>`;
+
+const domainXml = (name: string, firmware = "", devices = "") => `<domain type='qemu'>
   <name>${name}</name><uuid>${UUID}</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu>
   <os><type arch='x86_64' machine='q35'>hvm</type>${firmware}</os><features><acpi/></features>
-  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/><memballoon model='none'/></devices>
+  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/><memballoon model='none'/>${devices}</devices>
 </domain>`;
 
 const codeOf = async (work: Promise<unknown>): Promise<string> => {
@@ -85,6 +91,42 @@ describe.runIf(canRunPrivateLibvirtd)("the hypervisor over a real libvirtd", () 
     await hypervisor.setMetadata(UUID, "<server epoch='3'/>");
     expect(await hypervisor.domainXml(UUID, "inactive")).toContain('epoch="3"');
     expect(await hypervisor.domainXml(UUID, "live")).not.toContain("epoch");
+  });
+
+  it("finds a running block job, and sees checkpoints and snapshots", async () => {
+    const disk = join(daemon.directory, "disk.qcow2");
+    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", disk, "64M"]);
+    await hypervisor.define(domainXml("guest", "", diskXml(disk)));
+    await hypervisor.start(UUID, { paused: true });
+    const connect = await loadLibvirt().open(daemon.uri, 0);
+    const domain = await connect.lookupByUUID(UUID);
+    try {
+      await domain.blockResize("vda", 128 * 2 ** 20, virt.VIR_DOMAIN_BLOCK_RESIZE_BYTES);
+      const [stats] = await connect.getAllDomainStats(0, 0);
+      expect(stats?.stats["block.0.capacity"]).toBe(128n * 2n ** 20n);
+      await domain.checkpointCreateXML("<domaincheckpoint><name>c1</name></domaincheckpoint>", 0);
+      const [checkpoint] = await hypervisor.checkpointXmls(UUID);
+      expect(checkpoint).toContain("<name>c1</name>");
+      expect(await domain.blockJobInfo("vda", 0)).toBeUndefined();
+      daemon.inside(`virsh -c '${daemon.uri}' blockcopy guest vda ${disk}.copy --transient-job --wait`);
+      expect(await domain.blockJobInfo("vda", 0)).toMatchObject({ end: expect.any(BigInt) });
+      expect(await hypervisor.runningJobs(UUID)).toEqual({ blockJobs: ["vda"], domainJob: false });
+    } finally {
+      await connect.close();
+      await hypervisor.destroy(UUID, { graceful: false });
+      daemon.inside(`virsh -c '${daemon.uri}' undefine --checkpoints-metadata guest`);
+    }
+  });
+
+  it("refuses to undefine a guest with checkpoints rather than clean them up", async () => {
+    const disk = join(daemon.directory, "other.qcow2");
+    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", disk, "64M"]);
+    await hypervisor.define(domainXml("guest", "", diskXml(disk)));
+    await hypervisor.start(UUID, { paused: true });
+    daemon.inside(`virsh -c '${daemon.uri}' checkpoint-create-as guest c1`);
+    await hypervisor.destroy(UUID, { graceful: true });
+    expect(await codeOf(hypervisor.undefine(UUID))).toBe("conflict");
+    daemon.inside(`virsh -c '${daemon.uri}' undefine --checkpoints-metadata guest`);
   });
 
   it("keeps the NVRAM file when it undefines", async () => {

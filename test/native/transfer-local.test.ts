@@ -124,7 +124,7 @@ describe("a target without space", () => {
   });
 
   afterEach(() => {
-    execFileSync("umount", [mounted]);
+    execFileSync("umount", ["--lazy", mounted]);
   });
 
   async function expectFull(tapIncoming: FrameTap): Promise<void> {

@@ -26,17 +26,22 @@ fingerprint() { cat "$here/build.sh" "$here/init" | sha256sum; }
 
 download_packages() { # once; an interrupted download leaves no $packages
   [[ ! -d $packages ]] || return 0
-  local kernel part=$packages.part
-  kernel=$(apt-cache depends linux-image-cloud-amd64 | grep -om1 'linux-image-[0-9][^ ]*') ||
-    { echo "build.sh: apt knows no kernel package: run 'apt-get update' first" >&2 && return 1; }
+  local part=$packages.part deb
   rm -rf "$part"
   mkdir -p "$part/debs"
-  # apt would drop its rights to a user who cannot write there.
-  (cd "$part/debs" && apt-get -o APT::Sandbox::User=root download -qq "$kernel" busybox-static)
-  local deb
+  # apt's lists may be absent, or older than what the archive still has.
+  fetch_debs "$part/debs" || { apt-get -q update >&2 && fetch_debs "$part/debs"; } ||
+    { echo "build.sh: apt could not download a kernel and busybox-static" >&2 && return 1; }
   for deb in "$part"/debs/*.deb; do dpkg -x "$deb" "$part/root"; done
   rm -r "$part/debs"
   mv "$part" "$packages"
+}
+
+fetch_debs() {
+  local kernel
+  kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | grep -om1 'linux-image-[0-9][^ ]*') || return
+  # As root, because apt would drop its rights to a user who cannot write there.
+  (cd "$1" && apt-get -o APT::Sandbox::User=root download -qq "$kernel" busybox-static)
 }
 
 copy_drivers() { # in the order in which the guest has to load them

@@ -41,10 +41,12 @@ start() {
 
 # No supervisor left means no daemon left: it waits for the daemon before it ends.
 stop() {
-  local deadline=$((SECONDS + 20))
+  local deadline=$((SECONDS + 20)) told='' pid
   touch "$state.stopped"
   while alive "$state.supervisor"; do
-    if alive "$state.pid"; then kill -TERM "$(<"$state.pid")"; fi 2>/dev/null
+    pid=$(cat "$state.pid" 2>/dev/null)
+    # Once each: a second SIGTERM may mean something else to it.
+    if [[ $pid != "$told" ]]; then kill -TERM "$pid" && told=$pid; fi 2>/dev/null
     ((SECONDS < deadline)) || return 1
     sleep 0.1
   done

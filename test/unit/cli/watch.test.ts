@@ -1,6 +1,8 @@
 /** `--wait`, `--watch` and `migration watch` against a controller that comes, goes and tells the end. */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Session } from "../../../cli/session.js";
+import { followMigration } from "../../../cli/watch/follow-migration.js";
 import { Fault } from "../../../proto/fault.js";
 import { WatchMigrationResponse } from "../../../proto/gen/ferry/v1/controller.js";
 import { FaultInfo, Migration, type Progress } from "../../../proto/gen/ferry/v1/model.js";
@@ -151,6 +153,34 @@ describe("--watch", () => {
     };
     expect((await controller.ferry("migration watch 42")).code).toBe(0);
     expect(begun).toBe(2);
+  });
+
+  it("gives up on a watch that breaks again and again without news", async () => {
+    let nowMs = 0;
+    const now = () => {
+      nowMs += 1000;
+      return new Date(nowMs);
+    };
+    const shell = { now, interrupted: new AbortController().signal };
+    const stream = async function* () {
+      yield told("migrating", "stop-source: done", {}, nowMs);
+      throw new Fault("unreachable", "broken");
+    };
+    const lost: Fault[] = [];
+    const options = {
+      id: "42",
+      untilEnded: false,
+      onLost: (fault: Fault) => lost.push(fault),
+      patienceMs: 2000,
+    };
+    const seen: string[] = [];
+    const following = (async () => {
+      const session = { shell, stream } as unknown as Session;
+      for await (const { event } of followMigration(session, options)) seen.push(event);
+    })();
+    await expect(following).rejects.toMatchObject({ code: "unreachable" });
+    expect(lost).toHaveLength(1);
+    expect(seen).toHaveLength(3);
   });
 
   it("leaves the migration alone on Ctrl-C, and says so", async () => {

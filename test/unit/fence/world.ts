@@ -35,6 +35,7 @@ export class World implements AsyncDisposable {
   domain: Domain | undefined = { xml: domainXml(SOURCE), state: "shut-off", autostart: true };
   processes: number[] = [];
   snapshots: string[] = [];
+  namesake: DomainSummary | undefined;
   /** Paths that another process has open. */
   readonly open = new Set<string>();
   readonly records = new Map<string, FenceRecord>();
@@ -144,8 +145,8 @@ export class World implements AsyncDisposable {
   #files(): FenceEdges["files"] {
     return {
       facts: async fd => {
-        const { dev, ino, birthtimeNs, size } = await bigStat(fd, { bigint: true });
-        const times = { mtimeNs: "0", ctimeNs: "0", sizeBytes: Number(size), allocatedBytes: 0 };
+        const { dev, ino, birthtimeNs, size, mtimeNs } = await bigStat(fd, { bigint: true });
+        const times = { mtimeNs: `${mtimeNs}`, ctimeNs: "0", sizeBytes: Number(size), allocatedBytes: 0 };
         return { device: `${dev}`, inode: `${ino}`, birthNs: `${birthtimeNs}`, ...times };
       },
       renameNoReplace: async (from, to) => {

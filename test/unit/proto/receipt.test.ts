@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { canonicalJson } from "../../../proto/canonical-json.js";
@@ -105,6 +105,17 @@ describe("a receipt", () => {
       now.getTime(),
     );
     expect(() => verifyStatement(signStatement(statement(), key, cert), expected)).toThrow("was not valid");
+  });
+
+  it("is worthless in another spelling, even when rightly signed", async () => {
+    const { cert, key } = await read("h1");
+    const spelt = Buffer.from(JSON.stringify(statement(), undefined, 1));
+    const receipt = {
+      statement: spelt,
+      signature: sign("sha256", spelt, key),
+      certificatePem: cert.toString(),
+    };
+    expect(() => verifyStatement(receipt, expecting())).toThrow("does not know");
   });
 
   it("of one kind does not serve as the other", async () => {

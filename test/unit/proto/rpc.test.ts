@@ -59,7 +59,7 @@ const services = [
       yield WatchMigrationResponse.create({ event: "first" });
       if (id === "broken")
         throw new Fault("stuck", "step copy-disks needs a person", { fix: "ferry migration recover 7" });
-      yield WatchMigrationResponse.create({ event: "second" });
+      yield WatchMigrationResponse.create({ event: "second", atMs: id === "unspeakable" ? 0.5 : 1 });
     },
   }),
 ];
@@ -197,6 +197,15 @@ describe("a stream", () => {
     );
     expect(events).toEqual(["first"]);
     expect(fault).toMatchObject({ code: "stuck", detail: { fix: "ferry migration recover 7" } });
+  });
+
+  it("with a message that cannot be encoded is a defect, not a lost connection", async () => {
+    const fault = await faultOf(
+      (async () => {
+        for await (const _ of watch("unspeakable"));
+      })(),
+    );
+    expect(fault).toMatchObject({ code: "internal", isUnknown: false });
   });
 
   it("stops the handler when the reader leaves the loop", async () => {

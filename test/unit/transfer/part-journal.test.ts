@@ -25,7 +25,7 @@ let directory: string;
 let file: FileHandle;
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "ferry-journal-"));
+  directory = await mkdtemp(join(tmpdir(), "ferry-part-journal-"));
   file = await open(join(directory, "journal"), "w+");
   const journal = new PartJournal(file.fd);
   await journal.begin(header);

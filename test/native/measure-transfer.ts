@@ -2,7 +2,7 @@
  * How fast is the copier, against `cp --sparse=always` on the same files?
  *
  *   npx tsc -p tsconfig.json --noEmit false --rootDir . --outDir dist
- *   node_modules/.bin/node dist/bench/transfer.js FOLDER [MIB]
+ *   node_modules/.bin/node dist/test/native/measure-transfer.js FOLDER [MIB]
  *
  * Both ends are processes of their own on this machine. FOLDER says what is measured: on tmpfs the processors, on a
  * disk the disk as well. Prints wall seconds, CPU seconds of both ends, and the ratio of the walls, for a random and a sparse file.
@@ -13,11 +13,11 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { nativeFiles } from "../agent/os/native-files.js";
-import type { TlsMaterial } from "../agent/transfer/channel.js";
-import { sendFiles } from "../agent/transfer/source.js";
-import { TransferListener } from "../agent/transfer/target.js";
-import { createTestAuthority } from "../test/native/support/test-pki.js";
+import { nativeFiles } from "../../agent/os/native-files.js";
+import type { TlsMaterial } from "../../agent/transfer/channel.js";
+import { sendFiles } from "../../agent/transfer/source.js";
+import { TransferListener } from "../../agent/transfer/target.js";
+import { createTestAuthority } from "./support/test-pki.js";
 
 const MIB = 1024 * 1024;
 const common = { migrationId: "bench", serverId: "bench", epoch: 1, token: "0".repeat(64) };

@@ -1,0 +1,58 @@
+/**
+ * Could a fenced incarnation be given back now? Asked before a revert stops the target, while that still runs
+ * (SAFETY R2), and changes nothing.
+ *
+ * Every problem found is one line; none means that `unfence` has what it needs. What cannot be looked at is a fault.
+ */
+
+import { Fault } from "../../proto/fault.js";
+import type { Files } from "../os/files.js";
+import type { Hypervisor } from "../os/hypervisor.js";
+import type { FencedFile, FenceJournal, FenceKey, FenceRecord } from "./fence-record.js";
+import { factsAt, locate } from "./set-aside.js";
+
+export interface WhyNotUnfenceEdges {
+  readonly hypervisor: Pick<Hypervisor, "findDomain" | "findDomainByName" | "domainXml">;
+  readonly incarnationOf: (domainXml: string) => string | undefined;
+  readonly files: Pick<Files, "facts">;
+  readonly journal: Pick<FenceJournal, "find">;
+}
+
+export async function whyNotUnfence(edges: WhyNotUnfenceEdges, key: FenceKey): Promise<string[]> {
+  const record = await edges.journal.find(key);
+  if (record?.state !== "fenced")
+    return [`${key.incarnation} is ${record?.state ?? "unknown here"}, not fenced`];
+  const problems = await Promise.all(record.files.map(file => fileProblem(edges, file)));
+  return [...problems, await nameProblem(edges, record)].filter(problem => problem !== undefined);
+}
+
+async function fileProblem(edges: WhyNotUnfenceEdges, file: FencedFile): Promise<string | undefined> {
+  try {
+    const place = await locate(edges.files, file);
+    const facts = await factsAt(edges.files, place);
+    if (place !== file.asidePath) return `${file.id} was moved back to ${place}`;
+    if (facts?.sizeBytes !== file.sizeBytes || facts.mtimeNs !== file.mtimeNs) {
+      return `${file.id} at ${place} was changed since it was fenced`;
+    }
+  } catch (error) {
+    if (error instanceof Fault && error.code === "corrupt") return error.message;
+    throw error;
+  }
+  const isMoved = file.asidePath !== file.path;
+  return isMoved && (await factsAt(edges.files, file.path))
+    ? `${file.path} is taken by another file`
+    : undefined;
+}
+
+/** On the same host another incarnation of the server has name and uuid until it is withdrawn, which comes first. */
+async function nameProblem(edges: WhyNotUnfenceEdges, record: FenceRecord): Promise<string | undefined> {
+  const { hypervisor, incarnationOf } = edges;
+  const own = await hypervisor.findDomain(record.server);
+  const marked = own && incarnationOf(await hypervisor.domainXml(record.server, "inactive"));
+  if (own && (marked === undefined || marked === record.incarnation)) {
+    return `${own.name} is defined on this host with the server's uuid`;
+  }
+  const namesake = record.saved && (await hypervisor.findDomainByName(record.saved.name));
+  if (!namesake || namesake.uuid === record.server) return undefined;
+  return `the name ${namesake.name} is taken on this host by ${namesake.uuid}`;
+}

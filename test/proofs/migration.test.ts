@@ -1,0 +1,260 @@
+/** The story told against fake agents: where it leads, whatever goes wrong on the way. */
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Fault } from "../../proto/fault.js";
+import { Datacenter, WEB } from "../simulation/datacenter.js";
+
+let center: Datacenter;
+beforeEach(async () => {
+  center = await Datacenter.open();
+});
+afterEach(async () => {
+  expect(center.breaches).toEqual([]);
+  expect(center.bugs).toEqual([]);
+  await center.close();
+});
+
+const ON = (host: string, kind = "server") => [
+  `${kind} on ${host}: DISK_GB 1`,
+  `${kind} on ${host}: MEMORY_MB 512`,
+  `${kind} on ${host}: VCPU 1`,
+];
+
+/** As it was before anything was asked. */
+async function expectUntouched(): Promise<void> {
+  expect(await center.server()).toMatchObject({
+    host: "h1",
+    status: "ACTIVE",
+    taskState: "",
+    migrationId: "",
+  });
+  expect(center.agents.agent("h1").host.domains.get(WEB)?.state).toBe("RUNNING");
+  expect(center.disksOn("h1")).toEqual(center.originalDisks);
+  expect(await center.allocations()).toEqual(ON("h1"));
+  for (const other of ["h2", "h3"]) {
+    const { host } = center.agents.agent(other);
+    expect([host.files.size, host.domains.size]).toEqual([0, 0]);
+  }
+}
+
+async function expectMoved(): Promise<void> {
+  expect(await center.server()).toMatchObject({
+    host: "h2",
+    status: "ACTIVE",
+    taskState: "",
+    migrationId: "",
+  });
+  expect(center.agents.agent("h2").host.domains.get(WEB)?.state).toBe("RUNNING");
+  expect(center.disksOn("h2")).toEqual(center.originalDisks);
+  expect(await center.allocations()).toEqual(ON("h2"));
+  expect(center.agents.agent("h1").host.files.size).toBe(0);
+}
+
+describe("a migration", () => {
+  it("is visible before the call answers, and holds its server", async () => {
+    const migration = await center.migrate();
+    expect(await center.server()).toMatchObject({ taskState: "resize_prep", migrationId: migration.id });
+    await expect(center.migrate()).rejects.toThrow(
+      /Cannot 'migrate' instance web while it is in task_state resize_prep/,
+    );
+    await center.rest();
+  });
+
+  it("waits for a verdict with both hosts booked, the target running and the source fenced", async () => {
+    await center.migrate();
+    expect(await center.rest()).toMatchObject({ status: "finished", direction: "waiting", targetHost: "h2" });
+    expect(await center.server()).toMatchObject({
+      host: "h2",
+      status: "VERIFY_RESIZE",
+      powerState: "RUNNING",
+    });
+    expect(await center.allocations()).toEqual([...ON("h1", "migration"), ...ON("h2")]);
+    expect(center.disksOn("h2")).toEqual(center.originalDisks);
+  });
+
+  it("ends confirmed with nothing left on the source", async () => {
+    await center.migrate();
+    await center.rest();
+    await center.controller.migrations.confirm(WEB, "test");
+    expect(await center.ended()).toMatchObject({ status: "confirmed", direction: "ended" });
+    await expectMoved();
+  });
+
+  it("is reverted to exactly what was before", async () => {
+    await center.migrate();
+    await center.rest();
+    await center.controller.migrations.revert(WEB, { discardWrites: true, requestedBy: "test" });
+    expect(await center.ended()).toMatchObject({ status: "reverted" });
+    await expectUntouched();
+  });
+
+  it("asks before it discards what the target wrote", async () => {
+    await center.migrate();
+    await center.rest();
+    const revert = center.controller.migrations.revert(WEB, { discardWrites: false, requestedBy: "test" });
+    await expect(revert).rejects.toThrow(/will be discarded/);
+    expect(center.agents.calls.at(-1)).toMatch(/release_target/);
+  });
+
+  it("does not stop the target when the source cannot be restored", async () => {
+    await center.migrate();
+    await center.rest();
+    center.agents.agent("h1").host.files.clear();
+    const revert = center.controller.migrations.revert(WEB, { discardWrites: true, requestedBy: "test" });
+    await expect(revert).rejects.toThrow(/cannot be restored/);
+    expect(center.agents.agent("h2").host.domains.get(WEB)?.state).toBe("RUNNING");
+    expect(await center.migration()).toMatchObject({ status: "finished" });
+  });
+
+  it("is decided once: of confirm and revert at the same time one is refused", async () => {
+    await center.migrate();
+    await center.rest();
+    const { migrations } = center.controller;
+    const both = await Promise.allSettled([
+      migrations.confirm(WEB, "one"),
+      migrations.revert(WEB, { discardWrites: true, requestedBy: "other" }),
+    ]);
+    expect(both.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+    await center.ended();
+  });
+
+  it("keeps the source when the target does not stand by its word at confirm", async () => {
+    await center.migrate();
+    await center.rest();
+    center.agents.agent("h2").journal.guest(WEB).role = "fenced";
+    await center.controller.migrations.confirm(WEB, "test");
+    expect(await center.rest()).toMatchObject({ status: "stuck", step: "retire-source" });
+    expect(center.agents.agent("h1").host.files.size).toBe(2);
+    center.agents.agent("h2").journal.guest(WEB).role = "active";
+    await center.controller.migrations.recover((await center.migration()).id, {
+      planOnly: false,
+      requestedBy: "test",
+    });
+    expect(await center.ended()).toMatchObject({ status: "confirmed" });
+  });
+
+  it("moves on to the next host when one refuses, and leaves nothing there", async () => {
+    const refusal = { code: "refused", message: "no bridge br7", have: "", need: "", fix: "", host: "h2" };
+    center.agents.agent("h2").refusals = [refusal];
+    await center.migrate("");
+    expect(await center.rest()).toMatchObject({ status: "finished", targetHost: "h3" });
+    expect(center.agents.agent("h2").journal.tombstones.size).toBe(1);
+    expect(await center.allocations()).toEqual([...ON("h1", "migration"), ...ON("h3")]);
+  });
+
+  it("goes no further than the host that was asked for", async () => {
+    const refusal = { code: "refused", message: "no bridge br7", have: "", need: "", fix: "", host: "h2" };
+    center.agents.agent("h2").refusals = [refusal];
+    await center.migrate("h2");
+    expect(await center.ended()).toMatchObject({
+      status: "error",
+      fault: { code: "refused", message: "no bridge br7" },
+    });
+    await expectUntouched();
+  });
+
+  it("passes over a target that does not answer, without having asked it for anything", async () => {
+    center.agents.troubles.push({
+      verb: "attest",
+      host: "h2",
+      kind: "fail",
+      fault: new Fault("unreachable", "no route"),
+    });
+    await center.migrate("");
+    expect(await center.rest()).toMatchObject({ status: "finished", targetHost: "h3" });
+    expect(center.agents.calls.some(call => call.startsWith("h2"))).toBe(false);
+  });
+
+  it("cannot be cancelled once the target may run", async () => {
+    const { id } = await center.migrate();
+    await center.rest();
+    await expect(center.controller.migrations.cancel(id, "test")).rejects.toThrow(
+      /cannot be cancelled any more/,
+    );
+  });
+
+  it("is taken back when it is cancelled while it copies", async () => {
+    center.agents.troubles.push({ verb: "receive_disks", kind: "hang" });
+    const { id } = await center.migrate();
+    await center.passTime(() => center.agents.calls.includes("h2 receive_disks e2"));
+    await center.controller.migrations.cancel(id, "test");
+    expect(await center.ended()).toMatchObject({ status: "error", fault: { code: "cancelled" } });
+    await expectUntouched();
+  });
+
+  it("is taken back when the guest has been off for longer than its server allows", async () => {
+    center.agents.troubles.push({ verb: "receive_disks", kind: "hang" });
+    await center.migrate();
+    const migration = await center.ended();
+    expect(migration).toMatchObject({ status: "error", fault: { code: "timeout" } });
+    expect(migration.fault?.message).toMatch(/off for longer than its server allows/);
+    await expectUntouched();
+  });
+
+  it("never turns back by itself once the target may run: it repeats until the target answers", async () => {
+    const unreachable = new Fault("unreachable", "link down");
+    center.agents.troubles.push({ verb: "release_target", kind: "fail", fault: unreachable, times: 12 });
+    await center.migrate();
+    expect(await center.rest()).toMatchObject({ status: "stuck", step: "release-target" });
+    await center.passTime(async () => (await center.migration()).status === "finished");
+    expect(await center.server()).toMatchObject({ status: "VERIFY_RESIZE", host: "h2" });
+    expect(center.agents.calls.some(call => call.includes("withdraw"))).toBe(false);
+  });
+
+  it("is stuck, visibly, when the target plainly cannot run, and goes back when a person says so", async () => {
+    center.agents.troubles.push({ verb: "release_target", kind: "fail" });
+    await center.migrate();
+    expect(await center.rest()).toMatchObject({ status: "stuck", step: "release-target" });
+    await center.controller.migrations.revert(WEB, { discardWrites: true, requestedBy: "test" });
+    expect(await center.ended()).toMatchObject({ status: "reverted" });
+    await expectUntouched();
+  });
+
+  it("lets the source run again only when the target has given its word", async () => {
+    center.agents.troubles.push({ verb: "prepare_disks", kind: "fail" });
+    const silent = new Fault("unreachable", "h2 is dark");
+    center.agents.troubles.push({ verb: "withdraw_target", kind: "fail", fault: silent, times: 60 });
+    await center.migrate();
+    expect(await center.rest()).toMatchObject({ status: "stuck", step: "fence-source" });
+    expect(center.agents.agent("h1").host.isRunnable(WEB)).toBe(false);
+    expect(await center.ended()).toMatchObject({ status: "error" });
+    await expectUntouched();
+  });
+
+  it("tells that the guest was destroyed", async () => {
+    center.agents.deafGuests.add(WEB);
+    await center.migrate();
+    expect((await center.rest()).notes).toContain("guest ignored ACPI shutdown for 60 s: destroyed");
+  });
+
+  it("says how long the guest was off", async () => {
+    await center.migrate();
+    expect((await center.rest()).downtimeMs).toBeGreaterThan(0);
+  });
+});
+
+describe("a stopped server", () => {
+  beforeEach(async () => {
+    await center.close();
+    center = await Datacenter.open({ isRunning: false });
+  });
+
+  it("stays stopped, on its target, and can be started there", async () => {
+    await center.migrate();
+    await center.rest();
+    expect(center.agents.calls.some(call => /stop_domain|release_target/.test(call))).toBe(false);
+    await center.controller.migrations.confirm(WEB, "test");
+    await center.ended();
+    expect(await center.server()).toMatchObject({ host: "h2", status: "SHUTOFF" });
+    await center.controller.servers.startServer(WEB, "test");
+    expect(center.agents.agent("h2").host.domains.get(WEB)?.state).toBe("RUNNING");
+  });
+
+  it("stays stopped when it is taken back", async () => {
+    center.agents.troubles.push({ verb: "define_target", kind: "fail" });
+    await center.migrate();
+    expect(await center.ended()).toMatchObject({ status: "error" });
+    expect(center.agents.agent("h1").host.domains.get(WEB)?.state).toBe("SHUTDOWN");
+    expect(await center.server()).toMatchObject({ host: "h1", status: "SHUTOFF" });
+  });
+});
