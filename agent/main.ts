@@ -17,7 +17,7 @@ import { TlsSource } from "../proto/tls-source.js";
 import { VERSION } from "../proto/version.js";
 import { type AgentConfig, readAgentConfig } from "./config.js";
 import { dispatchTo } from "./dispatch.js";
-import { denialOf, isDenied } from "./fence/fence-record.js";
+import { denialOf, type FenceRecord, isDenied } from "./fence/fence-record.js";
 import { guestFiles, rebuildDenials } from "./fence/guest-file.js";
 import { clearStartTokens } from "./fence/start-token.js";
 import { beat } from "./heartbeat.js";
@@ -26,6 +26,7 @@ import { installationFacts } from "./installation.js";
 import { readInventories } from "./inventories.js";
 import { Documents } from "./journal/documents.js";
 import { FenceRecords } from "./journal/fence-records.js";
+import { Guests } from "./journal/guests.js";
 import { Journal } from "./journal/journal.js";
 import { OperationRows } from "./journal/operations.js";
 import { agentMetrics } from "./metrics.js";
@@ -122,13 +123,26 @@ async function serve(config: AgentConfig, log: Logger, signal: AbortSignal): Pro
   journal.close();
 }
 
-/** Before anything is served: the deny files cover at least what the journal denies (SAFETY R9). */
+/**
+ * Before anything is served: the deny files cover at least what the journal denies (SAFETY R9). A server that is
+ * active here is not denied for an incarnation of its past, and gets its allowance back if that was lost.
+ */
 async function denyAgain(config: AgentConfig, journal: Journal, log: Logger): Promise<void> {
   await clearStartTokens(config.run_dir);
+  const files = guestFiles(config.state_dir);
+  const active = new Guests(journal).list().filter(guest => guest.role === "active");
+  const isPast = (record: FenceRecord) =>
+    active.some(guest => guest.serverId === record.server && guest.incarnation !== record.incarnation);
   const records = new FenceRecords(new Documents(journal, Date.now)).list();
-  const rebuilt = await rebuildDenials(guestFiles(config.state_dir), records.filter(isDenied).map(denialOf));
+  const denials = records.filter(record => isDenied(record) && !isPast(record)).map(denialOf);
+  const rebuilt = await rebuildDenials(files, denials);
+  for (const { serverId, incarnation } of active) {
+    if ((await files.read(serverId)) !== undefined) continue;
+    await files.allow(serverId, incarnation);
+    rebuilt.push(serverId);
+  }
   if (rebuilt.length > 0)
-    log.warn({ servers: rebuilt }, "deny files were missing and have been written again");
+    log.warn({ servers: rebuilt }, "guest files were missing and have been written again");
 }
 
 function describer(world: World) {

@@ -90,7 +90,10 @@ function incarnationOf(domainXml: string): string | undefined {
 async function findProcesses(uuid: string): Promise<readonly number[]> {
   const { found, unknown } = await findQemuProcesses("/proc", uuid);
   if (unknown.length === 0) return found.map(({ pid }) => pid);
-  throw new Fault("failed", `cannot tell whether a QEMU of ${uuid} runs: ${unknown.map(({ pid, reason }) => `${pid}: ${reason}`).join(", ")}`);
+  throw new Fault(
+    "failed",
+    `cannot tell whether a QEMU of ${uuid} runs: ${unknown.map(({ pid, reason }) => `${pid}: ${reason}`).join(", ")}`,
+  );
 }
 
 async function sleep(durationMs: number, signal: AbortSignal): Promise<void> {

@@ -20,6 +20,8 @@ export interface OutgoingFile {
   readonly path: string;
   /** Refuse unless the file is this one. */
   readonly identity?: FileIdentity;
+  /** Read through this descriptor, which stays the caller's: opening the path would break the lease that it holds. */
+  readonly fd?: number;
 }
 
 /** Extents are asked for this much at a time, so that a fragmented disk does not fill the memory. */
@@ -35,13 +37,14 @@ export class OpenedFile {
   readonly dataBytes: number;
   readonly #facts: FileFacts;
   readonly #files: Files;
+  readonly #isBorrowed: boolean;
   /** Known leaves: what this attempt read and what the target has verified. */
   digests: DigestTree;
   isFinished = false;
 
   private constructor(
     files: Files,
-    { id, path }: OutgoingFile,
+    { id, path, fd }: OutgoingFile,
     opened: { index: number; fd: number; facts: FileFacts; dataBytes: number },
   ) {
     this.id = id;
@@ -52,6 +55,7 @@ export class OpenedFile {
     this.dataBytes = opened.dataBytes;
     this.#facts = opened.facts;
     this.#files = files;
+    this.#isBorrowed = fd !== undefined;
     this.digests = new DigestTree(this.sizeBytes);
   }
 
@@ -59,13 +63,13 @@ export class OpenedFile {
     const attempt = `open ${outgoing.id} at ${outgoing.path}`;
     let fd: number | undefined;
     try {
-      fd = await openFd(outgoing.path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      fd = outgoing.fd ?? (await openFd(outgoing.path, constants.O_RDONLY | constants.O_NOFOLLOW));
       const facts = await files.facts(fd);
       requireIdentity(outgoing, facts);
       const dataBytes = await countDataBytes(files, fd, facts.sizeBytes);
       return new OpenedFile(files, outgoing, { index, fd, facts, dataBytes });
     } catch (thrown) {
-      if (fd !== undefined) await closeFd(fd);
+      if (fd !== undefined && fd !== outgoing.fd) await closeFd(fd);
       throw fileFault(thrown, attempt);
     }
   }
@@ -93,7 +97,7 @@ export class OpenedFile {
   }
 
   async close(): Promise<void> {
-    await closeFd(this.fd);
+    if (!this.#isBorrowed) await closeFd(this.fd);
   }
 }
 

@@ -6,6 +6,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { RemoveTargetFiles } from "../../proto/gen/ferry/v1/agent.js";
+import { findBackingReferences } from "../disk/backing-references.js";
 import { removeByIdentity } from "../disk/file-identity.js";
 import { formatIncarnation } from "../domain/ferry-metadata.js";
 import { retire } from "../fence/retire.js";
@@ -26,8 +27,8 @@ export const removeTargetFiles: Verb<RemoveTargetFiles> = async (_request, call,
   const shared = new Set(document?.plan.files.filter(({ id }) => backing.has(id)).map(({ path }) => path));
   for (const artifact of world.artifacts.of(call.serverId, call.migrationId)) {
     await removePartsOf(artifact, call);
-    if (shared.has(artifact.path)) call.note(`kept on the target: backing file ${artifact.path}`);
-    else await removeArtifact(artifact, world);
+    if (shared.has(artifact.path) && (await isNeeded(artifact.path, call, world))) continue;
+    await removeArtifact(artifact, world);
   }
   await removeEmptyFolders(call.serverId, call.migrationId, world);
   world.guests.update(call.serverId, {
@@ -39,6 +40,19 @@ export const removeTargetFiles: Verb<RemoveTargetFiles> = async (_request, call,
   });
   return result();
 };
+
+/** A backing file that came with this migration may have found other users since (SAFETY R10); any doubt keeps it. */
+async function isNeeded(path: string, call: Call, world: World): Promise<boolean> {
+  const summaries = await world.hypervisor.listDomains();
+  const domains = await Promise.all(
+    summaries.map(async ({ uuid }) => ({ uuid, xml: await world.hypervisor.domainXml(uuid, "inactive") })),
+  );
+  const { found, unknown } = await findBackingReferences(world.files, world.places, domains, path);
+  if (found.length === 0 && unknown.length === 0) return false;
+  const why = found[0] ?? `${unknown[0]?.what}: ${unknown[0]?.reason}`;
+  call.note(`kept on the target: backing file ${path} (${why})`);
+  return true;
+}
 
 /** Names that hold this migration's id are nobody else's. */
 async function removePartsOf({ path }: Artifact, { migrationId }: Call): Promise<void> {

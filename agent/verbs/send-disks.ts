@@ -1,55 +1,114 @@
-/** send-disks: the source's side of the copy. Fenced files are read where they were set aside. */
+/**
+ * send-disks: the source's side of the copy. Fenced files are read where they were set aside, through descriptors
+ * that hold a lease and QEMU's image lock for as long as the copy takes: a process that opens one of them ends the
+ * copy instead of changing what is being copied (SAFETY R7).
+ */
 
-import { join } from "node:path";
-import { Fault } from "../../proto/fault.js";
-import type { SendDisks } from "../../proto/gen/ferry/v1/agent.js";
+import { setInterval } from "node:timers/promises";
+import { asFault, Fault } from "../../proto/fault.js";
+import type { SendDisks, SourceManifest, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
+import type { FenceRecord } from "../fence/fence-record.js";
+import { type Hold, verifyDead } from "../fence/verify-dead.js";
+import type { OutgoingFile } from "../transfer/outgoing-file.js";
 import { sendFiles } from "../transfer/source.js";
 import { dialTls } from "./dial-tls.js";
 import { fenceKey, finalDocument, sourceDocument } from "./fence-incarnation.js";
 import { progressOf } from "./transfer-progress.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
+const LOOK_INTERVAL_MS = 1_000;
+
 export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, world) => {
   if (plan === undefined) throw new Fault("invalid-argument", "send-disks needs the target's plan");
-  const placeOf = await fencedPlaces(call, world);
-  const files = plan.files
-    .filter(({ mode }) => mode === "copied")
-    .map(({ id }) => ({ id, path: placeOf(id) }));
-  await sendFiles(
-    { files: world.files, clock: { nowMs: world.now }, log: world.log },
-    {
-      address: plan.dataAddress,
-      port: plan.dataPort,
-      expectHost: targetHost,
-      tls: dialTls(world),
-      migrationId: call.migrationId,
-      serverId: call.serverId,
-      epoch: call.epoch,
-      token: plan.token,
-      files,
-      signal: call.signal,
-      onProgress: progress => call.progress(progressOf(progress)),
-    },
-  );
+  const { record, manifest } = await fencedSource(call, world);
+  await using hold = await holdFenced(record, call, world);
+  const copied = new AbortController();
+  const disturbed = watchHold(hold, copied.signal);
+  const signal = AbortSignal.any([call.signal, disturbed.signal]);
+  try {
+    await sendFiles(
+      { files: world.files, clock: { nowMs: world.now }, log: world.log },
+      {
+        address: plan.dataAddress,
+        port: plan.dataPort,
+        expectHost: targetHost,
+        tls: dialTls(world),
+        migrationId: call.migrationId,
+        serverId: call.serverId,
+        epoch: call.epoch,
+        token: plan.token,
+        files: outgoingFiles(plan, record, manifest, hold),
+        signal,
+        onProgress: progress => call.progress(progressOf(progress)),
+      },
+    );
+    await hold.requireUnbroken();
+  } catch (error) {
+    throw disturbed.signal.aborted ? asFault(disturbed.signal.reason) : error;
+  } finally {
+    copied.abort();
+    await disturbed.ended;
+  }
   return result();
 };
 
-/** Id of a file → where it lies now. Only what was fenced, or is a backing file, is ever sent. */
-async function fencedPlaces(call: Call, world: World): Promise<(id: string) => string> {
+async function fencedSource(
+  call: Call,
+  world: World,
+): Promise<{ record: FenceRecord; manifest: SourceManifest }> {
   const { incarnation } = sourceDocument(call, world);
   const record = await world.fence.journal.find(fenceKey(call, incarnation));
   const manifest = finalDocument(call, world)?.manifest;
-  if (record?.state !== "fenced" || manifest === undefined) {
-    throw new Fault("refused", "the source is not fenced: its disks may still change");
-  }
-  const aside = new Map(record.files.map(file => [file.id, file.asidePath]));
-  return id => {
-    const tpm = aside.get("tpm");
-    if (id.startsWith("tpm/") && tpm !== undefined) return join(tpm, id.slice("tpm/".length));
-    const path =
-      aside.get(id) ??
-      manifest.files.find(file => file.id === id && (file.kind === "backing" || file.kind === "media"))?.path;
-    if (path === undefined) throw new Fault("invalid-argument", `${id} is no file of this migration`);
-    return path;
+  if (record?.state === "fenced" && manifest !== undefined) return { record, manifest };
+  throw new Fault("refused", "the source is not fenced: its disks may still change");
+}
+
+/** Logs are not copied, so nothing is held of them: a person may read them meanwhile. */
+const holdFenced = (record: FenceRecord, call: Call, world: World): Promise<Hold> =>
+  verifyDead(world.fence, {
+    server: call.serverId,
+    files: record.files
+      .filter(({ id }) => !id.startsWith("log/"))
+      .map(({ id, asidePath }) => ({ id, path: asidePath })),
+    otherIncarnation: false,
+  });
+
+/** Looks every second; `ended` settles once nothing looks any more, so that the hold can be disposed. */
+function watchHold(hold: Hold, until: AbortSignal): { signal: AbortSignal; ended: Promise<void> } {
+  const disturbed = new AbortController();
+  const look = async () => {
+    for await (const _ of setInterval(LOOK_INTERVAL_MS, undefined, { signal: until }))
+      await hold.requireUnbroken();
   };
+  const ended = look().catch((error: unknown) => {
+    if (!until.aborted) disturbed.abort(asFault(error));
+  });
+  return { signal: disturbed.signal, ended };
+}
+
+/** Only what was fenced, or is read-only below it (backing files, media), is ever sent. */
+function outgoingFiles(
+  plan: TargetPlan,
+  record: FenceRecord,
+  manifest: SourceManifest,
+  hold: Hold,
+): OutgoingFile[] {
+  return plan.files
+    .filter(({ mode }) => mode === "copied")
+    .map(({ id }) => fencedFile(id, record, hold) ?? readOnlyFile(id, manifest));
+}
+
+function fencedFile(id: string, record: FenceRecord, hold: Hold): OutgoingFile | undefined {
+  const [owner, within] = id.startsWith("tpm/") ? ["tpm", id.slice("tpm/".length)] : [id, ""];
+  const file = record.files.find(candidate => candidate.id === owner);
+  if (file === undefined) return undefined;
+  const path = within === "" ? file.asidePath : `${file.asidePath}/${within}`;
+  const fd = hold.descriptor(owner, within);
+  return fd === undefined ? { id, path } : { id, path, fd };
+}
+
+function readOnlyFile(id: string, manifest: SourceManifest): OutgoingFile {
+  const file = manifest.files.find(candidate => candidate.id === id);
+  if (file?.kind === "backing" || file?.kind === "media") return { id, path: file.path };
+  throw new Fault("invalid-argument", `${id} is no file of this migration`);
 }

@@ -214,7 +214,7 @@ export class SagaRunner<World> {
       if (fault === undefined) return;
       this.#closing.signal.throwIfAborted();
       const elapsedMs = clock.monotonicMs() - startedMs;
-      const limitMs = this.#stepOf(step).limitMs;
+      const limitMs = this.#limitOf(step, phase);
       const isOver = canUnwind && (cancelled.aborted || this.#isOverdue(current.state));
       const decided = isOver
         ? ({ kind: "unwind" } as const)
@@ -238,7 +238,7 @@ export class SagaRunner<World> {
     cancelled: AbortSignal | undefined,
   ): Promise<Fault | undefined> {
     const { clock, kind } = this.#deps;
-    const { limitMs } = this.#stepOf(step);
+    const limitMs = this.#limitOf(step, phase);
     const untilMs = cancelled === undefined ? undefined : kind.deadlineAtMs(saga.state.known);
     const leftMs = untilMs === undefined ? Number.POSITIVE_INFINITY : untilMs - clock.nowMs();
     const signals = [this.#closing.signal, ...(cancelled === undefined ? [] : [cancelled])];
@@ -265,7 +265,7 @@ export class SagaRunner<World> {
       step,
       phase,
       epoch: saga.row.epoch,
-      limitMs: planned.limitMs,
+      limitMs: this.#limitOf(step, phase),
       byPerson: saga.state.byPerson,
       signal,
       commit: body => {
@@ -302,6 +302,13 @@ export class SagaRunner<World> {
 
   get #name(): string {
     return this.#deps.kind.plan.name;
+  }
+
+  #limitOf(name: string, phase: StepPhase): number {
+    const { limitMs } = this.#stepOf(name);
+    if (phase === "run") return limitMs;
+    const reversible = this.#deps.kind.plan.reversible.find(candidate => candidate.name === name);
+    return reversible?.undoLimitMs ?? limitMs;
   }
 
   #stepOf(name: string) {
