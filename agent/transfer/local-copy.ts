@@ -146,8 +146,9 @@ async function compare(
   partPath: string,
   signal: AbortSignal | undefined,
 ): Promise<FileDigest> {
-  const need = await digestFile(files, sourcePath, signal);
-  const have = await digestFile(files, partPath, signal);
+  const options = signal === undefined ? {} : { signal };
+  const need = await digestFile(files, sourcePath, options);
+  const have = await digestFile(files, partPath, options);
   if (have.rootDigest === need.rootDigest) return have;
   throw new Fault("corrupt", `${partPath} differs from ${sourcePath}`, {
     have: have.rootDigest,

@@ -22,7 +22,7 @@ export async function fileDigest(path: string, sizeBytes: number, call: Call, wo
   const known = world.documents.get<{ stamp: string; digest: string }>("", path, "digest");
   if (known?.stamp === stamp) return known.digest;
   call.note(`reading ${path} to know its digest`);
-  const { rootDigest: digest } = await digestFile(world.files, path, call.signal);
+  const { rootDigest: digest } = await digestFile(world.files, path, { signal: call.signal });
   world.documents.put("", path, "digest", { stamp, digest });
   return digest;
 }

@@ -78,6 +78,7 @@ function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
         algorithm: received.algorithm,
         digest: file.rootDigest,
         readBack: file.readBackMode,
+        changes: [],
       })),
       ...present.map(({ id, path, sizeBytes }) => ({
         id,
@@ -88,6 +89,7 @@ function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
         algorithm: received.algorithm,
         digest: "",
         readBack: "",
+        changes: [],
       })),
     ],
   };

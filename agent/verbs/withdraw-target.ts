@@ -52,8 +52,9 @@ async function refuseIfRan(incarnation: string, call: Call, world: World): Promi
 
 function receivedFiles({ plan, manifest }: TargetDocument, call: Call): IncarnationFile[] {
   const kindOf = (id: string) => manifest.files.find(file => file.id === id)?.kind;
-  const own = plan.files.filter(({ id }) =>
-    ["disk", "swap", "config-drive", "nvram"].includes(kindOf(id) ?? ""),
+  const own = plan.files.filter(
+    ({ id, mode }) =>
+      mode === "added" || ["disk", "swap", "config-drive", "nvram"].includes(kindOf(id) ?? ""),
   );
   const hasTpm = plan.files.some(({ id }) => kindOf(id) === "tpm");
   return [

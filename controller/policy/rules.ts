@@ -37,6 +37,7 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
   "/ferry.v1.ServerService/StopServer": rule("os_compute_api:servers:stop", "member", true),
   "/ferry.v1.ServerService/DeleteServer": rule("os_compute_api:servers:delete", "member", true),
   "/ferry.v1.ServerService/MigrateServer": rule("os_compute_api:os-migrate-server:migrate", "manager"),
+  "/ferry.v1.ServerService/ResizeServer": rule("os_compute_api:servers:resize", "member", true),
   "/ferry.v1.ServerService/ConfirmServer": rule("os_compute_api:servers:confirm_resize", "member", true),
   "/ferry.v1.ServerService/RevertServer": rule("os_compute_api:servers:revert_resize", "member", true),
   "/ferry.v1.MigrationService/ListMigrations": rule("os_compute_api:os-migrations:index", "manager"),
@@ -47,5 +48,6 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
   "/ferry.v1.FleetService/Heartbeat": AGENT_ONLY,
 };
 
-/** Choosing the target is a right of its own. */
+/** Choosing the target is a right of its own, and so is choosing it against the scheduler's advice. */
 export const MIGRATE_TO_HOST = rule("os_compute_api:os-migrate-server:migrate:host", "admin");
+export const MIGRATE_BY_FORCE = rule("os_compute_api:os-migrate-server:migrate:force", "admin");

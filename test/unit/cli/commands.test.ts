@@ -283,6 +283,16 @@ describe("migrations", () => {
         algorithm: "blake3",
         digest: "ab".repeat(32),
         readBack: "direct-local",
+        changes: [
+          {
+            tool: "qemu-img resize",
+            version: "7.2.22",
+            sizeBeforeBytes: 1024,
+            sizeAfterBytes: 2048,
+            digestBefore: "cd".repeat(32),
+            holds: "content up to 1024 bytes unchanged: sha256 ef",
+          },
+        ],
       },
     ];
     controller.answers.listMigrations = async () => ({ migrations: [moved] });
@@ -295,6 +305,7 @@ describe("migrations", () => {
     expect(out).toMatch(/downtime\s+\| 4\.2s/);
     expect(out).toMatch(/release-target \| done/);
     expect(out).toMatch(/vda\/0 \| copied \| 2 KiB \| 1 KiB \| blake3:abab/);
+    expect(out).toMatch(/vda\/0 \| qemu-img resize 7\.2\.22 \| 1 KiB\s+\| 2 KiB \| content up to 1024 bytes/);
   });
 
   it("are recovered by a plan first", async () => {
