@@ -16,15 +16,17 @@ import type {
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import type { Claim } from "../claim/claim.js";
 import { type Placement, placeFiles, targetPathOf } from "../claim/place-files.js";
+import { refusal } from "../claim/refusal.js";
 import { bytesAvailable, memoryAvailableMib } from "../claim/room.js";
 import { refusalsOf, type TargetFacts } from "../claim/target-checks.js";
 import { readDomain } from "../domain/domain-xml.js";
-import { formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
+import { formatIncarnation } from "../domain/ferry-metadata.js";
 import { rewriteForTarget } from "../domain/rewrite-for-target.js";
 import { createToken } from "../transfer/messages.js";
 import { fileDigest } from "./file-digest.js";
+import { logPaths } from "./log-files.js";
 import { STATE_DIRS } from "./state-dirs.js";
-import type { TargetDocument } from "./target-document.js";
+import { type TargetDocument, targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
 import { mapNetworks, missingNetworks } from "./target-networks.js";
 import { trialDefinition } from "./trial-definition.js";
@@ -38,7 +40,11 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   const placement = await place(manifest, call, world);
   const domainXml = rewritten(manifest, placement, request.networkMap, call);
   const facts = await gatherFacts(manifest, placement, domainXml, call, world);
-  const refusals: FaultInfo[] = [...placement.refusals, ...refusalsOf(facts, manifest)];
+  const refusals: FaultInfo[] = [
+    ...placement.refusals,
+    ...(await takenLogs(domainXml, world)),
+    ...refusalsOf(facts, manifest),
+  ];
   if (refusals.length > 0) return result({ refusals });
 
   const plan = planOf(placement.files, domainXml, call, world);
@@ -83,17 +89,23 @@ async function place(manifest: SourceManifest, call: Call, world: World): Promis
   return placeFiles(manifest.files, folders, (await Promise.all(taken)).flat());
 }
 
+/** QEMU would write over somebody else's log, and an unwinding would remove it. */
+async function takenLogs(domainXml: string, world: World): Promise<FaultInfo[]> {
+  const paths = logPaths(domainXml, world);
+  const taken = await Promise.all(paths.map(path => world.exists(path)));
+  return paths
+    .filter((_, index) => taken[index])
+    .map(path =>
+      refusal("already-exists", `the guest's log ${path} exists on the target already`, {
+        fix: `look at it on the target and move it away if it is not needed: ${path}`,
+      }),
+    );
+}
+
 const movedPath = (path: string, manifest: SourceManifest, placement: Placement): string => {
   const file = manifest.files.find(candidate => candidate.path === path);
   return placement.files.find(planned => planned.id === file?.id)?.path ?? path;
 };
-
-export const targetIncarnation = (call: Call): Incarnation => ({
-  server: call.serverId,
-  migration: call.migrationId,
-  side: "target",
-  epoch: call.epoch,
-});
 
 function rewritten(
   manifest: SourceManifest,
