@@ -26,6 +26,7 @@ import { Servers } from "./migration/servers.js";
 import type { MigrationSettings } from "./migration/settings.js";
 import { Notifier } from "./notifier.js";
 import { Policy } from "./policy/policy.js";
+import type { Line } from "./saga/journal-line.js";
 import { controllerServices } from "./service.js";
 import { Store } from "./store/store.js";
 
@@ -70,6 +71,7 @@ async function serve(config: ControllerConfig, log: Logger, signal: AbortSignal)
     settings: settingsOf(config),
     owner: `${config.name}/${randomUUID()}`,
     onBug: (error: unknown) => crash(log, error),
+    onLine: (migration: string, line: Line) => logLine(log, migration, line),
   };
   const migrations = new Migrations(deps);
   const servers = new Servers(deps, migrations);
@@ -111,6 +113,14 @@ async function startMetrics(config: ControllerConfig, fleet: Fleet, migrations: 
   const registry = createRegistry("ferry-controller", VERSION);
   controllerMetrics(registry, fleet, migrations);
   return serveMetrics({ registry, address: config.metrics_listen, problem: () => undefined });
+}
+
+/** The story of every migration in the log; what the steps gave is only in the journal. */
+function logLine(log: Logger, migration: string, line: Line): void {
+  const step = "step" in line ? line.step : undefined;
+  if (line.kind === "unwinding") log.warn({ migration, step, fault: line.cause.message }, "unwinding");
+  else if (line.kind === "stuck") log.error({ migration, step, fault: line.fault.message }, "stuck");
+  else log.info({ migration, step }, line.kind);
 }
 
 /** A bug ends the process; it is restarted and the journal tells where every migration was. */
