@@ -58,7 +58,8 @@ function fraction(progress: Progress): number {
 }
 
 /** Holes and zeros are not sent: a disk that is mostly empty would else seem to stand still, and then to be done. */
-const toSendBytes = ({ totalBytes, skippedBytes }: Progress): number => Math.max(0, totalBytes - skippedBytes);
+const toSendBytes = ({ totalBytes, skippedBytes }: Progress): number =>
+  Math.max(0, totalBytes - skippedBytes);
 
 function drawBar(done: number): string {
   const filled = Math.round(done * BAR_COLUMNS);

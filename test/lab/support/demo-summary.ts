@@ -40,7 +40,9 @@ process.stdout.write(
 function describe(migration: Migration): string {
   const { sourceHost, targetHost, status } = migration;
   const copied = copiedFiles(migration);
-  const others = migration.receipt.filter(({ mode }) => mode !== "copied").map(({ id, mode }) => `${id} ${mode}`);
+  const others = migration.receipt
+    .filter(({ mode }) => mode !== "copied")
+    .map(({ id, mode }) => `${id} ${mode}`);
   return (
     `${sourceHost} → ${targetHost}, ${status}: ${mebibytes(copied)} MiB in ${copied.length} files copied` +
     `${others.length > 0 ? ` (${others.join(", ")})` : ""}, guest down for ${seconds(migration)} s`
