@@ -16,11 +16,10 @@ const schema = z.strictObject({
   name: z.string().min(1),
   listen: endpoint,
   metrics_listen: endpoint.optional(),
-  state_dir: absolute.default("/var/lib/ferry"),
   store: z
     .string()
     .regex(/^sqlite:\/\/\/.+$/, "must be sqlite:///PATH; PostgreSQL is not supported by this version")
-    .default("sqlite:///var/lib/ferry/controller.db"),
+    .default("sqlite:///var/lib/ferry-controller/controller.db"),
   /** Seconds after which a migration in its verify window confirms itself; 0 = never. Nova's name. */
   resize_confirm_window: seconds.default(0),
   /** Seconds for which a guest may be off before its migration unwinds. */
