@@ -54,9 +54,10 @@ export class EndedTally {
   }
 }
 
-/** From the request until the guest ran on its target; until the end where it never did. The verify window is no work. */
+/** From the request until the guest ran on its target; until the end where it did not stay. The verify window is no work. */
 function secondsUnderWay({ createdAtMs, endedAtMs, steps }: Migration): number {
-  const arrivedAtMs = steps.find(({ name }) => name === ARRIVED)?.endedAtMs || endedAtMs;
+  const arrivedAtMs =
+    steps.find(({ name, state }) => name === ARRIVED && state === "done")?.endedAtMs ?? endedAtMs;
   return Math.max(0, arrivedAtMs - createdAtMs) / 1000;
 }
 
@@ -74,7 +75,7 @@ function createMetrics(common: Common) {
   });
   const durations = new Histogram({
     name: "ferry_migration_duration_seconds",
-    help: "From the request until the guest ran on its target, or until the end if it never did",
+    help: "From the request until the guest ran on its target, or until the end if it did not stay there",
     labelNames: ["type", "status"],
     buckets: SECONDS_BUCKETS,
     ...common,
