@@ -115,7 +115,7 @@ export const TARGET_CHECKS: Readonly<Record<string, Check>> = {
       return [refusal("refused", "the target's free disk space could not be read")];
     if (bytesAvailable >= bytesNeeded) return [];
     return [
-      refusal("out-of-space", "the target has too little disk space", {
+      refusal("refused", "the target has too little disk space", {
         have: `${bytesAvailable} bytes`,
         need: `${bytesNeeded} bytes`,
         fix: "free space in the target's image folder, or choose another host",

@@ -50,7 +50,7 @@ function usage({ inventories }: Host, resourceClass: string): string {
 
 /** What may be booked, as placement counts it. */
 const capacity = ({ total, reserved, allocationRatio }: Inventory): number =>
-  Math.floor((total - reserved) * allocationRatio);
+  Math.max(0, Math.floor((total - reserved) * allocationRatio));
 
 function inventoryField(inventory: Inventory): Field {
   const { resourceClass, total, reserved, allocationRatio, used } = inventory;

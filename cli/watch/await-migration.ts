@@ -54,9 +54,11 @@ export async function awaitMigration(
   } finally {
     display.clear();
   }
-  if (!json) shell.write(describeOutcome(last));
+  const code = exitCodeOf(last, wanted);
+  const say = (text: string) => (code === 0 ? shell.write(text) : shell.writeError(text));
+  if (!json) say(describeOutcome(last));
   else if (!watch) output.json(last);
-  return exitCodeOf(last, wanted);
+  return code;
 }
 
 const leftRunning = (id: string): string =>

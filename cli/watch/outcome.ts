@@ -1,6 +1,6 @@
 /** What the state of a migration means to whoever waited for it: whether the wait is over, and how it went. */
 
-import { FAULTS } from "../../proto/fault.js";
+import { FAULTS, isFaultCode } from "../../proto/fault.js";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { renderDetail } from "../output/failure.js";
 import { printable } from "../output/printable.js";
@@ -24,11 +24,18 @@ const SUCCESS = {
 
 export type Wanted = keyof typeof SUCCESS;
 
-export function exitCodeOf({ status }: Migration, wanted: Wanted): number {
+export function exitCodeOf(migration: Migration, wanted: Wanted): number {
+  const { status, fault } = migration;
   if (status === "stuck") return FAULTS.stuck.exit;
   const good: readonly string[] = SUCCESS[wanted];
-  return good.includes(status) ? 0 : FAULTS.failed.exit;
+  if (good.includes(status)) return 0;
+  const code = fault?.code ?? "";
+  return wasUntouched(migration) && isFaultCode(code) ? FAULTS[code].exit : FAULTS.failed.exit;
 }
+
+/** It ended before anything was done to the guest: that is a refusal, with the exit code of its reason. */
+const wasUntouched = ({ status, steps }: Migration): boolean =>
+  status === "error" && steps.some(({ name, startedAtMs }) => name === "stop-source" && startedAtMs === 0);
 
 /** The end of the story, for a person: what is now the case, and what to do. */
 export function describeOutcome(migration: Migration): string {
@@ -42,7 +49,9 @@ function sentence(migration: Migration): string {
     finished: `${serverName} is on ${targetHost}${measures(migration)}. Next: ferry server confirm ${serverName}, or ferry server revert ${serverName}`,
     confirmed: `${serverName} stays on ${targetHost}; what ${sourceHost} kept of it is gone`,
     reverted: `${serverName} is back on ${sourceHost}, as it was before`,
-    error: `Migration ${id} failed${because}. ${serverName} is on ${sourceHost}, as it was`,
+    error: wasUntouched(migration)
+      ? `Migration ${id} was refused${because}. ${serverName} is on ${sourceHost} and was not touched`
+      : `Migration ${id} failed${because}. ${serverName} is on ${sourceHost}, as it was`,
     stuck: `Migration ${id} is stuck and needs a person${because}. Next: ferry migration recover ${id} --plan`,
   };
   return printable(sentences[status] ?? `Migration ${id} is ${status}`);

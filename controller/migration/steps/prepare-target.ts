@@ -66,7 +66,7 @@ async function prepareSource(
   world: MigrationWorld,
 ): Promise<SourceManifest> {
   const answer = await world.perform(sourceHost, { $case: "prepareSource", value: { readOnlyDrives } });
-  throwRefusals(answer);
+  throwRefusals(answer, sourceHost);
   if (answer.manifest === undefined) throw new Fault("internal", `${sourceHost} answered no manifest`);
   return answer.manifest;
 }
@@ -82,7 +82,7 @@ async function prepareOn(
     $case: "prepareTarget",
     value: { manifest, sourceHost, networkMap: {} },
   });
-  throwRefusals(answer);
+  throwRefusals(answer, targetHost);
   if (answer.plan === undefined) throw new Fault("internal", `${targetHost} answered no plan`);
   const plan = answer.plan;
   const effect = `prepare-target:run-${targetHost}`;
@@ -91,17 +91,17 @@ async function prepareOn(
     { $case: "probeTransfer", value: { plan, targetHost } },
     { effect },
   );
-  throwRefusals(probed);
+  throwRefusals(probed, sourceHost);
   return plan;
 }
 
 /** All of them, so that a person corrects everything at once. */
-function throwRefusals({ refusals }: PerformResult): void {
+function throwRefusals({ refusals }: PerformResult, host: string): void {
   const [first, ...others] = refusals;
   if (first === undefined) return;
   const fault = fromFaultInfo(first);
   const also = others.map(({ message }) => `; ${message}`).join("");
-  throw new Fault(fault.code, `${fault.message}${also}`, fault.detail);
+  throw new Fault(fault.code, `${fault.message}${also}`, { host, ...fault.detail });
 }
 
 /** A plain no leads to the next target; an unknown outcome is repeated, because the target may have booked already. */

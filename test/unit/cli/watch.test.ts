@@ -62,10 +62,24 @@ describe("--wait", () => {
       status === "error" ? { fault: FaultInfo.create({ message: "no space on h2", fix: "make some" }) } : {};
     tell(told("migrating", "stop-source: done"), told(status, "the end", fault));
     const ran = await controller.ferry("server migrate web-3 --host h2 --wait");
-    expect(ran).toMatchObject({ code, error: "" });
-    expect(ran.out).toContain(sentence);
-    expect(ran.out).not.toContain("stop-source");
-    if (status === "error") expect(ran.out).toContain("  fix:  make some\n");
+    const [said, silent] = code === 0 ? [ran.out, ran.error] : [ran.error, ran.out];
+    expect({ code: ran.code, silent }).toEqual({ code, silent: "" });
+    expect(said).toContain(sentence);
+    expect(said).not.toContain("stop-source");
+    if (status === "error") expect(said).toContain("  fix:  make some\n");
+  });
+
+  it("ends a migration that never touched the guest with the exit code of the refusal", async () => {
+    const step = { name: "stop-source", state: "pending", startedAtMs: 0, endedAtMs: 0, note: "" };
+    const fault = FaultInfo.create({ code: "already-exists", message: "vda is there" });
+    tell(told("error", "", { fault, steps: [step] }));
+    expect(await controller.ferry("server migrate web-3 --wait")).toMatchObject({
+      code: 4,
+      out: "",
+      error: "Migration 42 was refused: vda is there. web-3 is on h1 and was not touched\n",
+    });
+    tell(told("error", "", { fault, steps: [{ ...step, startedAtMs: 1 }] }));
+    expect((await controller.ferry("server migrate web-3 --wait")).code).toBe(5);
   });
 
   it("answers the last state as JSON", async () => {
