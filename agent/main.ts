@@ -29,6 +29,7 @@ import { FenceRecords } from "./journal/fence-records.js";
 import { Guests } from "./journal/guests.js";
 import { Journal } from "./journal/journal.js";
 import { OperationRows } from "./journal/operations.js";
+import { logged } from "./log-operations.js";
 import { agentMetrics } from "./metrics.js";
 import { Operations } from "./operations.js";
 import { LibvirtHypervisor } from "./os/libvirt-hypervisor.js";
@@ -79,7 +80,7 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
     rows: new OperationRows(journal, Date.now),
     guests: world.guests,
     documents: world.documents,
-    dispatch: dispatchTo(world),
+    dispatch: logged(dispatchTo(world), log),
   });
   const server = await createServer({
     tls,

@@ -8,6 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Logger } from "pino";
 import { type DaemonProcess, runDaemon } from "../proto/daemon.js";
 import { asFault } from "../proto/fault.js";
 import { createRegistry, serveMetrics } from "../proto/metrics.js";
@@ -25,6 +26,7 @@ import { Servers } from "./migration/servers.js";
 import type { MigrationSettings } from "./migration/settings.js";
 import { Notifier } from "./notifier.js";
 import { Policy } from "./policy/policy.js";
+import type { Line } from "./saga/journal-line.js";
 import { controllerServices } from "./service.js";
 import { Store } from "./store/store.js";
 
@@ -49,6 +51,7 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
     settings: settingsOf(config),
     owner: `${config.name}/${randomUUID()}`,
     onBug: crash,
+    onLine: (migration: string, line: Line) => logLine(log, migration, line),
   };
   const migrations = new Migrations(deps);
   const servers = new Servers(deps, migrations);
@@ -88,8 +91,21 @@ const settingsOf = (config: ControllerConfig): MigrationSettings => ({
 async function startMetrics(config: ControllerConfig, fleet: Fleet, migrations: Migrations) {
   if (config.metrics_listen === undefined) return undefined;
   const registry = createRegistry("ferry-controller", VERSION);
-  controllerMetrics(registry, fleet, migrations);
+  controllerMetrics(registry, {
+    hosts: () => fleet.list(),
+    liveMigrations: () => migrations.list({ live: true, limit: Number.MAX_SAFE_INTEGER }),
+    endedMigrations: endedSinceMs => migrations.list({ endedSinceMs, limit: Number.MAX_SAFE_INTEGER }),
+    nowMs: () => systemClock.nowMs(),
+  });
   return serveMetrics({ registry, address: config.metrics_listen, problem: () => undefined });
+}
+
+/** The story of every migration in the log; what the steps gave is only in the journal. */
+function logLine(log: Logger, migration: string, line: Line): void {
+  const step = "step" in line ? line.step : undefined;
+  if (line.kind === "unwinding") log.warn({ migration, step, fault: line.cause.message }, "unwinding");
+  else if (line.kind === "stuck") log.error({ migration, step, fault: line.fault.message }, "stuck");
+  else log.info({ migration, step }, line.kind);
 }
 
 await runDaemon({

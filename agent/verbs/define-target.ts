@@ -12,11 +12,9 @@ import { targetDocument } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const defineTarget: Verb<DefineTarget> = async (_request, call, world) => {
-  const { plan } = targetDocument(call, world);
-  const idsOf = (files: readonly PlannedFile[]) => files.map(({ id }) => id);
-  const copied = plan.files.filter(({ mode }) => mode === "copied");
-  refuseUnfinished("copy", idsOf(copied), call, world);
-  refuseUnfinished("second-receipt", idsOf(plan.files.filter(isPrepared)), call, world);
+  const { plan } = await targetDocument(call, world);
+  refuseUnfinished(plan.files, call, world);
+  await refuseOther(plan.incarnation, call, world);
   await world.fence.guestFiles.deny(
     call.serverId,
     `migration ${call.migrationId} is bringing this server here; it starts when its source has let go`,
@@ -32,18 +30,26 @@ export const defineTarget: Verb<DefineTarget> = async (_request, call, world) =>
   return result();
 };
 
-/** No definition without a receipt for every disk, and a second one for what was made or changed (DESIGN invariant 3). */
+/** libvirt would overwrite what somebody has defined here under this uuid since the target was prepared. */
+async function refuseOther(incarnation: string, { serverId }: Call, world: World): Promise<void> {
+  const domain = await world.hypervisor.findDomain(serverId);
+  if (domain === undefined) return;
+  const marked = world.fence.incarnationOf(await world.hypervisor.domainXml(serverId, "inactive"));
+  if (marked === incarnation) return;
+  throw new Fault("conflict", `${domain.name} with the server's uuid was defined on the target meanwhile`, {
+    fix: "find out who defined it, and undefine it there if it is a leftover",
+  });
+}
+
+/** No definition without a receipt for every file, the second one for what was made or changed (DESIGN invariant 3). */
 function refuseUnfinished(
-  receipt: keyof typeof RECEIPT_NAMES,
-  ids: readonly string[],
+  files: readonly PlannedFile[],
   { serverId, migrationId }: Call,
   world: World,
 ): void {
-  const { files = [] } = world.documents.get<CopyReceipt>(serverId, migrationId, receipt) ?? {};
-  const missing = ids.filter(id => !files.some(file => file.id === id));
-  if (missing.length === 0) return;
-  throw new Fault("refused", `no ${RECEIPT_NAMES[receipt]} for ${missing.join(", ")}`);
+  const stated = (kind: "copy" | "made") =>
+    new Set(world.documents.get<CopyReceipt>(serverId, migrationId, kind)?.files.map(({ id }) => id));
+  const [copied, made] = [stated("copy"), stated("made")];
+  const missing = files.filter(file => !(isPrepared(file) ? made : copied).has(file.id)).map(({ id }) => id);
+  if (missing.length > 0) throw new Fault("refused", `no receipt for ${missing.join(", ")}`);
 }
-
-/** As the journal calls them, and as people do. */
-const RECEIPT_NAMES = { copy: "copy receipt", "second-receipt": "second receipt" } as const;

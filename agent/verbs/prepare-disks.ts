@@ -3,26 +3,26 @@
  * disks get the label and uuid that they had (SAFETY R8); whatever is made or changed has a line of its own in the
  * second receipt (R11).
  *
- * A disk that is made is made whole or not at all, so one left by an interrupted attempt is removed by identity and made
- * again.
+ * A disk has its name only once it is whole and recorded; what an interrupted attempt left is made again.
  */
 
-import { randomUUID } from "node:crypto";
-import { basename, dirname } from "node:path";
+import { createHash } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { Fault } from "../../proto/fault.js";
 import type { CopyReceipt, ManifestFile, PlannedFile, PrepareDisks } from "../../proto/gen/ferry/v1/agent.js";
 import type { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
 import { createEphemeralDisk, ephemeralLabel } from "../disk/ephemeral.js";
-import { factsAt, removeByIdentity } from "../disk/file-identity.js";
+import { factsAt, isSameFile } from "../disk/file-identity.js";
 import { createSwapDisk, SWAP_PAGE_BYTES, swapSpaceOf } from "../disk/swap.js";
 import { digestFile } from "../transfer/digest-file.js";
 import { growDisk } from "./grow-disk.js";
-import { makeFolder, recordIncoming } from "./incoming-artifacts.js";
+import { incomingIdentity, makeFolder, recordIncoming } from "./incoming-artifacts.js";
 import { targetDocument } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const prepareDisks: Verb<PrepareDisks> = async (request, call, world) => {
-  const { plan, manifest } = targetDocument(call, world);
+  const { plan, manifest } = await targetDocument(call, world);
   const described = request.files.length > 0 ? request.files : manifest.files;
   const startedAtMs = world.now();
   const files: CopiedFile[] = [];
@@ -39,7 +39,7 @@ export const prepareDisks: Verb<PrepareDisks> = async (request, call, world) => 
     finishedAtMs: world.now(),
     resumedBytes: 0,
   };
-  world.documents.put(call.serverId, call.migrationId, "second-receipt", copy);
+  world.documents.put(call.serverId, call.migrationId, "made", copy);
   return result({ copy });
 };
 
@@ -60,8 +60,10 @@ function prepareDisk(
 
 async function addEphemeral(planned: PlannedFile, call: Call, world: World): Promise<CopiedFile> {
   const { id, path, newSizeBytes: sizeBytes, mode } = planned;
-  const disk = { path, sizeBytes, label: ephemeralLabel(0) };
-  await makeAnew(path, call, world, () => createEphemeralDisk(world.runTool, disk));
+  const disk = { sizeBytes, label: ephemeralLabel(0) };
+  await makeDisk(path, call, world, partPath =>
+    createEphemeralDisk(world.runTool, { ...disk, path: partPath }),
+  );
   const { rootDigest, dataBytes, readBackMode } = await digestFile(world.files, path, {
     signal: call.signal,
   });
@@ -81,10 +83,10 @@ async function makeSwap(
     throw new Fault("invalid-argument", `${planned.id} is to be re-created but is no swap`);
   const { id, path, mode } = planned;
   const sizeBytes = planned.newSizeBytes || (header?.sizeBytes ?? 0);
-  const { uuid, label } = header ?? { uuid: randomUUID(), label: "swap" };
+  const { uuid, label } = header ?? { uuid: uuidOf(call, id), label: "swap" };
   const byteOrder = header?.bigEndian === true ? ("big" as const) : ("little" as const);
   const space = { ...swapSpaceOf(sizeBytes, uuid, label), byteOrder };
-  await makeAnew(path, call, world, () => createSwapDisk(path, sizeBytes, space));
+  await makeDisk(path, call, world, partPath => createSwapDisk(partPath, sizeBytes, space));
   const digest = `swap uuid ${uuid}${label === "" ? "" : ` label ${label}`}`;
   return {
     id,
@@ -99,19 +101,33 @@ async function makeSwap(
   };
 }
 
-async function makeAnew(path: string, call: Call, world: World, make: () => Promise<void>): Promise<void> {
-  await removeEarlierAttempt(path, call, world);
-  await makeFolder(dirname(path), call, world);
-  recordIncoming(path, undefined, call, world);
-  await make();
-  recordIncoming(path, await factsAt(world.files, path), call, world);
+/** The same each time, so that a repeated call says what the first one made. */
+function uuidOf({ migrationId }: Call, fileId: string): string {
+  const hex = createHash("sha256").update(`swap ${migrationId} ${fileId}`).digest("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join(
+    "-",
+  );
 }
 
-async function removeEarlierAttempt(path: string, call: Call, world: World): Promise<void> {
-  const earlier = world.artifacts
-    .of(call.serverId, call.migrationId)
-    .find(artifact => artifact.path === path);
-  if (earlier === undefined) return;
-  const identity = earlier.identity ?? (await factsAt(world.files, path));
-  if (identity !== undefined) await removeByIdentity(world.files, dirname(path), identity, basename(path));
+/** Made under a name that is nobody else's and recorded, then given its own: what has that already is never touched. */
+async function makeDisk(
+  path: string,
+  call: Call,
+  world: World,
+  make: (partPath: string) => Promise<void>,
+): Promise<void> {
+  const [made, there] = [await incomingIdentity(path, call, world), await factsAt(world.files, path)];
+  if (made !== undefined && there !== undefined && isSameFile(made, there)) return;
+  await makeFolder(dirname(path), call, world);
+  recordIncoming(path, undefined, call, world);
+  const partPath = `${path}.part-${call.migrationId}`;
+  await rm(partPath, { force: true });
+  await make(partPath);
+  recordIncoming(path, await factsAt(world.files, partPath), call, world);
+  await world.files.renameNoReplace(partPath, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+    throw new Fault("already-exists", `${path} exists and was not made by this migration`, {
+      fix: "move it away; Ferry never overwrites a file",
+    });
+  });
 }

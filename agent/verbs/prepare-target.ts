@@ -15,12 +15,13 @@ import { refusal } from "../claim/refusal.js";
 import { bytesAvailable, memoryAvailableMib } from "../claim/room.js";
 import { refusalsOf, type TargetFacts } from "../claim/target-checks.js";
 import { readDomain } from "../domain/domain-xml.js";
-import { formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
+import { formatIncarnation } from "../domain/ferry-metadata.js";
 import { rewriteForTarget } from "../domain/rewrite-for-target.js";
 import { createToken } from "../transfer/messages.js";
 import { fileDigest } from "./file-digest.js";
+import { logPaths } from "./log-files.js";
 import { STATE_DIRS } from "./state-dirs.js";
-import type { TargetDocument } from "./target-document.js";
+import { type TargetDocument, targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
 import { mapNetworks, missingNetworks } from "./target-networks.js";
 import { shapeForTarget, type TargetShape } from "./target-shape.js";
@@ -41,7 +42,7 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   const { memoryMib, vcpus } = shape;
   const refusals: FaultInfo[] = [
     ...placement.refusals,
-    ...(await takenNames(shape, world)),
+    ...(await takenNames(shape, domainXml, world)),
     ...refusalsOf(facts, { ...manifest, memoryMib, vcpus }),
   ];
   if (refusals.length > 0) return result({ refusals });
@@ -88,26 +89,21 @@ async function place(manifest: SourceManifest, call: Call, world: World): Promis
   return placeFiles(manifest.files, folders, (await Promise.all(taken)).flat());
 }
 
-/** Copied files were looked for when they were placed. */
-async function takenNames({ files }: TargetShape, world: World): Promise<FaultInfo[]> {
-  const added = files.filter(({ mode }) => mode === "added").map(({ path }) => path);
-  const taken = await Promise.all(added.map(path => world.exists(path)));
-  return added
+/** QEMU would write over somebody else's log, and an unwinding would remove it. Copied files were placed with care. */
+async function takenNames({ files }: TargetShape, domainXml: string, world: World): Promise<FaultInfo[]> {
+  const names = [
+    ...files.filter(({ mode }) => mode === "added").map(({ path }) => ({ what: "the added disk", path })),
+    ...logPaths(domainXml, world).map(path => ({ what: "the guest's log", path })),
+  ];
+  const taken = await Promise.all(names.map(({ path }) => world.exists(path)));
+  return names
     .filter((_, index) => taken[index])
-    .map(path =>
-      refusal("already-exists", `${path} exists on the target already`, {
-        need: "a free name for the disk that the flavor adds",
+    .map(({ what, path }) =>
+      refusal("already-exists", `${what} ${path} exists on the target already`, {
         fix: `look at it on the target and move it away if it is not needed: ${path}`,
       }),
     );
 }
-
-export const targetIncarnation = (call: Call): Incarnation => ({
-  server: call.serverId,
-  migration: call.migrationId,
-  side: "target",
-  epoch: call.epoch,
-});
 
 function rewritten(
   manifest: SourceManifest,
