@@ -1,6 +1,7 @@
 /** Migrations, their steps and their receipts, as tables. */
 
 import type { CopiedFile, DiskChange, Migration, StepRecord } from "../../proto/gen/ferry/v1/model.js";
+import { flavorSummary } from "./flavor-view.js";
 import { renderCopied } from "./progress.js";
 import type { Column, Field } from "./table.js";
 import { formatAge, formatBytes, formatDuration, formatTime } from "./units.js";

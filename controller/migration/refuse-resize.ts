@@ -39,7 +39,7 @@ function refuseSmaller(
 ): void {
   const leastGib = Math.max(oldGib, realBytes / GIB);
   if (newGib >= leastGib) return;
-  throw new Fault("invalid-argument", "Resize error: Unable to resize disk down.", {
+  throw new Fault("refused", "Resize error: Unable to resize disk down.", {
     have: `${Number(leastGib.toFixed(3))} GiB ${disk} disk`,
     need: `a flavor with at least ${Math.ceil(leastGib)} GiB, not ${newGib} GiB`,
     fix: "choose a larger flavor; a disk is never cut",
