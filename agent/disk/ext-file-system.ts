@@ -1,12 +1,9 @@
 /**
  * An ext2/3/4 file system directly on a raw disk, without a partition table: whether there is one that fills the disk,
  * and growing it while the disk belongs to nobody.
- *
- * resize2fs is not to be interrupted, so it keeps an undo file: one that is found later means that it was, and
- * everything is put back as it was before anything else is done. Whoever calls compares digests and so proves it.
  */
 
-import { open, rm } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { Fault } from "../../proto/fault.js";
 import type { RunTool } from "../os/tool.js";
 import { flushFile } from "./sparse-file.js";
@@ -63,38 +60,27 @@ interface Tool {
 const CHECK_TIMEOUT_MS = 6 * 60 * 60_000;
 const GROW_TIMEOUT_MS = 6 * 60 * 60_000;
 
-/** Does e2fsck, which changes nothing here, find nothing to correct? */
+/** Does e2fsck, which changes nothing here, find nothing to correct? Not where it is not installed. */
 export async function isExtSound({ runTool, signal }: Tool, path: string): Promise<boolean> {
   try {
     await runTool(["e2fsck", "-fn", path], { timeoutMs: CHECK_TIMEOUT_MS, signal });
     return true;
   } catch (error) {
-    if (error instanceof Fault && error.code === "failed") return false;
+    if (error instanceof Fault && (error.code === "failed" || error.code === "unsupported")) return false;
     throw error;
   }
 }
 
-/** Grows a sound file system to the size of its disk; durable when it returns. */
-export async function growExt({ runTool, signal }: Tool, path: string, undoPath: string): Promise<void> {
-  const limits = { timeoutMs: GROW_TIMEOUT_MS, signal };
+/**
+ * Grows a sound file system to the size of its disk; durable when it returns. What an interrupted one leaves is nothing,
+ * so the caller keeps a copy. (resize2fs's own undo file is no way: with small blocks it spoils the file system.)
+ */
+export async function growExt({ runTool, signal }: Tool, path: string): Promise<void> {
   // Forced: that it is sound was seen a moment ago, by a check that wrote nothing down.
-  await runTool(["resize2fs", "-f", "-z", undoPath, path], limits);
+  await runTool(["resize2fs", "-f", path], { timeoutMs: GROW_TIMEOUT_MS, signal });
   await flushFile(path);
   if (!(await isExtSound({ runTool, signal }, path)))
     throw new Fault("corrupt", `the file system on ${path} is not sound after resize2fs`);
-  await rm(undoPath);
-}
-
-/** Takes back what an interrupted resize2fs did. */
-export async function undoGrowExt({ runTool, signal }: Tool, path: string, undoPath: string): Promise<void> {
-  try {
-    await runTool(["e2undo", "-f", undoPath, path], { timeoutMs: GROW_TIMEOUT_MS, signal });
-  } catch (error) {
-    // Killed before it had written anything, so there is nothing to take back; the digest of the disk decides.
-    if (!(error instanceof Fault) || error.code !== "failed") throw error;
-  }
-  await flushFile(path);
-  await rm(undoPath);
 }
 
 /** "resize2fs 1.47.0" */

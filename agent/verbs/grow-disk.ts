@@ -5,24 +5,26 @@
  *   raw     ftruncate, which may be repeated; the digest of the old length must be the one that was copied
  *   qcow2   qemu-img resize, which sets a size and may be repeated; the digest of what the guest sees, noted before the
  *           first attempt, must be the same
- *   ext4    directly on a raw disk, if it fills it and is clean: resize2fs, and what an interrupted one did is undone first
+ *   ext4    directly on a raw disk, if it fills it and is clean: resize2fs, while a copy is kept of the disk, from which it
+ *           is made again when that was interrupted
  */
 
-import { open } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { Fault } from "../../proto/fault.js";
 import type { CopyReceipt, PlannedFile } from "../../proto/gen/ferry/v1/agent.js";
 import type { CopiedFile, DiskChange } from "../../proto/gen/ferry/v1/model.js";
 import { explicitImage } from "../disk/explicit-image.js";
 import {
+  type ExtFileSystem,
   extFileSystemAt,
   extToolVersion,
   growExt,
   isExtSound,
-  undoGrowExt,
 } from "../disk/ext-file-system.js";
 import { guestContent } from "../disk/guest-content.js";
 import { walkImageChain } from "../disk/image-rules.js";
 import { digestFile, type FileDigest } from "../transfer/digest-file.js";
+import { copyLocally, restoreLocally } from "../transfer/local-copy.js";
 import type { Call, World } from "./verb.js";
 
 /** What a qcow2 image held before anything was done to it. */
@@ -33,8 +35,32 @@ interface ContentBefore {
 
 const RESIZE_TIMEOUT_MS = 10 * 60_000;
 
+/** What of the world it needs. */
+export type GrowEdges = Pick<World, "exists" | "files" | "places" | "runTool"> & {
+  readonly documents: Pick<World["documents"], "get" | "put">;
+};
+export type GrowCall = Pick<Call, "serverId" | "migrationId" | "signal" | "note">;
+
 /** The disk's line of the second receipt. */
-export async function growDisk(planned: PlannedFile, call: Call, world: World): Promise<CopiedFile> {
+export async function growDisk(planned: PlannedFile, call: GrowCall, world: GrowEdges): Promise<CopiedFile> {
+  const { serverId, migrationId } = call;
+  const kind = `grown ${planned.id}`;
+  const savedPath = savedPathOf(planned, call);
+  let line = world.documents.get<CopiedFile>(serverId, migrationId, kind);
+  if (line === undefined) {
+    line = await growCopied(planned, call, world);
+    world.documents.put(serverId, migrationId, kind, line);
+  }
+  // Not before the line is journalled: until then the disk may have to be made again from it.
+  await rm(savedPath, { force: true });
+  return line;
+}
+
+/** Removed with everything else that carries this migration's name. */
+const savedPathOf = ({ path }: PlannedFile, { migrationId }: GrowCall): string =>
+  `${path}.part-${migrationId}.saved`;
+
+async function growCopied(planned: PlannedFile, call: GrowCall, world: GrowEdges): Promise<CopiedFile> {
   const copied = copiedLine(planned, call, world);
   const grow = planned.format === "qcow2" ? growQcow2 : growRaw;
   const { changes, file } = await grow(planned, copied, call, world);
@@ -48,18 +74,24 @@ interface Grown {
   readonly file: FileDigest;
 }
 
-function copiedLine({ id }: PlannedFile, { serverId, migrationId }: Call, world: World): CopiedFile {
+function copiedLine({ id }: PlannedFile, { serverId, migrationId }: GrowCall, world: GrowEdges): CopiedFile {
   const receipt = world.documents.get<CopyReceipt>(serverId, migrationId, "copy");
   const line = receipt?.files.find(file => file.id === id);
   if (line !== undefined) return line;
   throw new Fault("refused", `${id} cannot be resized: there is no receipt for its copy`);
 }
 
-async function growRaw(planned: PlannedFile, copied: CopiedFile, call: Call, world: World): Promise<Grown> {
+async function growRaw(
+  planned: PlannedFile,
+  copied: CopiedFile,
+  call: GrowCall,
+  world: GrowEdges,
+): Promise<Grown> {
   const { path, newSizeBytes } = planned;
-  const undoPath = `${path}.part-${call.migrationId}.undo`;
+  const savedPath = savedPathOf(planned, call);
   const tool = { runTool: world.runTool, signal: call.signal };
-  if (await world.exists(undoPath)) await undoGrowExt(tool, path, undoPath);
+  if (await world.exists(savedPath))
+    await restoreLocally(world.files, { copyPath: savedPath, path, signal: call.signal });
   await setSize(path, newSizeBytes);
   const file = await digestFile(world.files, path, { signal: call.signal, prefixBytes: copied.sizeBytes });
   requireSame(planned, copied.digest, file.prefixDigest);
@@ -72,7 +104,8 @@ async function growRaw(planned: PlannedFile, copied: CopiedFile, call: Call, wor
     holds: unchanged(copied.sizeBytes, file.prefixDigest),
   };
   if (!(await canGrowExt(planned, copied.sizeBytes, call, world))) return { changes: [grown], file };
-  await growExt(tool, path, undoPath);
+  if (!(await save(planned, savedPath, call, world))) return { changes: [grown], file };
+  await growExt(tool, path);
   const fileSystem: DiskChange = {
     tool: "resize2fs",
     version: await extToolVersion(tool),
@@ -83,6 +116,28 @@ async function growRaw(planned: PlannedFile, copied: CopiedFile, call: Call, wor
   };
   const after = await digestFile(world.files, path, { signal: call.signal });
   return { changes: [grown, fileSystem], file: after };
+}
+
+/** A copy of the disk for as long as resize2fs is at work: a reflink where the file system can, else its data once more. */
+async function save(
+  { id, path, role, newSizeBytes }: PlannedFile,
+  savedPath: string,
+  call: GrowCall,
+  { exists, files }: GrowEdges,
+): Promise<boolean> {
+  if (await exists(savedPath)) return true;
+  const { migrationId, signal } = call;
+  const target = { id, targetPath: savedPath, sizeBytes: newSizeBytes, mode: 0o600 };
+  try {
+    await copyLocally(files, { sourcePath: path, target, migrationId, signal });
+    return true;
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== "out-of-space") throw error;
+    call.note(
+      `the file system on the ${role} disk was left as it is (no room to keep a copy): grow it inside the guest`,
+    );
+    return false;
+  }
 }
 
 /** Repeated, it finds the size set; what lies behind the old end is a hole and reads as zeros. */
@@ -96,23 +151,38 @@ async function setSize(path: string, sizeBytes: number): Promise<void> {
 async function canGrowExt(
   { path, role }: PlannedFile,
   oldSizeBytes: number,
-  call: Call,
-  world: World,
+  call: GrowCall,
+  world: GrowEdges,
 ): Promise<boolean> {
   const found = await extFileSystemAt(path);
   if (found === undefined) return false;
-  const fills = oldSizeBytes - found.sizeBytes < EXT_SLACK_BYTES && found.sizeBytes <= oldSizeBytes;
-  const sound = found.isClean && (await isExtSound({ runTool: world.runTool, signal: call.signal }, path));
-  if (fills && sound) return true;
-  const why = sound ? "it does not fill the disk" : "it was not unmounted cleanly";
+  const why = await whyNotGrow(found, oldSizeBytes, () =>
+    isExtSound({ runTool: world.runTool, signal: call.signal }, path),
+  );
+  if (why === undefined) return true;
   call.note(`the file system on the ${role} disk was left as it is (${why}): grow it inside the guest`);
   return false;
+}
+
+async function whyNotGrow(
+  { sizeBytes, isClean }: ExtFileSystem,
+  diskBytes: number,
+  isSound: () => Promise<boolean>,
+): Promise<string | undefined> {
+  if (sizeBytes > diskBytes || diskBytes - sizeBytes >= EXT_SLACK_BYTES) return "it does not fill the disk";
+  if (!isClean) return "it was not unmounted cleanly";
+  return (await isSound()) ? undefined : "e2fsck does not find it sound";
 }
 
 /** File systems end on a whole block. */
 const EXT_SLACK_BYTES = 64 * 1024;
 
-async function growQcow2(planned: PlannedFile, copied: CopiedFile, call: Call, world: World): Promise<Grown> {
+async function growQcow2(
+  planned: PlannedFile,
+  copied: CopiedFile,
+  call: GrowCall,
+  world: GrowEdges,
+): Promise<Grown> {
   const before = await contentBefore(planned, call, world);
   const chain = await chainOf(planned, world);
   const argv = ["qemu-img", "resize", "-q", explicitImage(chain), `${planned.newSizeBytes}`] as const;
@@ -134,11 +204,11 @@ async function growQcow2(planned: PlannedFile, copied: CopiedFile, call: Call, w
   return { changes: [change], file: await digestFile(world.files, planned.path, { signal: call.signal }) };
 }
 
-const chainOf = ({ path }: PlannedFile, { files, places }: World) =>
+const chainOf = ({ path }: PlannedFile, { files, places }: GrowEdges) =>
   walkImageChain(files, places, { path, format: "qcow2" });
 
 /** Journalled before the image is touched: an interrupted attempt must not become the measure of the next. */
-async function contentBefore(planned: PlannedFile, call: Call, world: World): Promise<ContentBefore> {
+async function contentBefore(planned: PlannedFile, call: GrowCall, world: GrowEdges): Promise<ContentBefore> {
   const { serverId, migrationId } = call;
   const kind = `content ${planned.id}`;
   const known = world.documents.get<ContentBefore>(serverId, migrationId, kind);
@@ -151,7 +221,7 @@ async function contentBefore(planned: PlannedFile, call: Call, world: World): Pr
   return content;
 }
 
-async function qemuImgVersion({ signal }: Call, { runTool }: World): Promise<string> {
+async function qemuImgVersion({ signal }: GrowCall, { runTool }: GrowEdges): Promise<string> {
   const said = await runTool(["qemu-img", "--version"], { timeoutMs: 10_000, signal });
   return /version (\S+)/.exec(said)?.[1] ?? "unknown";
 }

@@ -9,7 +9,10 @@ import type { ServerRecord } from "../store/servers.js";
 
 const GIB = 1024 ** 3;
 
-export function refuseResize({ flavor: old, disks }: ServerRecord, flavor: Flavor): void {
+export function refuseResize(
+  { flavor: old, disks }: Pick<ServerRecord, "flavor" | "disks">,
+  flavor: Flavor,
+): void {
   if (old.id === flavor.id) {
     throw new Fault("invalid-argument", "When resizing, instances must change flavor!", {
       have: `flavor ${old.name}`,

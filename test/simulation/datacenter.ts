@@ -40,7 +40,11 @@ export interface Controller {
   readonly deps: MigrationDependencies;
 }
 
+/** What `move` does: the one saga, to the same flavor or another one. */
+export type Kind = "migration" | "resize";
+
 interface Options {
+  readonly kind?: Kind;
   readonly settings?: Partial<MigrationSettings>;
   readonly isRunning?: boolean;
 }
@@ -52,21 +56,24 @@ export class Datacenter {
   readonly breaches: string[] = [];
   readonly bugs: unknown[] = [];
   readonly store: Store;
+  readonly kind: Kind;
   readonly #settings: MigrationSettings;
   #controllers = 0;
   #ids = 0;
   #lastBeatMs = Number.NEGATIVE_INFINITY;
   controller: Controller;
 
-  private constructor(store: Store, settings: MigrationSettings) {
+  private constructor(store: Store, kind: Kind, settings: MigrationSettings) {
     this.store = store;
+    this.kind = kind;
     this.#settings = settings;
     this.controller = this.#build(new Life());
     this.agents.afterEffect = () => this.#checkSafety();
   }
 
-  static async open({ settings = {}, isRunning = true }: Options = {}): Promise<Datacenter> {
-    const center = new Datacenter(await Store.open(":memory:"), { ...DEFAULT_SETTINGS, ...settings });
+  static async open(options: Options = {}): Promise<Datacenter> {
+    const { kind = "migration", settings = {}, isRunning = true } = options;
+    const center = new Datacenter(await Store.open(":memory:"), kind, { ...DEFAULT_SETTINGS, ...settings });
     const { host } = center.agents.agent("h1");
     const incarnation = `${WEB}:0`;
     host.domains.set(WEB, { incarnation, vcpus: 1, state: isRunning ? "RUNNING" : "SHUTDOWN" });
@@ -112,6 +119,15 @@ export class Datacenter {
     });
     if (migration === undefined) throw new Error("no migration");
     return migration;
+  }
+
+  /** To h2, as a datacenter of this kind does it. */
+  move(): Promise<Migration> {
+    return this.kind === "resize" ? this.resize() : this.migrate();
+  }
+
+  addFlavor(flavor: Flavor): Promise<void> {
+    return insertFlavor(this.store.queries, flavor);
   }
 
   /** Starts a resize of `web` to the large flavor, on the scheduler's choice. */
