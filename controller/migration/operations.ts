@@ -25,6 +25,7 @@ import type { MigrationDependencies } from "./dependencies.js";
 import { migrationKind } from "./migration-kind.js";
 import type { MigrationWorld } from "./migration-world.js";
 import { findingsOf, planOf } from "./recovery.js";
+import { refuseAimlessForce, refuseUnknownHost } from "./refuse-host.js";
 import { refuseResize } from "./refuse-resize.js";
 import { actionOf, type MigrationRequest } from "./request.js";
 import { scheduleRequestOf } from "./schedule-request.js";
@@ -257,22 +258,6 @@ const PREFLIGHT_LIMIT_MS = 30_000;
 
 const isMovable = ({ vmState, taskState, migrationId }: ServerRecord): boolean =>
   (vmState === "active" || vmState === "stopped") && taskState === "" && migrationId === "";
-
-function refuseUnknownHost(requested: string, known: readonly string[]): void {
-  if (requested === "" || known.includes(requested)) return;
-  throw new Fault("not-found", `Compute host ${requested} could not be found.`, {
-    have: known.join(", "),
-    fix: "ferry host list shows the hosts",
-  });
-}
-
-function refuseAimlessForce(force: boolean, requestedHost: string): void {
-  if (!force || requestedHost !== "") return;
-  throw new Fault("invalid-argument", "Can't force to a non-provided destination", {
-    need: "the host that the scheduler is to be overruled for",
-    fix: "add --host HOST, or leave out --force",
-  });
-}
 
 function refuseSilent(host: string, state: string): void {
   if (state === "up") return;

@@ -236,6 +236,34 @@ describe("a dry run", () => {
   });
 });
 
+describe("a resize", () => {
+  it("asks for another flavor, and for no host", async () => {
+    controller.answers.resizeServer = async () => ({ migration: { ...moved, type: "resize" }, verdicts: [] });
+    const { code } = await controller.ferry(
+      "server resize web-3 --flavor m1.large --shutdown-timeout 5 --graceful-only",
+    );
+    expect(code).toBe(0);
+    expect(asked()).toEqual({
+      server: "web-3",
+      flavor: "m1.large",
+      dryRun: false,
+      shutdownTimeoutSeconds: 5,
+      gracefulOnly: true,
+      readOnlyDrives: "refuse",
+    });
+    expect(await controller.ferry("server resize web-3")).toMatchObject({ code: 2 });
+    expect(await controller.ferry("server resize web-3 --flavor f --host h2")).toMatchObject({ code: 2 });
+  });
+});
+
+describe("a migration by force", () => {
+  it("says so, with the host that it is about", async () => {
+    controller.answers.migrateServer = async () => ({ migration: moved, verdicts: [] });
+    expect(await controller.ferry("server migrate web-3 --host h2 --force")).toMatchObject({ code: 0 });
+    expect(asked()).toMatchObject({ host: "h2", force: true });
+  });
+});
+
 describe("a revert", () => {
   beforeEach(() => {
     controller.answers.showServer = async () => ({ server: { ...web, host: "h2", migrationId: "42" } });
