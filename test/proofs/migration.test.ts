@@ -130,6 +130,23 @@ describe("a migration", () => {
     expect(await decide("reverting")).toBe(false);
   });
 
+  it("is not confirmed while the target is silent: the source may be all that is left", async () => {
+    await center.migrate();
+    await center.rest();
+    const target = center.agents.agent("h2");
+    target.isReachable = false;
+    const { fleet, migrations } = center.controller;
+    center.clock.advance(60_000);
+    await center.passTime(() => fleet.stateOf("h1") === "up" && fleet.stateOf("h2") === "down");
+    await expect(migrations.confirm(WEB, "test")).rejects.toThrow(/the agent of h2 is down/);
+    expect(await center.migration()).toMatchObject({ status: "finished" });
+    target.isReachable = true;
+    center.clock.advance(5_000);
+    await center.passTime(() => fleet.stateOf("h2") === "up");
+    await migrations.confirm(WEB, "test");
+    expect(await center.ended()).toMatchObject({ status: "confirmed" });
+  });
+
   it("keeps the source when the target does not stand by its word at confirm", async () => {
     await center.migrate();
     await center.rest();
