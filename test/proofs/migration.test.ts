@@ -108,6 +108,20 @@ describe("a migration", () => {
     expect(await center.migration()).toMatchObject({ status: "finished" });
   });
 
+  it("asks the source again when the revert begins, and stops nothing when something was lost since", async () => {
+    await center.migrate();
+    await center.rest();
+    const { agents } = center;
+    const check = agents.afterEffect;
+    agents.afterEffect = () => {
+      check();
+      if (agents.calls.at(-1)?.includes("preflight_revert")) agents.agent("h1").host.files.clear();
+    };
+    await center.controller.migrations.revert(WEB, { discardWrites: true, requestedBy: "test" });
+    expect(await center.rest()).toMatchObject({ status: "stuck", step: "release-target" });
+    expect(agents.agent("h2").host.domains.get(WEB)?.state).toBe("RUNNING");
+  });
+
   it("is decided once: of confirm and revert at the same time one is refused", async () => {
     await center.migrate();
     await center.rest();
