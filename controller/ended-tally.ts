@@ -18,7 +18,11 @@ const SECONDS_BUCKETS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14_400]
 /** The last step before the verify window: the guest runs on its target. */
 const ARRIVED = "release-target";
 
-export class EndedTally {
+/** From now on the registry's scrapes count what has ended. */
+export const tallyEnded = (registry: Registry, readEnded: ReadEnded): EndedTally =>
+  new EndedTally(registry, readEnded);
+
+class EndedTally {
   readonly #readEnded: ReadEnded;
   readonly #metrics: ReturnType<typeof createMetrics>;
   #newestMs = 0;

@@ -5,7 +5,7 @@
 
 import { Gauge, type Registry } from "prom-client";
 import type { Host, Migration } from "../proto/gen/ferry/v1/model.js";
-import { EndedTally, type ReadEnded } from "./ended-tally.js";
+import { type ReadEnded, tallyEnded } from "./ended-tally.js";
 import { sharedLook } from "./shared-look.js";
 
 export interface MetricSources {
@@ -17,7 +17,7 @@ export interface MetricSources {
 }
 
 export function controllerMetrics(registry: Registry, sources: MetricSources): void {
-  new EndedTally(registry, sources.endedMigrations);
+  tallyEnded(registry, sources.endedMigrations);
   hostMetrics([registry], sources);
   liveMetrics([registry], sources);
 }
