@@ -1,15 +1,7 @@
-/**
- * The agent's configuration: `/etc/ferry/agent.toml`, one TOML file, checked whole before anything starts.
- * An unknown key is refused with its name: a typing error must not silently mean the default.
- */
+/** The agent's configuration: `/etc/ferry/agent.toml`. */
 
-import { readFileSync } from "node:fs";
-import { parse } from "smol-toml";
 import { z } from "zod";
-import { Fault } from "../proto/fault.js";
-
-const endpoint = z.string().regex(/^(\[[0-9a-f:]+\]|[^:\s]+):\d{1,5}$/i, "must be host:port");
-const absolute = z.string().startsWith("/", "must be an absolute path");
+import { absolutePath, endpoint, logLevel, parseConfig, readConfig, tlsPaths } from "../proto/toml-config.js";
 
 const schema = z.strictObject({
   /** This host's name; the certificate must say the same. */
@@ -23,12 +15,12 @@ const schema = z.strictObject({
   migration_address: z.string(),
   data_port: z.number().int().min(1).max(65_535).default(7402),
   metrics_listen: endpoint.optional(),
-  state_dir: absolute.default("/var/lib/ferry"),
-  run_dir: absolute.default("/run/ferry"),
+  state_dir: absolutePath.default("/var/lib/ferry"),
+  run_dir: absolutePath.default("/run/ferry"),
   /** Folders in which disks and images may lie; nothing outside is opened. The first is where new disks go. */
-  image_dirs: z.array(absolute).min(1).default(["/var/lib/libvirt/images"]),
+  image_dirs: z.array(absolutePath).min(1).default(["/var/lib/libvirt/images"]),
   libvirt_uri: z.string().default("qemu:///system"),
-  hook_dir: absolute.default("/etc/libvirt/hooks/qemu.d"),
+  hook_dir: absolutePath.default("/etc/libvirt/hooks/qemu.d"),
   /** What new servers run on; `qemu` is software emulation. */
   virt_type: z.enum(["kvm", "qemu"]).default("kvm"),
   /** Overbooking and reserve, as Nova names them. */
@@ -37,41 +29,13 @@ const schema = z.strictObject({
   disk_allocation_ratio: z.number().positive().default(1),
   reserved_host_memory_mb: z.number().int().nonnegative().default(512),
   reserved_host_disk_mb: z.number().int().nonnegative().default(1024),
-  log_level: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
-  tls: z.strictObject({ ca: absolute, cert: absolute, key: absolute }),
+  log_level: logLevel.default("info"),
+  tls: tlsPaths,
 });
 
 export type AgentConfig = z.infer<typeof schema>;
 
-export function parseAgentConfig(text: string, origin: string): AgentConfig {
-  const raw = parseToml(text, origin);
-  const checked = schema.safeParse(raw);
-  if (checked.success) return checked.data;
-  const issues = checked.error.issues.map(issue => `${issue.path.join(".") || "(top)"}: ${issue.message}`);
-  throw new Fault("invalid-argument", `${origin}: ${issues.join("; ")}`);
-}
+export const parseAgentConfig = (text: string, origin: string): AgentConfig =>
+  parseConfig(schema, text, origin);
 
-export function readAgentConfig(path: string): AgentConfig {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new Fault(
-      "not-found",
-      `read ${path}: ${asMessage(error)}`,
-      { fix: "pass --config FILE" },
-      { cause: error },
-    );
-  }
-  return parseAgentConfig(text, path);
-}
-
-function parseToml(text: string, origin: string): unknown {
-  try {
-    return parse(text);
-  } catch (error) {
-    throw new Fault("invalid-argument", `${origin}: ${asMessage(error)}`, {}, { cause: error });
-  }
-}
-
-const asMessage = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+export const readAgentConfig = (path: string): AgentConfig => readConfig(schema, path);

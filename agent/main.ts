@@ -7,8 +7,8 @@
  */
 
 import { mkdirSync } from "node:fs";
-import { parseArgs } from "node:util";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
+import { type DaemonProcess, runDaemon } from "../proto/daemon.js";
 import { asFault } from "../proto/fault.js";
 import { createRegistry, serveMetrics } from "../proto/metrics.js";
 import { createClient } from "../proto/rpc-client.js";
@@ -29,6 +29,7 @@ import { FenceRecords } from "./journal/fence-records.js";
 import { Guests } from "./journal/guests.js";
 import { Journal } from "./journal/journal.js";
 import { OperationRows } from "./journal/operations.js";
+import { logged } from "./log-operations.js";
 import { agentMetrics } from "./metrics.js";
 import { Operations } from "./operations.js";
 import { LibvirtHypervisor } from "./os/libvirt-hypervisor.js";
@@ -48,29 +49,11 @@ import { createWorld, readBootId } from "./world.js";
 const LIBVIRT = { controlLimitMs: 15_000, longLimitMs: 120_000, keepAlive: { intervalSeconds: 5, count: 3 } };
 const STOP_GRACE_MS = 2_000;
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { config: { type: "string", default: "/etc/ferry/agent.toml" }, version: { type: "boolean" } },
-  });
-  if (values.version) {
-    process.stdout.write(`ferry-agent ${VERSION}\n`);
-    return;
-  }
-  const config = readAgentConfig(values.config);
-  const log = pino({ level: config.log_level, base: { host: config.host } });
-  process.on("uncaughtException", error => crash(log, error));
-  process.on("unhandledRejection", error => crash(log, error));
-  const stopped = new AbortController();
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopped.abort());
-  await serve(config, log, stopped.signal);
-  log.info("stopped");
-}
-
-async function serve(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<void> {
+async function serve(config: AgentConfig, { log, stopped, environment }: DaemonProcess): Promise<void> {
   for (const folder of [config.state_dir, config.run_dir])
     mkdirSync(folder, { recursive: true, mode: 0o755 });
   const files = nativeFiles();
-  const notifier = new Notifier(files, process.env);
+  const notifier = new Notifier(files, environment);
   const tls = new TlsSource(config.tls);
   const journal = Journal.open(config.state_dir);
   await denyAgain(config, journal, log);
@@ -97,7 +80,7 @@ async function serve(config: AgentConfig, log: Logger, signal: AbortSignal): Pro
     rows: new OperationRows(journal, Date.now),
     guests: world.guests,
     documents: world.documents,
-    dispatch: dispatchTo(world),
+    dispatch: logged(dispatchTo(world), log),
   });
   const server = await createServer({
     tls,
@@ -108,9 +91,9 @@ async function serve(config: AgentConfig, log: Logger, signal: AbortSignal): Pro
   });
   tls.watch({ onRenewal: () => transfer.reloadTls() });
   const metrics = await startMetrics(config, world);
-  notifier.ready(signal);
+  notifier.ready(stopped);
   log.info({ version: VERSION, listen: config.listen }, "serving");
-  await heartbeats(config, world, journal, bootId, signal);
+  await heartbeats(config, world, journal, bootId, stopped);
 
   notifier.stopping();
   tls.unwatch();
@@ -199,17 +182,10 @@ function transferTls({ material }: TlsSource) {
   return { ca: material.ca.toString(), cert: material.cert.toString(), key: material.key.toString() };
 }
 
-/** A bug ends the process; it is restarted and its journal tells what was under way. */
-function crash(log: Logger, error: unknown): never {
-  log.fatal({ err: error }, "a bug ended the agent");
-  process.exit(1);
-}
-
-try {
-  await main();
-} catch (error) {
-  const fault = asFault(error);
-  const fix = fault.detail.fix === undefined ? "" : `\n  fix: ${fault.detail.fix}`;
-  process.stderr.write(`ferry-agent: ${fault.message}${fix}\n`);
-  process.exitCode = 1;
-}
+await runDaemon({
+  program: "ferry-agent",
+  defaultConfigPath: "/etc/ferry/agent.toml",
+  readConfig: readAgentConfig,
+  logFields: ({ host }) => ({ host }),
+  serve,
+});

@@ -8,8 +8,8 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { parseArgs } from "node:util";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
+import { type DaemonProcess, runDaemon } from "../proto/daemon.js";
 import { asFault } from "../proto/fault.js";
 import { createRegistry, serveMetrics } from "../proto/metrics.js";
 import { createServer } from "../proto/rpc-server.js";
@@ -26,34 +26,15 @@ import { Servers } from "./migration/servers.js";
 import type { MigrationSettings } from "./migration/settings.js";
 import { Notifier } from "./notifier.js";
 import { Policy } from "./policy/policy.js";
+import type { Line } from "./saga/journal-line.js";
 import { controllerServices } from "./service.js";
 import { Store } from "./store/store.js";
 
 const STOP_GRACE_MS = 2_000;
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      config: { type: "string", default: "/etc/ferry/controller.toml" },
-      version: { type: "boolean" },
-    },
-  });
-  if (values.version) {
-    process.stdout.write(`ferry-controller ${VERSION}\n`);
-    return;
-  }
-  const config = readControllerConfig(values.config);
-  const log = pino({ level: config.log_level, base: { controller: config.name } });
-  process.on("uncaughtException", error => crash(log, error));
-  process.on("unhandledRejection", error => crash(log, error));
-  const stopped = new AbortController();
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopped.abort());
-  await serve(config, log, stopped.signal);
-  log.info("stopped");
-}
-
-async function serve(config: ControllerConfig, log: Logger, signal: AbortSignal): Promise<void> {
-  const notifier = new Notifier(process.env);
+async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<void> {
+  const { log, stopped, environment, crash } = daemon;
+  const notifier = new Notifier(environment);
   const tls = new TlsSource(config.tls);
   const policy = config.policy_file === undefined ? new Policy() : Policy.read(config.policy_file);
   mkdirSync(dirname(storePathOf(config)), { recursive: true, mode: 0o750 });
@@ -69,7 +50,8 @@ async function serve(config: ControllerConfig, log: Logger, signal: AbortSignal)
     newId: randomUUID,
     settings: settingsOf(config),
     owner: `${config.name}/${randomUUID()}`,
-    onBug: (error: unknown) => crash(log, error),
+    onBug: crash,
+    onLine: (migration: string, line: Line) => logLine(log, migration, line),
   };
   const migrations = new Migrations(deps);
   const servers = new Servers(deps, migrations);
@@ -85,9 +67,9 @@ async function serve(config: ControllerConfig, log: Logger, signal: AbortSignal)
   });
   tls.watch();
   const metrics = await startMetrics(config, fleet, migrations);
-  notifier.ready(signal);
+  notifier.ready(stopped);
   log.info({ version: VERSION, listen: config.listen }, "serving");
-  await new AutoConfirm(deps, migrations).run(signal);
+  await new AutoConfirm(deps, migrations).run(stopped);
 
   notifier.stopping();
   tls.unwatch();
@@ -113,17 +95,18 @@ async function startMetrics(config: ControllerConfig, fleet: Fleet, migrations: 
   return serveMetrics({ registry, address: config.metrics_listen, problem: () => undefined });
 }
 
-/** A bug ends the process; it is restarted and the journal tells where every migration was. */
-function crash(log: Logger, error: unknown): never {
-  log.fatal({ err: error }, "a bug ended the controller");
-  process.exit(1);
+/** The story of every migration in the log; what the steps gave is only in the journal. */
+function logLine(log: Logger, migration: string, line: Line): void {
+  const step = "step" in line ? line.step : undefined;
+  if (line.kind === "unwinding") log.warn({ migration, step, fault: line.cause.message }, "unwinding");
+  else if (line.kind === "stuck") log.error({ migration, step, fault: line.fault.message }, "stuck");
+  else log.info({ migration, step }, line.kind);
 }
 
-try {
-  await main();
-} catch (error) {
-  const fault = asFault(error);
-  const fix = fault.detail.fix === undefined ? "" : `\n  fix: ${fault.detail.fix}`;
-  process.stderr.write(`ferry-controller: ${fault.message}${fix}\n`);
-  process.exitCode = 1;
-}
+await runDaemon({
+  program: "ferry-controller",
+  defaultConfigPath: "/etc/ferry/controller.toml",
+  readConfig: readControllerConfig,
+  logFields: ({ name }) => ({ controller: name }),
+  serve,
+});

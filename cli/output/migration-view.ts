@@ -1,7 +1,7 @@
 /** Migrations, their steps and their receipts, as tables. */
 
 import type { CopiedFile, Migration, StepRecord } from "../../proto/gen/ferry/v1/model.js";
-import { renderPlainProgress } from "./progress.js";
+import { renderCopied } from "./progress.js";
 import type { Column, Field } from "./table.js";
 import { formatAge, formatBytes, formatDuration, formatTime } from "./units.js";
 
@@ -30,7 +30,7 @@ export function migrationFields(migration: Migration): Field[] {
     ["target", migration.targetHost],
     ["step", migration.step],
     ["direction", migration.direction],
-    ["progress", renderPlainProgress(migration)],
+    ["copied", renderCopied(migration.progress)],
     ["fault", fault?.message ?? ""],
     ["have", fault?.have ?? ""],
     ["need", fault?.need ?? ""],
@@ -61,7 +61,8 @@ export const RECEIPT_COLUMNS: readonly Column<CopiedFile>[] = [
   { title: "Data", value: ({ dataBytes }) => formatBytes(dataBytes), right: true },
   {
     title: "Digest",
-    value: ({ algorithm, digest }) => (digest === "" ? "" : `${algorithm}:${digest.slice(0, 16)}…`),
+    // Swap is known by its UUID instead.
+    value: ({ algorithm, digest }) => (algorithm === "" ? digest : `${algorithm}:${digest.slice(0, 16)}…`),
   },
   { title: "Read back", value: ({ readBack }) => readBack },
 ];

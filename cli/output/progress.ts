@@ -11,6 +11,8 @@ import type { Migration, Progress } from "../../proto/gen/ferry/v1/model.js";
 import { printable } from "./printable.js";
 import { formatBytes, formatDuration, formatRate } from "./units.js";
 
+/** The step that moves bytes. */
+const COPYING = "copy-disks";
 const BAR_COLUMNS = 20;
 const MIN_WIDTH_FOR_BAR = 72;
 
@@ -18,16 +20,21 @@ const MIN_WIDTH_FOR_BAR = 72;
 export function renderProgress({ step, direction, progress }: Migration, width: number): string {
   if (step === "") return "";
   const what = printable(direction === "unwinding" ? `unwinding ${step}` : step);
-  if (progress === undefined || progress.totalBytes === 0) return `${what} …`.slice(0, width);
+  const isCopying = step === COPYING && direction !== "unwinding";
+  if (!isCopying || progress === undefined || progress.totalBytes === 0) return `${what} …`.slice(0, width);
   const bar = width >= MIN_WIDTH_FOR_BAR ? ` ${drawBar(fraction(progress))}` : "";
   return `${what}${bar} ${describe(progress)}`.slice(0, width);
 }
 
-/** For a log: no bar. */
+/** For a log: no bar. What was copied is no news any more when another step is carried out. */
 export function renderPlainProgress({ step, progress }: Migration): string {
-  return progress === undefined || progress.totalBytes === 0
-    ? ""
-    : `${printable(step)}: ${describe(progress).trim()}`;
+  const text = step === COPYING ? renderCopied(progress) : "";
+  return text === "" ? "" : `${step}: ${text}`;
+}
+
+/** How much of the disks has been copied, whenever that was. */
+export function renderCopied(progress: Progress | undefined): string {
+  return progress === undefined || progress.totalBytes === 0 ? "" : describe(progress).trim();
 }
 
 /** How long to stay silent between two plain progress lines of a copy that has run for `ageMs`. */
@@ -37,17 +44,22 @@ export function plainIntervalMs(ageMs: number): number {
 }
 
 function describe(progress: Progress): string {
-  const { doneBytes, totalBytes, bytesPerSecond, etaMs } = progress;
+  const { doneBytes, bytesPerSecond, etaMs } = progress;
   const percent = `${Math.floor(fraction(progress) * 100)}%`.padStart(4);
   const rate = bytesPerSecond > 0 ? `, ${formatRate(bytesPerSecond)}` : "";
   const left = etaMs > 0 ? `, ${formatDuration(Math.max(etaMs, 1000))} left` : "";
-  return `${percent} ${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}${rate}${left}`;
+  return `${percent} ${formatBytes(doneBytes)} of ${formatBytes(toSendBytes(progress))}${rate}${left}`;
 }
 
 /** Agents count while they copy: never more than all of it, whatever they say. */
-function fraction({ doneBytes, totalBytes }: Progress): number {
-  return totalBytes === 0 ? 0 : Math.min(doneBytes / totalBytes, 1);
+function fraction(progress: Progress): number {
+  const toSend = toSendBytes(progress);
+  return toSend === 0 ? 1 : Math.min(progress.doneBytes / toSend, 1);
 }
+
+/** Holes and zeros are not sent: a disk that is mostly empty would else seem to stand still, and then to be done. */
+const toSendBytes = ({ totalBytes, skippedBytes }: Progress): number =>
+  Math.max(0, totalBytes - skippedBytes);
 
 function drawBar(done: number): string {
   const filled = Math.round(done * BAR_COLUMNS);

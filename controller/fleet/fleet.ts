@@ -81,11 +81,14 @@ export class Fleet {
     return this.#hostOf(queries, row, counts.get(name) ?? 0);
   }
 
-  /** A disabled host keeps its servers and takes no new ones. */
+  /**
+   * A disabled host keeps its servers and takes no new ones. Enabling it is also a person's word that a suspected
+   * host is what it says; its start counter is believed anew from then on.
+   */
   async setStatus(name: string, enabled: boolean, reason = ""): Promise<Host> {
     await this.show(name);
     const changes = enabled
-      ? { status: "enabled", disabled_reason: "", quarantine: "" }
+      ? { status: "enabled", disabled_reason: "", quarantine: "", incarnation: 0 }
       : { status: "disabled", disabled_reason: reason };
     await updateHost(this.#store.queries, name, changes);
     return this.show(name);

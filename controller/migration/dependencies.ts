@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.js";
 import type { AgentPort } from "../fleet/agent-port.js";
 import type { Fleet } from "../fleet/fleet.js";
+import type { Line } from "../saga/journal-line.js";
 import type { Transactions } from "../store/store.js";
 import type { MigrationSettings } from "./settings.js";
 
@@ -20,4 +21,6 @@ export interface MigrationDependencies {
   readonly owner: string;
   /** A loop ended by a bug: the process should end, its successor resumes from the journal. */
   readonly onBug: (error: unknown) => void;
+  /** A line of a migration's journal is durable. */
+  readonly onLine: (migrationId: string, line: Line) => void;
 }

@@ -19,7 +19,10 @@ export function migrationKind(edges: WorldEdges): SagaKind<MigrationWorld> {
     world: (call, known) => new MigrationWorld(call, requestOf(known).serverId, edges),
     raiseEpoch: (known, { queries }) => raiseEpoch(queries, requestOf(known).serverId),
     follow,
-    committed: edges.changed,
+    committed: (migrationId, line) => {
+      edges.onLine(migrationId, line);
+      edges.changed(migrationId);
+    },
     deadlineAtMs,
   };
 }

@@ -8,6 +8,7 @@ import type { AttestResponse, PerformRequest, PerformResult } from "../../proto/
 import type { Host, Progress } from "../../proto/gen/ferry/v1/model.js";
 import type { Clock } from "../clock.js";
 import type { AgentPort } from "../fleet/agent-port.js";
+import type { Line } from "../saga/journal-line.js";
 import type { StepCall, Write } from "../saga/step.js";
 import { appendEvent } from "../store/events.js";
 import { findMigration, type MigrationRecord, updateMigration } from "../store/migrations.js";
@@ -23,6 +24,7 @@ export interface WorldEdges {
   readonly hosts: () => Promise<Host[]>;
   /** Something that readers see has changed, without a line of the journal. */
   readonly changed: (migrationId: string) => void;
+  readonly onLine: (migrationId: string, line: Line) => void;
 }
 
 interface PerformOptions {

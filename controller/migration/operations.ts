@@ -60,9 +60,9 @@ export class Migrations {
 
   constructor(deps: MigrationDependencies) {
     this.#deps = deps;
-    const { store, agent, clock, random, owner, onBug, fleet } = deps;
+    const { store, agent, clock, random, owner, onBug, onLine, fleet } = deps;
     const changed = (id: string) => this.#changes.notify(id);
-    const kind = migrationKind({ store, agent, clock, hosts: () => fleet.list(), changed });
+    const kind = migrationKind({ store, agent, clock, hosts: () => fleet.list(), changed, onLine });
     this.#runner = new SagaRunner({ store, clock, random, owner, onBug, kind });
   }
 

@@ -6,31 +6,18 @@
  * when the runner closes; `poke` starts it again. A bug ends it too and is handed to `onBug`.
  */
 
-import assert from "node:assert";
-import { asFault, Fault } from "../../proto/fault.js";
+import { Fault } from "../../proto/fault.js";
 import { toFaultInfo } from "../../proto/fault-info.js";
-import type { Clock } from "../clock.js";
 import { cancelSaga, listLiveSagas } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
-import type { Transactions } from "../store/store.js";
-import { afterFault } from "./after-fault.js";
-import { attempt } from "./attempt.js";
-import { awaitsVerdict, type SagaState } from "./fold.js";
+import { awaitsVerdict } from "./fold.js";
 import type { Line, Verdict } from "./journal-line.js";
-import type { SagaKind } from "./kind.js";
 import { type NextAction, nextAction } from "./next-action.js";
 import type { Facts } from "./plan.js";
+import type { RunnerDependencies } from "./runner-dependencies.js";
 import { Fenced, type LoadedSaga, SagaJournal } from "./saga-journal.js";
-import type { StepCall, StepPhase, Write } from "./step.js";
-
-interface Dependencies<World> {
-  readonly store: Transactions;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly owner: string;
-  readonly kind: SagaKind<World>;
-  readonly onBug: (error: unknown) => void;
-}
+import type { Write } from "./step.js";
+import { StepRunner } from "./step-runner.js";
 
 /** One loop at work. */
 interface Loop {
@@ -44,14 +31,16 @@ interface Loop {
 }
 
 export class SagaRunner<World> {
-  readonly #deps: Dependencies<World>;
+  readonly #deps: RunnerDependencies<World>;
   readonly #journal: SagaJournal<World>;
   readonly #loops = new Map<string, Loop>();
   readonly #closing = new AbortController();
+  readonly #steps: StepRunner<World>;
 
-  constructor(deps: Dependencies<World>) {
+  constructor(deps: RunnerDependencies<World>) {
     this.#deps = deps;
     this.#journal = new SagaJournal(deps.store, deps.clock, deps.owner, deps.kind);
+    this.#steps = new StepRunner(deps, this.#journal, this.#closing.signal);
   }
 
   /** Takes over and resumes every saga of this kind that has not ended. */
@@ -156,12 +145,12 @@ export class SagaRunner<World> {
 
   async #drive(id: string, loop: Loop, cancelled: AbortSignal, hurried: () => AbortSignal): Promise<void> {
     try {
-      for (;;) {
+      while (!this.#closing.signal.aborted) {
         loop.pokedAgain = false;
         const saga = await this.#journal.load(id);
         const next = nextAction(this.#deps.kind.plan, saga.state, saga.row.cancel === 1);
-        if (this.#closing.signal.aborted || (next.kind === "rest" && !loop.pokedAgain)) break;
-        await this.#carryOut(saga, next, cancelled, hurried);
+        if (next.kind === "rest" && !loop.pokedAgain) break;
+        await this.#carryOut(saga, next, cancelled, hurried).catch(error => this.#unlessOvertaken(id, error));
       }
     } catch (error) {
       const isExpected = error instanceof Fenced || this.#closing.signal.aborted;
@@ -169,6 +158,12 @@ export class SagaRunner<World> {
     } finally {
       this.#loops.delete(id);
     }
+  }
+
+  /** A line that a person has written meanwhile is read and followed; a saga of another owner is let go. */
+  async #unlessOvertaken(id: string, error: unknown): Promise<void> {
+    const isOurs = error instanceof Fenced && (await this.#journal.load(id)).row.owner === this.#deps.owner;
+    if (!isOurs) throw error;
   }
 
   async #carryOut(
@@ -191,133 +186,13 @@ export class SagaRunner<World> {
       case "run":
       case "undo":
       case "tidy":
-        return this.#repeat(saga, next.step, next.kind, cancelled, hurried);
+        return this.#steps.carryOut(saga, { step: next.step, phase: next.kind, cancelled, hurried });
       case "rest":
         return;
     }
   }
 
-  /** Attempts until the step is journalled as done, or as what became of it instead. */
-  async #repeat(
-    saga: LoadedSaga,
-    step: string,
-    phase: StepPhase,
-    cancelled: AbortSignal,
-    hurried: () => AbortSignal,
-  ): Promise<void> {
-    const { clock, random } = this.#deps;
-    const startedMs = clock.monotonicMs();
-    const canUnwind = phase === "run" && saga.state.phase === "forward" && !saga.state.crossed;
-    let current = saga;
-    for (let count = 1; ; count += 1) {
-      const fault = await this.#attempt(current, step, phase, canUnwind ? cancelled : undefined);
-      if (fault === undefined) return;
-      this.#closing.signal.throwIfAborted();
-      const elapsedMs = clock.monotonicMs() - startedMs;
-      const limitMs = this.#stepOf(step).limitMs;
-      const isOver = canUnwind && (cancelled.aborted || this.#isOverdue(current.state));
-      const decided = isOver
-        ? ({ kind: "unwind" } as const)
-        : afterFault({ fault, count, elapsedMs, limitMs, canUnwind, random: random() });
-      if (decided.kind === "unwind") {
-        return this.#journal.append(current, { kind: "unwinding", step, cause: toFaultInfo(fault) });
-      }
-      if (decided.kind === "park" || decided.isStuck) {
-        current = await this.#markStuck(current, step, fault, decided.kind === "park");
-      }
-      if (decided.kind === "park") return;
-      await this.#pause(decided.delayMs, [hurried(), ...(canUnwind ? [cancelled] : [])]);
-    }
-  }
-
-  /** The fault that kept the step from being done; nothing when it is done and journalled. */
-  async #attempt(
-    saga: LoadedSaga,
-    step: string,
-    phase: StepPhase,
-    cancelled: AbortSignal | undefined,
-  ): Promise<Fault | undefined> {
-    const { clock, kind } = this.#deps;
-    const { limitMs } = this.#stepOf(step);
-    const untilMs = cancelled === undefined ? undefined : kind.deadlineAtMs(saga.state.known);
-    const leftMs = untilMs === undefined ? Number.POSITIVE_INFINITY : untilMs - clock.nowMs();
-    const signals = [this.#closing.signal, ...(cancelled === undefined ? [] : [cancelled])];
-    try {
-      const gives = await attempt({ clock, signals, limitMs: Math.min(limitMs, leftMs), step }, signal =>
-        this.#call(saga, step, phase, signal),
-      );
-      await this.#journal.append(saga, lineOf(phase, step, gives));
-      return undefined;
-    } catch (error) {
-      if (error instanceof Fenced) throw error;
-      const fault = asFault(error);
-      return leftMs <= limitMs && untilMs !== undefined && clock.nowMs() >= untilMs
-        ? overdue(step, fault)
-        : fault;
-    }
-  }
-
-  async #call(saga: LoadedSaga, step: string, phase: StepPhase, signal: AbortSignal): Promise<Facts> {
-    const { kind } = this.#deps;
-    const planned = this.#stepOf(step);
-    const call: StepCall = {
-      sagaId: saga.row.id,
-      step,
-      phase,
-      epoch: saga.row.epoch,
-      limitMs: planned.limitMs,
-      byPerson: saga.state.byPerson,
-      signal,
-      commit: body => {
-        signal.throwIfAborted();
-        return this.#journal.commit(saga, body);
-      },
-    };
-    const world = kind.world(call, saga.state.known);
-    if (phase === "run") return planned.run(saga.state.known, world);
-    const reversible = kind.plan.reversible.find(candidate => candidate.name === step);
-    assert(reversible !== undefined, `${step} cannot be undone`);
-    await reversible[phase]?.(saga.state.known, world);
-    return {};
-  }
-
-  async #markStuck(saga: LoadedSaga, step: string, fault: Fault, parked: boolean): Promise<LoadedSaga> {
-    const known = saga.state.stuck;
-    const isSame = known?.step === step && known.parked === parked && known.fault.message === fault.message;
-    if (isSame) return saga;
-    await this.#journal.append(saga, { kind: "stuck", step, fault: toFaultInfo(fault), parked });
-    return this.#journal.load(saga.row.id);
-  }
-
-  async #pause(delayMs: number, wakers: AbortSignal[]): Promise<void> {
-    const signal = AbortSignal.any([this.#closing.signal, ...wakers]);
-    await this.#deps.clock.sleep(delayMs, signal).catch(() => undefined);
-    this.#closing.signal.throwIfAborted();
-  }
-
-  #isOverdue(state: SagaState): boolean {
-    const untilMs = this.#deps.kind.deadlineAtMs(state.known);
-    return untilMs !== undefined && this.#deps.clock.nowMs() >= untilMs;
-  }
-
   get #name(): string {
     return this.#deps.kind.plan.name;
   }
-
-  #stepOf(name: string) {
-    const { reversible, onward } = this.#deps.kind.plan;
-    const step = [...reversible, ...onward].find(candidate => candidate.name === name);
-    assert(step !== undefined, `no step ${name}`);
-    return step;
-  }
 }
-
-function lineOf(phase: StepPhase, step: string, gives: Facts): Line {
-  if (phase === "run") return { kind: "done", step, gives };
-  return { kind: phase === "undo" ? "undone" : "tidied", step };
-}
-
-const overdue = (step: string, fault: Fault): Fault =>
-  new Fault("timeout", `${step}: the guest was off for longer than its server allows`, fault.detail, {
-    cause: fault,
-  });

@@ -33,6 +33,8 @@ export interface Onward<World, Known, Gives extends object> {
 }
 
 export interface Reversible<World, Known, Gives extends object> extends Onward<World, Known, Gives> {
+  /** The same for undo and tidy, where taking back may rightly take longer than doing; else `limitMs`. */
+  readonly undoLimitMs?: number;
   /** Tolerates "never done" and "half done": a failed step is undone too. */
   readonly undo: (known: Known & Partial<Gives>, world: World) => Promise<void>;
   readonly undone?: Recorder<Known & Partial<Gives>>;

@@ -37,7 +37,8 @@ function disksScript(folder: string, options: GuestOptions): string {
   const disk = `${IMAGE_DIR}/${options.name}`;
   const base = `${IMAGE_DIR}/lab-base.qcow2`;
   const lines = [
-    `test -e ${base} || cp ${folder}/base.qcow2 ${base}`,
+    // Guests that are made at the same time share it: it appears whole, once.
+    `test -e ${base} || { cp ${folder}/base.qcow2 ${base}.$$ && { ln -T ${base}.$$ ${base} || :; } && rm ${base}.$$; }`,
     `qemu-img create -q -f qcow2 -b ${base} -F qcow2 ${disk}.qcow2`,
     `truncate -s 32M ${disk}-ephemeral.raw`,
     `mkfs.ext4 -q -L ephemeral0 ${disk}-ephemeral.raw`,

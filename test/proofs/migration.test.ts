@@ -1,7 +1,9 @@
 /** The story told against fake agents: where it leads, whatever goes wrong on the way. */
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { decideMigration } from "../../controller/store/migrations.js";
 import { Fault } from "../../proto/fault.js";
+import type { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
 
 let center: Datacenter;
@@ -118,6 +120,16 @@ describe("a migration", () => {
     await center.ended();
   });
 
+  it("is decided by one guarded update, whoever asks", async () => {
+    const { id } = await center.migrate();
+    await center.rest();
+    const decide = (to: "confirming" | "reverting") =>
+      decideMigration(center.store.queries, id, "finished", to, center.clock.nowMs());
+    expect(await decide("reverting")).toBe(true);
+    expect(await decide("confirming")).toBe(false);
+    expect(await decide("reverting")).toBe(false);
+  });
+
   it("keeps the source when the target does not stand by its word at confirm", async () => {
     await center.migrate();
     await center.rest();
@@ -210,6 +222,28 @@ describe("a migration", () => {
     await expectUntouched();
   });
 
+  it("goes back when a person says so, also while it still keeps trying", async () => {
+    const unreachable = new Fault("unreachable", "link down");
+    center.agents.troubles.push({ verb: "release_target", kind: "fail", fault: unreachable });
+    await center.migrate();
+    expect(await center.rest()).toMatchObject({ status: "stuck", step: "release-target" });
+    await center.controller.migrations.revert(WEB, { discardWrites: true, requestedBy: "test" });
+    expect(await center.ended()).toMatchObject({ status: "reverted" });
+    await expectUntouched();
+  });
+
+  it("goes on when a person has looked, also while it still keeps trying", async () => {
+    const unreachable = new Fault("unreachable", "link down");
+    center.agents.troubles.push({ verb: "release_target", kind: "fail", fault: unreachable, times: 12 });
+    const { id } = await center.migrate();
+    await center.rest();
+    const answer = await center.controller.migrations.recover(id, { planOnly: false, requestedBy: "test" });
+    expect(answer.findings).toHaveLength(2);
+    expect(answer.plan[0]).toBe("repeat release-target, then carry on forward");
+    await center.passTime(async () => (await center.migration()).status === "finished");
+    expect(await center.server()).toMatchObject({ status: "VERIFY_RESIZE" });
+  });
+
   it("lets the source run again only when the target has given its word", async () => {
     center.agents.troubles.push({ verb: "prepare_disks", kind: "fail" });
     const silent = new Fault("unreachable", "h2 is dark");
@@ -218,6 +252,31 @@ describe("a migration", () => {
     expect(await center.rest()).toMatchObject({ status: "stuck", step: "fence-source" });
     expect(center.agents.agent("h1").host.isRunnable(WEB)).toBe(false);
     expect(await center.ended()).toMatchObject({ status: "error" });
+    await expectUntouched();
+  });
+
+  it("cannot be joined by what was sent before it was taken back and arrives late", async () => {
+    const { agents } = center;
+    agents.troubles.push({ verb: "create_target", kind: "hang" });
+    const perform = agents.perform.bind(agents);
+    const late: PerformRequest[] = [];
+    const answers: PromiseSettledResult<unknown>[] = [];
+    agents.perform = async (host, request, options) => {
+      const verb = request.verb?.$case ?? "";
+      if (verb === "defineTarget" || verb === "createTarget")
+        late.push({ ...request, key: `${request.key}:late` });
+      const answer = await perform(host, request, options);
+      if (verb !== "unfenceIncarnation") return answer;
+      agents.troubles.length = 0;
+      const { signal } = new AbortController();
+      for (const sent of late) answers.push(...(await Promise.allSettled([perform("h2", sent, { signal })])));
+      return answer;
+    };
+    await center.migrate();
+    expect(await center.ended()).toMatchObject({ status: "error" });
+    expect(answers.length).toBeGreaterThan(1);
+    for (const answer of answers)
+      expect(answer).toMatchObject({ status: "rejected", reason: { code: "stale-epoch" } });
     await expectUntouched();
   });
 

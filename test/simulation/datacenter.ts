@@ -177,6 +177,7 @@ export class Datacenter {
       settings: this.#settings,
       owner: `controller-${this.#controllers}`,
       onBug: error => this.bugs.push(error),
+      onLine: () => undefined,
     };
     const migrations = new Migrations(deps);
     return { fleet, migrations, servers: new Servers(deps, migrations), life, deps };

@@ -26,7 +26,7 @@ import { manifestOf } from "./fake-manifest.js";
 import { carryOut, type FakeScene } from "./fake-verbs.js";
 
 export interface Trouble {
-  /** Name of the verb as in the key: `copy_disks`, or `attest`. */
+  /** `receive_disks`, for instance, or `attest`. */
   readonly verb: string;
   readonly host?: string;
   readonly kind: "fail" | "lose" | "hang";
@@ -79,7 +79,7 @@ export class FakeFleet implements AgentPort {
     await Promise.resolve();
     options.signal.throwIfAborted();
     const agent = this.#reach(name);
-    const verb = request.key.slice(request.key.lastIndexOf(":") + 1);
+    const verb = snakeCase(request.verb?.$case ?? "");
     this.calls.push(`${name} ${verb} e${request.epoch}`);
     const trouble = this.#troubleFor(verb, name);
     if (trouble?.kind === "fail") throw trouble.fault ?? new Fault("refused", `${verb} fails on ${name}`);
@@ -185,6 +185,8 @@ const hashOf = (request: PerformRequest): string =>
   createHash("sha256")
     .update(PerformRequest.encode({ ...request, epoch: 0, limitMs: 0 }).finish())
     .digest("hex");
+
+const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
 
 const hang = (signal: AbortSignal): Promise<never> =>
   new Promise((_resolve, reject) =>

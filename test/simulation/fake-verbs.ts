@@ -86,7 +86,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
     const deaf = scene.isDeaf(serverId);
     if (deaf && gracefulOnly) throw new Fault("refused", `the guest ignored ACPI for ${timeoutMs} ms`);
     domain.state = "SHUTDOWN";
-    if (deaf) note("destroyed");
+    if (deaf) note(`guest ignored ACPI shutdown for ${timeoutMs / 1000} s: destroyed`);
     return { stopped: { wasRunning, how: deaf ? "destroyed-graceful" : "shutdown", offAtMs: scene.nowMs() } };
   },
 

@@ -28,12 +28,13 @@ export const copyDisks: Reversible<MigrationWorld, Known, CopiedDisks> = {
     const receiving = world.perform(
       targetHost,
       { $case: "receiveDisks", value: { plan, sourceHost, files } },
-      { signal, onProgress: progress => world.progress(progress) },
+      { signal },
     );
+    // The source knows from the start which parts are holes, and so what is left to do.
     const sending = world.perform(
       sourceHost,
       { $case: "sendDisks", value: { plan, targetHost } },
-      { signal },
+      { signal, onProgress: progress => world.progress(progress) },
     );
     const { copy } = await bothOrFirstFault(receiving, sending, other);
     if (copy === undefined) throw new Fault("internal", `${targetHost} answered no copy receipt`);
@@ -69,7 +70,7 @@ function completed({ files, startedAtMs, finishedAtMs, wireBytes }: CopyReceipt)
   const seconds = Math.max(finishedAtMs - startedAtMs, 1) / 1000;
   return {
     totalBytes,
-    doneBytes: totalBytes,
+    doneBytes: dataBytes,
     skippedBytes: Math.max(0, totalBytes - dataBytes),
     bytesPerSecond: Math.round(wireBytes / seconds),
     etaMs: 0,

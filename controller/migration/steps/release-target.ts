@@ -22,6 +22,8 @@ type Known = MigrationRequest & PreparedTarget & StoppedSource;
 export const releaseTarget: Reversible<MigrationWorld, Known, ReleasedTarget> = {
   name: "release-target",
   limitMs: 60_000,
+  /** A revert gives the guest its time to shut down. */
+  undoLimitMs: 30 * 60_000,
 
   async run({ targetHost, stopped }, world) {
     if (!stopped.wasRunning) return { releasedAtMs: 0 };

@@ -1,6 +1,6 @@
 /**
- * The guest is asked to shut down until its time is up, then destroyed (SAFETY R20); whether it ran is remembered. A
- * guest that is off already is left alone.
+ * The guest is asked to shut down until its time is up, then destroyed (SAFETY R20); whether it ran is remembered. Its
+ * agent notes when it had to be destroyed. A guest that is off already is left alone.
  */
 
 import { Fault } from "../../../proto/fault.js";
@@ -37,7 +37,6 @@ export const stopSource: Reversible<MigrationWorld, Known, StoppedSource> = {
       value: { timeoutMs, gracefulOnly },
     });
     if (stopped === undefined) throw new Fault("internal", `${sourceHost} did not say how the guest stopped`);
-    if (stopped.how.startsWith("destroyed")) await world.note(destroyed(stopped, timeoutMs));
     return { stopped, offSinceMs: stopped.wasRunning ? world.nowMs : 0 };
   },
 
@@ -56,6 +55,3 @@ export const stopSource: Reversible<MigrationWorld, Known, StoppedSource> = {
 const wasOff = ({ manifest }: Known): boolean => manifest.powerState === "SHUTDOWN";
 
 const neverRan: StoppedGuest = { wasRunning: false, how: "off-already", offAtMs: 0 };
-
-const destroyed = ({ how }: StoppedGuest, timeoutMs: number): string =>
-  `guest ignored ACPI shutdown for ${Math.round(timeoutMs / 1000)} s: destroyed${how === "destroyed-forced" ? " by force" : ""}`;

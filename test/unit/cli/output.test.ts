@@ -21,6 +21,11 @@ describe("progress", () => {
       { totalBytes: 2 ** 40, doneBytes: 2 ** 38, bytesPerSecond: 2 ** 27, etaMs: 6_500_000 },
       "copy-disks [#####---------------]  25% 256 GiB of 1 TiB, 128 MiB/s, 1h48m left",
     ],
+    [
+      { totalBytes: 2 ** 30, skippedBytes: 2 ** 30 - 4000, doneBytes: 1000 },
+      "copy-disks [#####---------------]  25% 1000 B of 3.9 KiB",
+    ],
+    [{ totalBytes: 1000, skippedBytes: 1000 }, "copy-disks [####################] 100% 0 B of 0 B"],
     [{ totalBytes: 0 }, "copy-disks …"],
   ])("of %o is drawn", (progress, line) => {
     expect(renderProgress(copying(progress), 100)).toBe(line);
@@ -37,6 +42,14 @@ describe("progress", () => {
   it("says when the migration is on its way back", () => {
     expect(renderProgress(copying({}, { direction: "unwinding" }), 80)).toBe("unwinding copy-disks …");
     expect(renderProgress(Migration.create({}), 80)).toBe("");
+  });
+
+  it("of the copy is no news in any other step", () => {
+    const done = { totalBytes: 10, doneBytes: 10 };
+    expect(renderProgress(copying(done, { step: "define-target" }), 80)).toBe("define-target …");
+    expect(renderProgress(copying(done, { direction: "unwinding" }), 80)).toBe("unwinding copy-disks …");
+    expect(renderPlainProgress(copying(done, { step: "release-target" }))).toBe("");
+    expect(renderPlainProgress(copying(done, { step: "" }))).toBe("");
   });
 
   it("is told less and less often where it cannot be redrawn", () => {

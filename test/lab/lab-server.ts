@@ -1,0 +1,129 @@
+/**
+ * A server of a lab as an operator and an inspector see it: told by the ferry command, watched in the controller's
+ * events, and checked from outside Ferry with virsh, /proc, qemu-img and the guest's own console.
+ */
+
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import type { Migration } from "../../proto/gen/ferry/v1/model.js";
+import { defineGuest, type GuestOptions, startGuest } from "./guest.js";
+import type { Finished, Host, Lab } from "./lab.js";
+import { eventsOf, waitForEvent } from "./migration-events.js";
+
+export interface ServerOptions extends GuestOptions {
+  readonly maxDowntimeSeconds?: number;
+  /** It is defined but not started. */
+  readonly isOff?: boolean;
+}
+
+const MINUTE_MS = 60_000;
+
+export class LabServer {
+  readonly lab: Lab;
+  readonly name: string;
+  readonly uuid: string;
+
+  private constructor(lab: Lab, name: string, uuid: string) {
+    this.lab = lab;
+    this.name = name;
+    this.uuid = uuid;
+  }
+
+  /** A guest with root, ephemeral and swap disk, taken over by Ferry. */
+  static async adopt(lab: Lab, host: Host, options: ServerOptions): Promise<LabServer> {
+    const { name, maxDowntimeSeconds = 0, isOff = false } = options;
+    await (isOff ? defineGuest : startGuest)(lab, host, options);
+    const roles = ["--swap-disk", "vdc", "--ephemeral-disk", "vdb", "--read-only-drives", "carry"];
+    const limits = ["--max-downtime", String(maxDowntimeSeconds)];
+    await ferry(lab, "server", "adopt", name, "--host", host, ...roles, ...limits);
+    return new LabServer(
+      lab,
+      name,
+      await lab.output(host, ["virsh", "domuuid", name]).then(text => text.trim()),
+    );
+  }
+
+  /** The id of a migration that has begun. */
+  async migrate(target: Host, ...options: readonly string[]): Promise<string> {
+    const words = ["--host", target, "--read-only-drives", "carry", ...options];
+    const { id } = await ferryJson<Migration>(this.lab, "server", "migrate", this.name, ...words);
+    return id;
+  }
+
+  async start(): Promise<void> {
+    await ferry(this.lab, "server", "start", this.name);
+  }
+
+  async confirm(): Promise<void> {
+    await ferry(this.lab, "server", "confirm", this.name, "--wait");
+  }
+
+  async revert(): Promise<void> {
+    await ferry(this.lab, "server", "revert", this.name, "--yes", "--wait");
+  }
+
+  migration(id: string): Promise<Migration> {
+    return ferryJson<Migration>(this.lab, "migration", "show", id);
+  }
+
+  /** The migration once it awaits a verdict or has ended; throws with its events when it does neither. */
+  async rested(id: string, deadlineMs = 2 * MINUTE_MS): Promise<Migration> {
+    await waitForEvent(this.lab, "ctl", id, /^(waiting|ended)/, deadlineMs).catch(async error => {
+      throw new Error(`${error}\n${(await eventsOf(this.lab, "ctl", id)).join("\n")}`);
+    });
+    return this.migration(id);
+  }
+
+  /** Its QEMU processes anywhere in the lab: libvirt may have forgotten one, /proc has not. */
+  async processes(): Promise<readonly number[]> {
+    return (await qemuProcesses()).get(this.uuid) ?? [];
+  }
+
+  /** The one process that it must have, which must be on `host`. */
+  async processOn(host: Host): Promise<number> {
+    const found = await this.processes();
+    assert.equal(found.length, 1, `${this.name} has ${found.length} QEMU processes`);
+    const [pid = 0] = found;
+    assert.equal((await this.lab.output(host, ["virsh", "domstate", this.name])).trim(), "running");
+    return pid;
+  }
+
+  /** Says what a guest that has just booted finds on its disks, and throws unless all of it is as an earlier boot left it. */
+  async dataIntact(host: Host, boots: number): Promise<void> {
+    for (const word of ["MARKER", "EPH"]) {
+      const proof = new RegExp(`${word}-(NEW|OK|BAD) \\w+ boots=${boots}\\b`);
+      const [, verdict] = await this.lab.waitForConsole(host, this.name, proof, MINUTE_MS);
+      assert.equal(verdict, boots === 1 ? "NEW" : "OK", `${this.name} on ${host}: ${word}-${verdict}`);
+    }
+    await this.lab.waitForConsole(host, this.name, new RegExp(`boots=${boots}\\b[^]* READY`), MINUTE_MS);
+  }
+
+  /** The root image and what lies below it are consistent. */
+  async imageIntact(host: Host): Promise<void> {
+    const disks = await this.lab.output(host, ["virsh", "-q", "domblklist", this.name]);
+    for (const path of disks.match(/\/\S+\.qcow2/g) ?? []) {
+      await this.lab.output(host, ["qemu-img", "check", "-q", "-U", "-f", "qcow2", path]);
+    }
+  }
+}
+
+export async function ferry(lab: Lab, ...words: readonly string[]): Promise<string> {
+  const finished: Finished = await lab.ferry(...words);
+  assert.equal(finished.code, 0, `ferry ${words.join(" ")}: ${finished.stderr || finished.stdout}`);
+  return finished.stdout;
+}
+
+export async function ferryJson<T>(lab: Lab, ...words: readonly string[]): Promise<T> {
+  return JSON.parse(await ferry(lab, "-o", "json", ...words)) as T;
+}
+
+/** By uuid, for every QEMU on this machine. */
+export async function qemuProcesses(): Promise<Map<string, number[]>> {
+  const found = new Map<string, number[]>();
+  for (const pid of (await readdir("/proc")).filter(name => /^\d+$/.test(name))) {
+    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+    const uuid = words[words.indexOf("-uuid") + 1] ?? "";
+    if (words.includes("-uuid")) found.set(uuid, [...(found.get(uuid) ?? []), Number(pid)]);
+  }
+  return found;
+}

@@ -1,0 +1,182 @@
+/**
+ * Servers of every kind that `server create` makes move to another host and stay there. What the receipt says is held
+ * against digests that another program computed, and the guest proves its own data.
+ */
+
+import { writeFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Host, Lab } from "./lab.js";
+import {
+  BASE_IMAGE,
+  bootOf,
+  confirm,
+  createServer,
+  ferry,
+  fleetUp,
+  IMAGES,
+  migrate,
+  serverOf,
+} from "./support/fleet.js";
+import {
+  allocatedBytes,
+  definitionOf,
+  digestsOf,
+  domainsOn,
+  filesOn,
+  swapFacts,
+} from "./support/host-files.js";
+
+const MIB = 1024 ** 2;
+const CONFIG_FILE = "/run/shared/ferry-lab.conf";
+const VERDICTS = /(MARKER|EPH)-(\S+) \S+ boots=(\d+) id=\S+/g;
+
+const verdicts = (boot: string): string[] =>
+  [...boot.matchAll(VERDICTS)].map(([, disk, verdict, boots]) => `${disk}-${verdict} ${boots}`);
+const configDriveOf = (boot: string): string | undefined => /CONFIG-DRIVE .* sha256=\S+/.exec(boot)?.[0];
+
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await fleetUp({ id: "migrate", hosts: 2 });
+  await writeFile(lab.path("ctl", CONFIG_FILE), "lab.blobmb=8\n");
+  await Promise.all([
+    createServer(lab, "web", "--config-drive", `ferry-lab.conf=${CONFIG_FILE}`),
+    createServer(lab, "idle", "--config-drive", `ferry-lab.conf=${CONFIG_FILE}`, "--no-start"),
+    createServer(lab, "plain", "--root-mode", "copy"),
+    createServer(lab, "secure", "--firmware", "efi", "--vtpm"),
+  ]);
+  await Promise.all(["web", "plain"].map(name => bootOf(lab, "h1", name, 1)));
+});
+afterAll(() => lab.down());
+
+describe("a running server with an overlay, an ephemeral, a swap disk and a config drive", () => {
+  it("moves over the migration network, with all that it is, and leaves nothing behind", async () => {
+    const disks = ["disk", "disk.eph0", "disk.config"].map(file => `${IMAGES}/web/${file}`);
+    const before = await Promise.all([
+      definitionOf(lab, "h1", "web"),
+      swapFacts(lab, "h1", `${IMAGES}/web/disk.swap`),
+    ]);
+    const firstBoot = await lab.console("h1", "web");
+    const cables = () => Promise.all([lab.linkCounters("h1", "mig0"), lab.linkCounters("h1", "eth0")]);
+    const [migrationBefore, managementBefore] = await cables();
+
+    const migration = await migrate(lab, "web", "h2");
+
+    const [migrationAfter, managementAfter] = await cables();
+    const copied = migration.receipt.filter(({ mode }) => mode === "copied");
+    const dataBytes = copied.reduce((sum, file) => sum + file.dataBytes, 0);
+    expect(dataBytes).toBeGreaterThan(24 * MIB);
+    // Zeros at either end of a leaf are not sent, nor are the holes of two disks of 1 GiB.
+    const sentBytes = migrationAfter.sentBytes - migrationBefore.sentBytes;
+    expect(sentBytes).toBeGreaterThan(dataBytes * 0.9);
+    expect(sentBytes).toBeLessThan(dataBytes * 1.2);
+    expect(managementAfter.sentBytes - managementBefore.sentBytes).toBeLessThan(MIB);
+
+    // The fenced originals are what the receipt says.
+    expect(migration.receipt.map(({ path, mode }) => `${path} ${mode}`).toSorted()).toEqual([
+      `${BASE_IMAGE} copied`,
+      ...["disk copied", "disk.config copied", "disk.eph0 copied", "disk.swap re-created"].map(
+        file => `${IMAGES}/web/${file}`,
+      ),
+    ]);
+    const originals = copied.map(({ path }) =>
+      path === BASE_IMAGE ? path : `${path}.fenced-${migration.id}`,
+    );
+    expect(await digestsOf(lab, "h1", originals)).toEqual(copied.map(({ digest }) => digest));
+    for (const { algorithm, readBack } of copied) {
+      expect(algorithm).toBe("sha256");
+      expect(["direct-local", "remote-server", "cache"]).toContain(readBack);
+    }
+
+    const secondBoot = await bootOf(lab, "h2", "web", 2);
+    expect(verdicts(firstBoot)).toEqual(["MARKER-NEW 1", "EPH-NEW 1"]);
+    expect(verdicts(secondBoot)).toEqual(["MARKER-OK 2", "EPH-OK 2"]);
+    expect(configDriveOf(secondBoot)).toBe(configDriveOf(firstBoot));
+    expect(configDriveOf(secondBoot)).toContain("type=vfat");
+    expect(
+      await Promise.all([definitionOf(lab, "h2", "web"), swapFacts(lab, "h2", `${IMAGES}/web/disk.swap`)]),
+    ).toEqual(before);
+    for (const disk of disks) {
+      expect(await allocatedBytes(lab, "h2", disk)).toBeLessThan(24 * MIB);
+    }
+
+    await confirm(lab, "web");
+    expect(await serverOf(lab, "web")).toMatchObject({
+      host: "h2",
+      vmState: "active",
+      powerState: "RUNNING",
+    });
+    expect((await filesOn(lab, "h1")).filter(file => file.includes("/web"))).toEqual([]);
+    expect(await filesOn(lab, "h1")).toContain(BASE_IMAGE);
+    expect(await domainsOn(lab, "h1")).not.toContain("web");
+    expect(await domainsOn(lab, "h2")).toContain("web");
+  });
+});
+
+describe("a server that is off", () => {
+  it("stays off, and arrives bit for bit", async () => {
+    const migration = await migrate(lab, "idle", "h2");
+
+    const copied = migration.receipt.filter(({ mode, path }) => mode === "copied" && path !== BASE_IMAGE);
+    const arrived = copied.map(({ path }) => path);
+    const kept = arrived.map(path => `${path}.fenced-${migration.id}`);
+    const digests = copied.map(({ digest }) => digest);
+    expect(arrived.toSorted()).toEqual(
+      ["disk", "disk.config", "disk.eph0"].map(file => `${IMAGES}/idle/${file}`),
+    );
+    expect(await digestsOf(lab, "h1", kept)).toEqual(digests);
+    expect(await digestsOf(lab, "h2", arrived)).toEqual(digests);
+    expect(migration.downtimeMs).toBe(0);
+    const off = { host: "h2", powerState: "SHUTDOWN" };
+    expect(await serverOf(lab, "idle")).toMatchObject({ ...off, status: "VERIFY_RESIZE" });
+
+    await confirm(lab, "idle");
+    expect(await serverOf(lab, "idle")).toMatchObject({ ...off, status: "SHUTOFF" });
+    expect(await lab.output("h2", ["virsh", "-q", "domstate", "idle"])).toBe("shut off");
+  });
+});
+
+describe("a server with a raw root disk of its own", () => {
+  it("moves, and its holes stay holes", async () => {
+    const disk = `${IMAGES}/plain/disk`;
+    const sizeOf = (host: Host) => lab.output(host, ["stat", "-c", "%s", disk]);
+    const size = await sizeOf("h1");
+
+    const migration = await migrate(lab, "plain", "h2");
+
+    const fenced = await allocatedBytes(lab, "h1", `${disk}.fenced-${migration.id}`);
+    expect(verdicts(await bootOf(lab, "h2", "plain", 2))).toEqual(["MARKER-OK 2", "EPH-OK 2"]);
+    expect(await sizeOf("h2")).toBe(size);
+    expect(Number(size)).toBe(1024 * MIB);
+    // The second boot writes a little too.
+    expect(await allocatedBytes(lab, "h2", disk)).toBeLessThan(fenced + 4 * MIB);
+    await confirm(lab, "plain");
+  });
+});
+
+describe("a server with UEFI and a TPM", () => {
+  const stateFiles = async (host: Host) =>
+    (await filesOn(lab, host)).filter(file => /nvram|swtpm/.test(file));
+
+  /** Its firmware variables are made unlike those that libvirt would make anew. */
+  beforeAll(async () => {
+    await ferry(lab, "server", "stop", "secure", "--shutdown-timeout", "1");
+    const [nvram = ""] = await stateFiles("h1");
+    await lab.output("h1", ["dd", `of=${nvram}`, "bs=1", "seek=500000", "conv=notrunc"], { input: "mark" });
+  });
+
+  it("takes its firmware variables and TPM state along", async () => {
+    const before = await stateFiles("h1");
+    const digests = await digestsOf(lab, "h1", before);
+
+    const migration = await migrate(lab, "secure", "h2");
+
+    const inReceipt = migration.receipt.filter(({ id }) => id === "nvram" || id.startsWith("tpm/"));
+    expect(inReceipt.map(({ path }) => path).toSorted()).toEqual(before);
+    expect(await digestsOf(lab, "h2", before)).toEqual(digests);
+    await ferry(lab, "server", "confirm", "secure", "--wait");
+    await ferry(lab, "server", "start", "secure");
+    expect(await serverOf(lab, "secure")).toMatchObject({ host: "h2", status: "ACTIVE" });
+    expect(await stateFiles("h1")).toEqual([]);
+  });
+});

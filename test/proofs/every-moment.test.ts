@@ -1,0 +1,155 @@
+/**
+ * The universal proofs: whatever fails, whatever answer is lost, whenever the controller dies, a migration ends as
+ * if nothing had happened or as if it had never been asked for; and never may two hosts run the server.
+ */
+
+import { describe, expect, it } from "vitest";
+import type { Verdict } from "../../controller/saga/journal-line.js";
+import type { Migration } from "../../proto/gen/ferry/v1/model.js";
+import { Datacenter, WEB } from "../simulation/datacenter.js";
+import type { Trouble } from "../simulation/fake-agent.js";
+import { Life } from "../simulation/mortal.js";
+
+const BEFORE_CROSSING = [
+  "prepare_source",
+  "prepare_target",
+  "probe_transfer",
+  "stop_domain",
+  "fence_incarnation",
+  "receive_disks",
+  "send_disks",
+  "prepare_disks",
+  "define_target",
+  "create_target",
+];
+const TO_CONFIRM = [...BEFORE_CROSSING, "release_target", "retire_source", "close_migration"];
+const TO_REVERT = [
+  ...BEFORE_CROSSING,
+  "release_target",
+  "withdraw_target",
+  "unfence_incarnation",
+  "start_domain",
+  "remove_target_files",
+  "close_migration",
+];
+
+async function withDatacenter(body: (center: Datacenter) => Promise<void>): Promise<void> {
+  const center = await Datacenter.open();
+  try {
+    await body(center);
+    expect(center.breaches).toEqual([]);
+    expect(center.bugs).toEqual([]);
+  } finally {
+    await center.close();
+  }
+}
+
+/** A person who asks until it is done: migrates, decides, and asks again after the controller was gone. */
+async function persist(center: Datacenter, verdict: Verdict): Promise<Migration> {
+  const { migrations } = center.controller;
+  if ((await migrations.list()).length === 0) await center.migrate();
+  const rested = await center.rest();
+  if (rested.status === "finished") await decide(center, verdict);
+  return center.ended();
+}
+
+function decide(center: Datacenter, verdict: Verdict): Promise<unknown> {
+  const { migrations } = center.controller;
+  if (verdict === "confirm") return migrations.confirm(WEB, "test");
+  return migrations.revert(WEB, { discardWrites: true, requestedBy: "test" });
+}
+
+async function expectHome(center: Datacenter, host: string): Promise<void> {
+  expect(await center.server()).toMatchObject({ host, status: "ACTIVE", taskState: "", migrationId: "" });
+  expect(center.agents.agent(host).host.domains.get(WEB)?.state).toBe("RUNNING");
+  expect(center.disksOn(host)).toEqual(center.originalDisks);
+  expect(await center.allocations()).toEqual([
+    `server on ${host}: DISK_GB 1`,
+    `server on ${host}: MEMORY_MB 512`,
+    `server on ${host}: VCPU 1`,
+  ]);
+  for (const [name, agent] of center.agents.agents) {
+    if (name === host) continue;
+    expect([name, agent.host.files.size, agent.host.domains.size]).toEqual([name, 0, 0]);
+  }
+}
+
+async function withTrouble(trouble: Trouble, verdict: Verdict, home: string): Promise<void> {
+  await withDatacenter(async center => {
+    center.agents.troubles.push(trouble);
+    await persist(center, verdict);
+    await expectHome(center, home);
+  });
+}
+
+describe("a plain refusal before the target may run leaves everything as it was", () => {
+  it.each(BEFORE_CROSSING)("of %s", verb => withTrouble({ verb, kind: "fail" }, "confirm", "h1"));
+});
+
+describe("a lost answer changes nothing but the duration", () => {
+  it.each(TO_CONFIRM)("of %s, on the way to confirmed", verb =>
+    withTrouble({ verb, kind: "lose", times: 1 }, "confirm", "h2"),
+  );
+  it.each(TO_REVERT)("of %s, on the way to reverted", verb =>
+    withTrouble({ verb, kind: "lose", times: 1 }, "revert", "h1"),
+  );
+});
+
+describe("an answer that never comes is asked for again", () => {
+  it.each(["retire_source", "close_migration"])("of %s, on the way to confirmed", verb =>
+    withTrouble({ verb, kind: "hang", times: 1 }, "confirm", "h2"),
+  );
+  it.each(["withdraw_target", "unfence_incarnation", "start_domain"])("of %s, on the way to reverted", verb =>
+    withTrouble({ verb, kind: "hang", times: 1 }, "revert", "h1"),
+  );
+});
+
+interface Scenario {
+  readonly name: string;
+  readonly verdict: Verdict;
+  readonly home: string;
+  readonly troubles: () => Trouble[];
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: "confirmed", verdict: "confirm", home: "h2", troubles: () => [] },
+  { name: "reverted", verdict: "revert", home: "h1", troubles: () => [] },
+  {
+    name: "taken back after a failed copy",
+    verdict: "confirm",
+    home: "h1",
+    troubles: () => [{ verb: "receive_disks", kind: "fail" }],
+  },
+];
+
+/** Lives until `diesAt`, is restarted once, and must come to the same end. Answers how many moments it had. */
+async function dieAt(diesAt: number, { verdict, home, troubles }: Scenario): Promise<number> {
+  const life = new Life(diesAt);
+  await withDatacenter(async center => {
+    center.agents.troubles.push(...troubles());
+    await center.restart(life);
+    let isDone = false;
+    void persist(center, verdict).finally(() => {
+      isDone = true;
+    });
+    await center.clock.until(() => isDone || life.isOver);
+    if (life.isOver) {
+      await center.restart();
+      await persist(center, verdict);
+    }
+    await expectHome(center, home);
+  });
+  return life.moments;
+}
+
+describe.each(SCENARIOS)("a migration that is to be $name", scenario => {
+  it("comes to the same end whenever the controller dies", { timeout: 60_000 }, async () => {
+    const moments = await dieAt(Number.POSITIVE_INFINITY, scenario);
+    expect(moments).toBeGreaterThan(40);
+    for (let diesAt = 1; diesAt <= moments; diesAt += 1) {
+      await dieAt(diesAt, scenario).catch((error: unknown) => {
+        throw new Error(`died at moment ${diesAt} of ${moments}`, { cause: error });
+      });
+    }
+  });
+});

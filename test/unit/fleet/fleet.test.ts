@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Fleet, HEARTBEAT_INTERVAL_MS } from "../../../controller/fleet/fleet.js";
+import { Store } from "../../../controller/store/store.js";
+import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
+import { VirtualClock } from "../../simulation/virtual-clock.js";
+
+let store: Store;
+let clock: VirtualClock;
+let fleet: Fleet;
+beforeEach(async () => {
+  store = await Store.open(":memory:");
+  clock = new VirtualClock();
+  fleet = new Fleet({ store, clock });
+});
+afterEach(() => store.close());
+
+const beat = (changes: Partial<HeartbeatRequest> = {}) =>
+  fleet.heartbeat(
+    HeartbeatRequest.fromPartial({
+      host: "h1",
+      address: "h1:1",
+      machineId: "m",
+      installId: "i",
+      incarnation: 7,
+      ...changes,
+    }),
+  );
+
+describe("a host", () => {
+  it("is unknown until it is heard, then up, then down after three intervals of silence", async () => {
+    expect(fleet.stateOf("h1")).toBe("unknown");
+    await beat();
+    expect(fleet.stateOf("h1")).toBe("up");
+    clock.advance(3 * HEARTBEAT_INTERVAL_MS);
+    expect(fleet.stateOf("h1")).toBe("up");
+    clock.advance(1);
+    expect(fleet.stateOf("h1")).toBe("down");
+    await beat();
+    expect(fleet.stateOf("h1")).toBe("up");
+  });
+
+  it("is unknown, not down, to a controller that has just started", async () => {
+    await beat();
+    clock.advance(3_600_000);
+    expect(new Fleet({ store, clock }).stateOf("h1")).toBe("unknown");
+  });
+
+  it("keeps being disabled whatever its agent says", async () => {
+    await beat();
+    await fleet.setStatus("h1", false, "RAM fault");
+    await beat();
+    expect(await fleet.show("h1")).toMatchObject({ status: "disabled", disabledReason: "RAM fault" });
+  });
+
+  it("that nobody has heard of is not found", async () => {
+    await expect(fleet.show("h9")).rejects.toThrow("Compute host h9 could not be found.");
+  });
+
+  it("offers what it last reported", async () => {
+    const inventory = { resourceClass: "VCPU", total: 8, reserved: 0, allocationRatio: 4, used: 0 };
+    await beat({ inventories: [inventory] });
+    await beat({ inventories: [{ ...inventory, total: 6 }] });
+    expect((await fleet.show("h1")).inventories).toEqual([{ ...inventory, total: 6 }]);
+  });
+});
+
+describe("a host that may have been restored or cloned", () => {
+  it.each([
+    ["whose start counter went back", { incarnation: 6 }, /went back from 7 to 6/],
+    ["whose installation is on another machine", { machineId: "other" }, /was m before and is other now/],
+  ])("%s takes no server until a person enables it", async (_what, changes, problem) => {
+    await beat();
+    await beat(changes);
+    await beat(changes);
+    expect((await fleet.show("h1")).hookProblem).toMatch(problem);
+    await fleet.setStatus("h1", true);
+    await beat(changes);
+    expect((await fleet.show("h1")).hookProblem).toBe("");
+  });
+});
