@@ -4,6 +4,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Host } from "../../proto/gen/ferry/v1/model.js";
 import { bareServer } from "./bare-guest.js";
 import { IMAGE_DIR } from "./guest.js";
 import { Lab, waitFor } from "./lab.js";
@@ -62,6 +63,12 @@ async function withSetting(setting: string, listed: RegExp, test: () => Promise<
     await lab.agent("h2", "start");
     await hostLineMatches(/\| up .* 8 \|.* GiB \|.* GiB \| .*\| +\|$/);
   }
+}
+
+async function totalDiskGib(): Promise<number> {
+  const hosts = JSON.parse((await lab.ferry("-o", "json", "host", "list")).stdout) as Host[];
+  const inventories = hosts.flatMap(host => host.inventories);
+  return inventories.find(({ resourceClass }) => resourceClass === "DISK_GB")?.total ?? 0;
 }
 
 const defineOnH2 = (name: string, id = ""): Promise<string> =>
@@ -144,18 +151,14 @@ describe("a target whose own agent refuses", () => {
   });
 
   it("has no free disk space, whatever its bookings say", async () => {
-    const full = `${IMAGE_DIR}/full`;
-    await onH2(
-      `mount -t tmpfs -o size=1m,nr_inodes=64 tmpfs ${IMAGE_DIR} && dd if=/dev/zero of=${full} bs=1M count=1 2>&1`,
-    );
-    await onH1(`dd if=/dev/urandom of=${IMAGE_DIR}/web.raw bs=64k count=1 seek=16 conv=notrunc 2>&1`);
-    await withSetting("reserved_host_disk_mb = 0\\ndisk_allocation_ratio = 1000000", /\| up /, () =>
+    await onH1(`dd if=/dev/urandom of=${IMAGE_DIR}/web.raw bs=64k count=1 conv=notrunc 2>&1`);
+    const allButOne = ((await totalDiskGib()) - 1) * 1024;
+    await withSetting(`reserved_host_disk_mb = ${allButOne}\\ndisk_allocation_ratio = 10`, /\/ 10 GiB/, () =>
       expectMigrationRefused(lab, "web", {
         exit: 3,
-        says: ["the target has too little disk space", "have: 0 bytes"],
+        says: ["the target has too little disk space", "have: 0 bytes", "fix:  free space"],
       }),
     );
-    await onH2(`umount ${IMAGE_DIR}`);
   });
 
   it("lacks the bridge of the server's interface", async () => {
