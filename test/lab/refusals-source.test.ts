@@ -86,6 +86,18 @@ describe("a server", () => {
   });
 });
 
+describe("a host that is down", () => {
+  it("gives no server away: what it has cannot be known", async () => {
+    await lab.agent("h1", "stop");
+    const isDown = async () => /\| h1 .*\| down /.test((await lab.ferry("host", "list")).stdout);
+    await waitFor(isDown, { deadlineMs: 60_000, what: "h1 is down" });
+    const says = ["the agent of h1 is down", "host: h1", "fix:  look at ferry-agent on h1"];
+    await expectRefusal(lab, toH2("web"), { exit: 7, says });
+    await lab.agent("h1", "start");
+    await waitFor(async () => !(await isDown()), { deadlineMs: 60_000, what: "h1 is up" });
+  });
+});
+
 describe("a drive with a medium that is only read", () => {
   it("is refused by default and carried along when asked; an empty tray never matters", async () => {
     const media = [CDROM("sda", `<source file="${IMAGE_DIR}/installer.iso"/>`), CDROM("sdb")];
@@ -116,7 +128,12 @@ describe("a server that is being moved", () => {
     await bareServer(lab, "h1", { name: "busy" });
     const { code } = await lab.ferry("server", "migrate", "busy", "--host", "h2", "--shutdown-timeout", "20");
     expect(code).toBe(0);
-    for (const words of [toH2("busy"), ["server", "stop", "busy"], ["server", "delete", "busy", "--yes"]]) {
+    for (const words of [
+      toH2("busy"),
+      ["server", "start", "busy"],
+      ["server", "stop", "busy"],
+      ["server", "delete", "busy", "--yes"],
+    ]) {
       const refused = await lab.ferry(...words);
       expect(refused).toMatchObject({
         code: 4,
