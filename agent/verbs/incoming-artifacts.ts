@@ -1,6 +1,6 @@
 /** What a migration makes on its target, journalled before it is made (DESIGN invariant 7). */
 
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isBeneath } from "../claim/place-files.js";
 import { factsAt } from "../disk/file-identity.js";
@@ -40,13 +40,19 @@ export function trustedRoot(path: string, { config }: World): { readonly root?: 
   return root === undefined ? {} : { root };
 }
 
+const FOLDER_MODE = 0o711;
+
 /** Makes a folder and those above it that are missing, each recorded, so that an unwinding leaves none behind. */
 export async function makeFolder(path: string, call: Call, world: World): Promise<void> {
   if (await world.exists(path)) return;
   await makeFolder(dirname(path), call, world);
   recordIncoming(path, undefined, call, world);
-  await mkdir(path, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST") throw error;
-  });
+  await mkdir(path).then(
+    // Not the mode of `mkdir`, which the umask narrows: QEMU's user has to pass through.
+    () => chmod(path, FOLDER_MODE),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    },
+  );
   recordIncoming(path, await factsAt(world.files, path), call, world);
 }

@@ -43,7 +43,7 @@ beforeAll(async () => {
     createServer(lab, "web", "--config-drive", `ferry-lab.conf=${CONFIG_FILE}`),
     createServer(lab, "idle", "--config-drive", `ferry-lab.conf=${CONFIG_FILE}`, "--no-start"),
     createServer(lab, "plain", "--root-mode", "copy"),
-    createServer(lab, "secure", "--firmware", "efi", "--vtpm"),
+    createServer(lab, "secure", "--firmware", "efi", "--vtpm", "--no-start"),
   ]);
   await Promise.all(["web", "plain"].map(name => bootOf(lab, "h1", name, 1)));
 });
@@ -158,8 +158,9 @@ describe("a server with UEFI and a TPM", () => {
   const stateFiles = async (host: Host) =>
     (await filesOn(lab, host)).filter(file => /nvram|swtpm/.test(file));
 
-  /** Its firmware variables are made unlike those that libvirt would make anew. */
+  /** It has run, and its firmware variables are made unlike those that libvirt would make anew. */
   beforeAll(async () => {
+    await ferry(lab, "server", "start", "secure");
     await ferry(lab, "server", "stop", "secure", "--shutdown-timeout", "1");
     const [nvram = ""] = await stateFiles("h1");
     await lab.output("h1", ["dd", `of=${nvram}`, "bs=1", "seek=500000", "conv=notrunc"], { input: "mark" });
