@@ -37,12 +37,14 @@ describe("stopping a guest", () => {
       if (presses() === 3) domain.state = "shut-off";
     };
     const { stopped } = await stop();
-    expect(stopped).toEqual({ wasRunning: true, how: "shutdown", offAtMs: 20_200 });
+    expect(stopped).toMatchObject({ wasRunning: true, how: "shutdown" });
+    expect([presses(), stopped?.offAtMs]).toEqual([3, host.nowMs]);
   });
 
   it("destroys one that ignores ACPI, gracefully first, and says so", async () => {
     const { stopped } = await stop();
-    expect([stopped?.how, presses(), stopped?.offAtMs]).toEqual(["destroyed-graceful", 6, 60_000]);
+    expect([stopped?.how, stopped?.offAtMs]).toEqual(["destroyed-graceful", 60_000]);
+    expect(presses()).toBeGreaterThan(3);
     expect(host.notes).toEqual([expect.stringMatching(/ignored ACPI shutdown for 60 s.*is lost/)]);
   });
 
