@@ -36,7 +36,8 @@ run() {
 
 start() {
   rm -f "$state.stopped"
-  alive "$state.supervisor" || setsid "$0" run "$name" "$@" </dev/null >/dev/null 2>&1 &
+  # No `||` before the `&`: the shell that waits for both sides would keep the caller's output open.
+  if ! alive "$state.supervisor"; then setsid "$0" run "$name" "$@" </dev/null >/dev/null 2>&1 & fi
 }
 
 # No supervisor left means no daemon left: it waits for the daemon before it ends.
