@@ -32,13 +32,15 @@ export function countEndedMigrations(registry: Registry, readEnded: ReadEnded): 
 }
 
 function count(migration: Migration, metrics: ReturnType<typeof createMetrics>): void {
-  const { type, status, downtimeMs, progress, steps } = migration;
+  const { type, status, downtimeMs, receipt, steps } = migration;
   const { total, durations, downtimes, bytes, stepDurations } = metrics;
   total.inc({ type, status });
   durations.observe({ type, status }, secondsUnderWay(migration));
   if (downtimeMs > 0) downtimes.observe({ type }, downtimeMs / 1000);
-  bytes.inc({ kind: "data" }, progress?.doneBytes ?? 0);
-  bytes.inc({ kind: "zero" }, progress?.skippedBytes ?? 0);
+  for (const { sizeBytes, dataBytes } of receipt.filter(({ mode }) => mode === "copied")) {
+    bytes.inc({ kind: "data" }, dataBytes);
+    bytes.inc({ kind: "zero" }, Math.max(0, sizeBytes - dataBytes));
+  }
   for (const { name, state, startedAtMs, endedAtMs } of steps) {
     if (state === "done") stepDurations.observe({ step: name }, (endedAtMs - startedAtMs) / 1000);
   }
@@ -86,7 +88,7 @@ function createMetrics(common: Common) {
   });
   const bytes = new Counter({
     name: "ferry_migration_bytes_total",
-    help: "Bytes of disks that migrations have moved: data was sent, zero did not have to be",
+    help: "Bytes of disks that were copied and read back: data was sent, zero did not have to be",
     labelNames: ["kind"],
     ...common,
   });

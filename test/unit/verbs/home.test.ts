@@ -37,14 +37,12 @@ describe("stopping a guest", () => {
       if (presses() === 3) domain.state = "shut-off";
     };
     const { stopped } = await stop();
-    expect(stopped).toMatchObject({ wasRunning: true, how: "shutdown" });
-    expect([presses(), stopped?.offAtMs]).toEqual([3, host.nowMs]);
+    expect(stopped).toEqual({ wasRunning: true, how: "shutdown", offAtMs: 3_200 });
   });
 
   it("destroys one that ignores ACPI, gracefully first, and says so", async () => {
     const { stopped } = await stop();
-    expect([stopped?.how, stopped?.offAtMs]).toEqual(["destroyed-graceful", 60_000]);
-    expect(presses()).toBeGreaterThan(3);
+    expect([stopped?.how, presses(), stopped?.offAtMs]).toEqual(["destroyed-graceful", 9, 60_000]);
     expect(host.notes).toEqual([expect.stringMatching(/ignored ACPI shutdown for 60 s.*is lost/)]);
   });
 
