@@ -26,6 +26,9 @@ export const SERVER = "11111111-2222-4333-8444-555555555555";
 export const SOURCE = `${SERVER}/home/source/1`;
 export const TARGET = `${SERVER}/m1/target/2`;
 
+/** Of each fleet's hosts, made once. */
+const IDENTITIES = new WeakMap<Certificates, Map<string, World["tls"]>>();
+
 export class Host implements Disposable {
   readonly name: string;
   readonly root = mkdtempSync(join(tmpdir(), "ferry-host-"));
@@ -42,6 +45,8 @@ export class Host implements Disposable {
     this.name = name;
     for (const folder of ["state", "run", "images"]) mkdirSync(this.at(folder));
     writeFileSync(this.at("qemu"), "");
+    // Stands for the journal's reserve, which takes its time to write.
+    writeFileSync(this.at("state/reserve"), "");
     this.#journal = Journal.open(this.at("state"));
     const files = this.#files();
     const log = pino({ enabled: false });
@@ -62,7 +67,11 @@ export class Host implements Disposable {
   }
 
   static async make(name: string, certificates: Certificates): Promise<Host> {
-    return new Host(name, await certificates.tls({ kind: "agent", name }));
+    const known = IDENTITIES.get(certificates) ?? new Map<string, World["tls"]>();
+    IDENTITIES.set(certificates, known);
+    const tls = known.get(name) ?? (await certificates.tls({ kind: "agent", name }));
+    known.set(name, tls);
+    return new Host(name, tls);
   }
 
   at(path: string): string {
