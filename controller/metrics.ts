@@ -1,11 +1,11 @@
 /**
  * What the controller tells Prometheus, in the shape that operators know from other migration tools. Counters and histograms
- * are about migrations that have ended (EndedTally); gauges are read when they are scraped.
+ * are about migrations that have ended (countEndedMigrations); gauges are read when they are scraped.
  */
 
 import { Gauge, type Registry } from "prom-client";
 import type { Host, Migration } from "../proto/gen/ferry/v1/model.js";
-import { EndedTally, type ReadEnded } from "./ended-tally.js";
+import { countEndedMigrations, type ReadEnded } from "./count-ended-migrations.js";
 import { sharedLook } from "./shared-look.js";
 
 export interface MetricSources {
@@ -17,7 +17,7 @@ export interface MetricSources {
 }
 
 export function controllerMetrics(registry: Registry, sources: MetricSources): void {
-  new EndedTally(registry, sources.endedMigrations);
+  countEndedMigrations(registry, sources.endedMigrations);
   hostMetrics([registry], sources);
   liveMetrics([registry], sources);
 }

@@ -60,7 +60,7 @@ async function removeFiles({ disks }: Guest, call: Call, world: World): Promise<
   const topFirst = world.artifacts.of(call.serverId, "").sort((one, other) => rankOf(one) - rankOf(other));
   for (const { path, identity } of topFirst) {
     if (identity === undefined || (await world.isFolder(path))) continue;
-    const need = backing.includes(path) ? await whoNeeds(path, world) : undefined;
+    const need = backing.includes(path) ? await whoNeeds(path, call, world) : undefined;
     if (need === undefined) await removeByIdentity(world.files, dirname(path), identity, basename(path));
     else call.note(`kept: backing file ${path} (${need})`);
     world.artifacts.forget(call.serverId, "", path);

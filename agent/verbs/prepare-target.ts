@@ -20,6 +20,7 @@ import { rewriteForTarget } from "../domain/rewrite-for-target.js";
 import { createToken } from "../transfer/messages.js";
 import { fileDigest } from "./file-digest.js";
 import { logPaths } from "./log-files.js";
+import { awaitArrivals, otherArrivals } from "./other-arrivals.js";
 import { STATE_DIRS } from "./state-dirs.js";
 import { type TargetDocument, targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
@@ -33,6 +34,7 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   if (manifest === undefined)
     throw new Fault("invalid-argument", "prepare-target needs the source's manifest");
   refuseOccupied(call, world);
+  await awaitArrivals(sharedPaths(manifest, world), call, world);
   const placement = await place(manifest, call, world);
   const shape = shapeForTarget(manifest, placement, flavor);
   // What cannot be resized cannot be written as a domain either.
@@ -48,6 +50,9 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   if (refusals.length > 0) return result({ refusals });
 
   const plan = planOf(shape, domainXml, call, world);
+  // Somebody has planned the same base meanwhile. From here until the plan is journalled nothing awaits.
+  const received = plan.files.filter(({ mode }) => mode === "copied").map(({ path }) => path);
+  if (otherArrivals(received, call, world).length > 0) return prepareTarget(request, call, world);
   const claim: Claim = { memoryMib, vcpus, bytes: facts.bytesNeeded };
   const document: TargetDocument = { plan, manifest, sourceHost };
   world.documents.put(call.serverId, call.migrationId, "target", document);
@@ -78,8 +83,14 @@ function refuseOccupied(call: Call, world: World): void {
   );
 }
 
+const foldersOf = ({ config }: World) => ({ imageDirs: config.image_dirs, stateDirs: STATE_DIRS });
+
+/** Where files that other servers may live on as well will lie. */
+const sharedPaths = ({ files }: SourceManifest, world: World): string[] =>
+  files.filter(({ kind }) => kind === "backing").flatMap(file => targetPathOf(file, foldersOf(world)) ?? []);
+
 async function place(manifest: SourceManifest, call: Call, world: World): Promise<Placement> {
-  const folders = { imageDirs: world.config.image_dirs, stateDirs: STATE_DIRS };
+  const folders = foldersOf(world);
   const taken = manifest.files.map(async file => {
     const path = targetPathOf(file, folders);
     if (path === undefined || !(await world.exists(path))) return [];

@@ -34,7 +34,7 @@ describe("a stopped server that is reverted", () => {
     xml: await lab.output("h1", ["virsh", "-q", "dumpxml", "--inactive", "--security-info", "idle"]),
     info: (await lab.output("h1", ["virsh", "-q", "dominfo", "idle"]))
       .split("\n")
-      .filter(line => !/^Id:/.test(line)),
+      .filter(line => !line.startsWith("Id:")),
   });
 
   it("is bit for bit what it was: disks, firmware variables, TPM, definition, autostart and power state", async () => {

@@ -167,7 +167,7 @@ boot() { # boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
 }
 
 here=$(dirname "$(readlink -f "$0")")
-# shellcheck source=systemd-init.sh
+# shellcheck source=SCRIPTDIR/systemd-init.sh
 source "$here/systemd-init.sh"
 case ${1:-} in
   boot) boot "${@:2}" ;;

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Documents } from "../../../agent/journal/documents.js";
 import { Guests } from "../../../agent/journal/guests.js";
@@ -138,6 +139,21 @@ describe("an operation", () => {
   });
 });
 
+describe("a request", () => {
+  const stop = { $case: "withdrawTarget", value: { afterRun: false, peerHost: "h1" } } as const;
+  it.each([
+    ["a server whose id is a path", { serverId: "../s1" }],
+    ["a migration whose id is a path", { migrationId: "m1/../m2" }],
+    ["an epoch before the first", { epoch: 0 }],
+    ["a migration's verb without a migration", { migrationId: "", verb: stop }],
+  ])("that names %s is refused", async (_name, change) => {
+    const operations = operationsOn(async () => result());
+    expect(await updatesOf(operations.perform(request("k", change), never))).toEqual([
+      "fault invalid-argument",
+    ]);
+  });
+});
+
 describe("an epoch", () => {
   it("older than the highest seen is refused, also after a restart", async () => {
     await updatesOf(operationsOn(async () => result()).perform(request("k2", { epoch: 5 }), never));
@@ -157,6 +173,8 @@ describe("an epoch", () => {
       }
       started.resolve();
       await new Promise(resolve => call.signal.addEventListener("abort", resolve, { once: true }));
+      // What is under way takes its time to end, longer than anything that does not wait for it.
+      for (let turns = 0; turns < 20; turns += 1) await turn();
       order.push("old let go");
       throw call.signal.reason;
     };

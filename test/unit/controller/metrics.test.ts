@@ -13,7 +13,11 @@ const ended = (id: string, endedAtMs: number, changes: Partial<Migration> = {}):
     createdAtMs: 1000,
     endedAtMs,
     downtimeMs: 4000,
-    progress: { doneBytes: 700, skippedBytes: 300 },
+    progress: { doneBytes: 1000, skippedBytes: 300 },
+    receipt: [
+      { id: "vda/0", mode: "copied", sizeBytes: 1000, dataBytes: 700 },
+      { id: "vda/1", mode: "present", sizeBytes: 5000, dataBytes: 0 },
+    ],
     steps: [
       { name: "copy-disks", state: "done", startedAtMs: 2000, endedAtMs: 5000 },
       { name: "release-target", state: "done", startedAtMs: 5000, endedAtMs: 9000 },

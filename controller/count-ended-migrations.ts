@@ -18,39 +18,31 @@ const SECONDS_BUCKETS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14_400]
 /** The last step before the verify window: the guest runs on its target. */
 const ARRIVED = "release-target";
 
-export class EndedTally {
-  readonly #readEnded: ReadEnded;
-  readonly #metrics: ReturnType<typeof createMetrics>;
-  #newestMs = 0;
-  #counted: ReadonlySet<string> = new Set();
+export function countEndedMigrations(registry: Registry, readEnded: ReadEnded): void {
+  let newestMs = 0;
+  let counted: ReadonlySet<string> = new Set();
+  const countNew = async (): Promise<void> => {
+    const ended = await readEnded(newestMs - OVERLAP_MS);
+    for (const migration of ended) if (!counted.has(migration.id)) count(migration, metrics);
+    counted = new Set(ended.map(({ id }) => id));
+    for (const { endedAtMs } of ended) newestMs = Math.max(newestMs, endedAtMs);
+  };
+  // Shared also keeps two scrapes at once from counting twice.
+  const metrics = createMetrics({ registers: [registry], collect: sharedLook(countNew) });
+}
 
-  constructor(registry: Registry, readEnded: ReadEnded) {
-    this.#readEnded = readEnded;
-    this.#metrics = createMetrics({
-      registers: [registry],
-      // Also keeps two scrapes at once from counting twice.
-      collect: sharedLook(() => this.#countNew()),
-    });
+function count(migration: Migration, metrics: ReturnType<typeof createMetrics>): void {
+  const { type, status, downtimeMs, receipt, steps } = migration;
+  const { total, durations, downtimes, bytes, stepDurations } = metrics;
+  total.inc({ type, status });
+  durations.observe({ type, status }, secondsUnderWay(migration));
+  if (downtimeMs > 0) downtimes.observe({ type }, downtimeMs / 1000);
+  for (const { sizeBytes, dataBytes } of receipt.filter(({ mode }) => mode === "copied")) {
+    bytes.inc({ kind: "data" }, dataBytes);
+    bytes.inc({ kind: "zero" }, Math.max(0, sizeBytes - dataBytes));
   }
-
-  async #countNew(): Promise<void> {
-    const ended = await this.#readEnded(this.#newestMs - OVERLAP_MS);
-    for (const migration of ended) if (!this.#counted.has(migration.id)) this.#count(migration);
-    this.#counted = new Set(ended.map(({ id }) => id));
-  }
-
-  #count(migration: Migration): void {
-    const { type, status, downtimeMs, progress, steps, endedAtMs } = migration;
-    const { total, durations, downtimes, bytes, stepDurations } = this.#metrics;
-    total.inc({ type, status });
-    durations.observe({ type, status }, secondsUnderWay(migration));
-    if (downtimeMs > 0) downtimes.observe({ type }, downtimeMs / 1000);
-    bytes.inc({ kind: "data" }, progress?.doneBytes ?? 0);
-    bytes.inc({ kind: "zero" }, progress?.skippedBytes ?? 0);
-    for (const { name, state, startedAtMs, endedAtMs: doneAtMs } of steps) {
-      if (state === "done") stepDurations.observe({ step: name }, (doneAtMs - startedAtMs) / 1000);
-    }
-    this.#newestMs = Math.max(this.#newestMs, endedAtMs);
+  for (const { name, state, startedAtMs, endedAtMs } of steps) {
+    if (state === "done") stepDurations.observe({ step: name }, (endedAtMs - startedAtMs) / 1000);
   }
 }
 
@@ -96,7 +88,7 @@ function createMetrics(common: Common) {
   });
   const bytes = new Counter({
     name: "ferry_migration_bytes_total",
-    help: "Bytes of disks that migrations have moved: data was sent, zero did not have to be",
+    help: "Bytes of disks that were copied and read back: data was sent, zero did not have to be",
     labelNames: ["kind"],
     ...common,
   });
