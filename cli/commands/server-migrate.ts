@@ -51,9 +51,9 @@ export function addMigrate(server: Command, runner: Runner): void {
   addMoveOptions(command)
     .addHelpText("after", MIGRATE_HELP)
     .action(
-      runner.online(async (session, options: MigrateOptions, server = "") => {
+      runner.online(async (session, options: MigrateOptions, name = "") => {
         const { host, force = false } = options;
-        const request = { server, host, force, ...moveRequest(options) };
+        const request = { server: name, host, force, ...moveRequest(options) };
         const answer = await session.call(ServerServiceService.migrateServer, request, MOVE_MS);
         return concludeMove(session, answer, options);
       }),

@@ -29,8 +29,8 @@ export function addResize(server: Command, runner: Runner): void {
   addMoveOptions(command)
     .addHelpText("after", RESIZE_HELP)
     .action(
-      runner.online(async (session, options: ResizeOptions, server = "") => {
-        const request = { server, flavor: options.flavor, ...moveRequest(options) };
+      runner.online(async (session, options: ResizeOptions, name = "") => {
+        const request = { server: name, flavor: options.flavor, ...moveRequest(options) };
         const answer = await session.call(ServerServiceService.resizeServer, request, MOVE_MS);
         return concludeMove(session, answer, options);
       }),

@@ -333,7 +333,7 @@ describe("migrations", () => {
     expect(out).toMatch(/downtime\s+\| 4\.2s/);
     expect(out).toMatch(/release-target \| done/);
     expect(out).toMatch(/vda\/0 \| copied \| 2 KiB \| 1 KiB \| blake3:abab/);
-    expect(out).toMatch(/vda\/0 \| qemu-img resize 7\.2\.22 \| 1 KiB\s+\| 2 KiB \| content up to 1024 bytes/);
+    expect(out).toMatch(/vda\/0 \| qemu-img resize 7\.2\.22 \|\s+1 KiB \| 2 KiB \| content up to 1024 bytes/);
   });
 
   it("are recovered by a plan first", async () => {
