@@ -128,6 +128,11 @@ describe("a server with an overlay, an ephemeral and a swap disk", () => {
     });
     expect((await filesOn(lab, "h2")).filter(file => file.includes("/web"))).toEqual([]);
   });
+
+  it("is deleted with every disk that came or grew", async () => {
+    await ferry(lab, "server", "delete", "web", "--yes");
+    expect((await filesOn(lab, "h1")).filter(file => file.includes("/web"))).toEqual([]);
+  });
 });
 
 describe("a server with nothing but a raw root disk", () => {
