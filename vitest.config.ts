@@ -20,7 +20,7 @@ export default defineConfig({
     projects: [
       projectOf("fast", ["test/{unit,proofs,transcripts,simulation,types,tidy}/**/*.test.ts"], 20_000),
       projectOf("native", ["test/{native,contract}/**/*.test.ts"], 60_000, true),
-      projectOf("lab", ["test/lab/**/*.test.ts"], 300_000),
+      projectOf("lab", ["test/lab/**/*.test.ts"], 600_000),
     ],
   },
 });

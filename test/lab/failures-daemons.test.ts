@@ -43,7 +43,7 @@ const begunAgain = (host: Host, id: string, verb: string) =>
   waitFor(
     async () =>
       (await eventsOf(lab, host, id)).filter(event => event === `operation begun ${verb}`).length > 1,
-    { deadlineMs: 60_000, what: `${verb} on ${host} again` },
+    { deadlineMs: 120_000, what: `${verb} on ${host} again` },
   );
 
 /** Kills a daemon once at each event that matches and was not seen before, until the migration rests; those events. */

@@ -45,7 +45,7 @@ async function copying(target: Host): Promise<string> {
   const id = await server.migrate(target);
   await waitForEvent(lab, "ctl", id, /^begun copy-disks/);
   const isUnderWay = async () => (await received()) - before > 8 * MIB;
-  await waitFor(isUnderWay, { deadlineMs: 60_000, what: "8 MiB of the copy" });
+  await waitFor(isUnderWay, { deadlineMs: 120_000, what: "8 MiB of the copy" });
   return id;
 }
 
@@ -84,7 +84,7 @@ it("a target whose disk fills up during the copy is given up, and the guest runs
   const before = await tracesBefore(server, journey);
   const seesIt = async () =>
     (await lab.ferry("server", "migrate", "web", "--host", "h3", "--dry-run")).code === 0;
-  await waitFor(seesIt, { deadlineMs: 60_000, what: "h3 could take the server" });
+  await waitFor(seesIt, { deadlineMs: 120_000, what: "h3 could take the server" });
   const id = await copying("h3");
   const used = Number(await lab.output("h3", ["sh", "-c", `df --output=used -k ${IMAGE_DIR} | tail -1`]));
   await lab.output("h3", ["mount", "-o", `remount,size=${used + ROOM_KIB}k`, IMAGE_DIR]);

@@ -50,7 +50,7 @@ it("power cuts of the source in the verify window and of the target during a cop
   const id = await server.migrate("h2");
   await waitForEvent(lab, "ctl", id, /^begun copy-disks/);
   const isUnderWay = async () => (await lab.linkCounters("h2", "mig0")).receivedBytes > 8 * MIB;
-  await waitFor(isUnderWay, { deadlineMs: 60_000, what: "8 MiB of the copy" });
+  await waitFor(isUnderWay, { deadlineMs: 120_000, what: "8 MiB of the copy" });
   await lab.kill("h2");
   await lab.start("h2");
   expect(await server.rested(id)).toMatchObject({ status: "finished" });
@@ -61,7 +61,7 @@ it("power cuts of the source in the verify window and of the target during a cop
   await server.processOn("h2");
   expect(await tracesOf(server, "h1")).toMatchObject({ isDefined: false, verdict: "deny" });
   await waitFor(async () => (await lab.ferry("server", "revert", "cut", "--yes", "--wait")).code === 0, {
-    deadlineMs: 60_000,
+    deadlineMs: 120_000,
     what: "the revert, once the source is back",
   });
   await server.processOn("h1");
@@ -97,7 +97,7 @@ it("a migration confirms itself only while its guest runs as it should", async (
   expect(await tracesOf(well, "h1")).toMatchObject(NO_TRACES);
 
   const isPostponed = async () => (await lastEvent(bad)).startsWith("auto-confirm postponed");
-  await waitFor(isPostponed, { deadlineMs: 60_000, what: "the confirm is postponed" });
+  await waitFor(isPostponed, { deadlineMs: 120_000, what: "the confirm is postponed" });
   expect(await paused.migration(bad)).toMatchObject({ status: "finished" });
   expect(await tracesOf(paused, "h1")).not.toMatchObject(NO_TRACES);
 

@@ -112,14 +112,17 @@ async function requireHook(): Promise<void> {
   const { proven } = await installHook(place(), () => proveHook(hookEdges()));
   if (proven) return;
   await lab.restartLibvirtd("h1");
-  await waitFor(async () => (await proveHook(hookEdges())).proven, { deadlineMs: 20_000, what: "the proof" });
+  await waitFor(async () => (await proveHook(hookEdges())).proven, {
+    deadlineMs: 120_000,
+    what: "the proof",
+  });
 }
 
 /** The managed guest, shut off and allowed, whatever the test before left. */
 async function freshGuest(): Promise<void> {
   await virsh("destroy", "web-3");
   await waitFor(async () => (await qemuProcesses()).length === 0, {
-    deadlineMs: 10_000,
+    deadlineMs: 120_000,
     what: "no QEMU is left",
   });
   await virsh("undefine", "web-3", "--nvram");
@@ -145,7 +148,7 @@ describe("a hook beside a running libvirtd", () => {
     expect(installed).toEqual({ changed: true, proven: false, problem: HOOK_NOT_LOADED });
     expect(await hypervisor.findDomain(PROBE_UUID)).toBeUndefined();
     await lab.restartLibvirtd("h1");
-    await waitFor(() => watch.proof.proven, { deadlineMs: 20_000, what: "the hook is proven" });
+    await waitFor(() => watch.proof.proven, { deadlineMs: 120_000, what: "the hook is proven" });
     expect(await hypervisor.findDomain(PROBE_UUID)).toBeUndefined();
   });
 
@@ -200,7 +203,7 @@ describe("a managed guest", () => {
     await guestFiles(stateDir()).deny(UUID, "it moved");
     await lab.restartLibvirtd("h1");
     await waitFor(async () => (await stateOf().catch(() => undefined)) === "running", {
-      deadlineMs: 20_000,
+      deadlineMs: 120_000,
       what: "libvirt knows the guest again",
     });
     expect(await qemuProcesses()).toEqual([qemu]);
@@ -228,7 +231,7 @@ describe("a fenced source", () => {
     await connect();
     const log = join(root, "var/log/libvirt/libvirtd.log");
     await waitFor(async () => /autostart.*web-3.*ferry: refused/is.test(await readFile(log, "utf8")), {
-      deadlineMs: 20_000,
+      deadlineMs: 120_000,
       what: "libvirtd says that the autostart was refused",
     });
     expect(await stateOf()).toBe("shut-off");
@@ -277,7 +280,7 @@ describe("a fenced source", () => {
     await lab.output("h1", ["sh", "-c", "kill -9 $(cat /run/libvirtd.pid); rm /run/libvirt/qemu/web-3.xml"]);
     await lab.restartLibvirtd("h1");
     await waitFor(async () => (await stateOf().catch(() => undefined)) === "shut-off", {
-      deadlineMs: 20_000,
+      deadlineMs: 120_000,
       what: "libvirt believes that the guest is off",
     });
     const orphans = await qemuProcesses();

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { defineGuest, type GuestOptions, startGuest } from "./guest.js";
-import { type Finished, type Host, type Lab, waitFor } from "./lab.js";
+import { type Finished, type Host, type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import { eventsOf, waitForEvent } from "./migration-events.js";
 
 export interface ServerOptions extends GuestOptions {
@@ -15,8 +15,6 @@ export interface ServerOptions extends GuestOptions {
   /** It is defined but not started. */
   readonly isOff?: boolean;
 }
-
-const MINUTE_MS = 60_000;
 
 export class LabServer {
   readonly lab: Lab;
@@ -68,13 +66,13 @@ export class LabServer {
   }
 
   /** The migration once it awaits a verdict or has ended; throws with its events when it does neither. */
-  async rested(id: string, deadlineMs = 2 * MINUTE_MS): Promise<Migration> {
+  async rested(id: string, deadlineMs = PATIENCE_MS): Promise<Migration> {
     await waitForEvent(this.lab, "ctl", id, /^(waiting|ended)/, deadlineMs).catch(async error => {
       throw new Error(`${error}\n${(await eventsOf(this.lab, "ctl", id)).join("\n")}`);
     });
     // The controller may just have been killed.
     const isThere = async () => (await this.lab.ferry("host", "list")).code === 0;
-    await waitFor(isThere, { deadlineMs: MINUTE_MS, what: "the controller answers" });
+    await waitFor(isThere, { deadlineMs: PATIENCE_MS, what: "the controller answers" });
     return this.migration(id);
   }
 
@@ -96,10 +94,10 @@ export class LabServer {
   async dataIntact(host: Host, boots: number): Promise<void> {
     for (const word of ["MARKER", "EPH"]) {
       const proof = new RegExp(`${word}-(NEW|OK|BAD) \\w+ boots=${boots}\\b`);
-      const [, verdict] = await this.lab.waitForConsole(host, this.name, proof, 2 * MINUTE_MS);
+      const [, verdict] = await this.lab.waitForConsole(host, this.name, proof, PATIENCE_MS);
       assert.equal(verdict, boots === 1 ? "NEW" : "OK", `${this.name} on ${host}: ${word}-${verdict}`);
     }
-    await this.lab.waitForConsole(host, this.name, new RegExp(`boots=${boots}\\b[^]* READY`), MINUTE_MS);
+    await this.lab.waitForConsole(host, this.name, new RegExp(`boots=${boots}\\b[^]* READY`), PATIENCE_MS);
   }
 
   /** The root image and what lies below it are consistent. */

@@ -54,8 +54,10 @@ export interface LinkCounters {
 
 const LAB_PROGRAM = join(import.meta.dirname, "lab.sh");
 const POLL_MS = 50;
-const VERB_TIMEOUT_MS = 60_000;
-const EXEC_TIMEOUT_MS = 30_000;
+/** Emulated guests on a machine that does other things too are slow; a deadline is for what never comes. */
+export const PATIENCE_MS = 180_000;
+const VERB_TIMEOUT_MS = PATIENCE_MS;
+const EXEC_TIMEOUT_MS = 90_000;
 
 /** The first answer of `condition` that is neither undefined nor false; throws when there is none before the deadline. */
 export async function waitFor<T>(
@@ -198,7 +200,7 @@ export class Lab implements AsyncDisposable {
     host: Host,
     domain: string,
     pattern: RegExp,
-    deadlineMs = 60_000,
+    deadlineMs = PATIENCE_MS,
   ): Promise<RegExpExecArray> {
     const file = await this.#consoleFile(host, domain);
     return waitFor(async () => pattern.exec(await textOf(file)) ?? undefined, {

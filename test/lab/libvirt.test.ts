@@ -105,7 +105,7 @@ describe("two lab hosts", () => {
 
     await lab.output("h1", ["virsh", "-q", "shutdown", "web"]);
     await waitFor(async () => (await lab.output("h1", ["virsh", "-q", "domstate", "web"])) === "shut off", {
-      deadlineMs: 30_000,
+      deadlineMs: 120_000,
       what: "web is shut off",
     });
     const last = await lab.console("h1", "web");

@@ -5,7 +5,7 @@
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { type Host, type Lab, waitFor } from "./lab.js";
+import { type Host, type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 
 /** Such as "begun copy-disks", "stuck release-target: …", "operation begun sendDisks". */
 export async function eventsOf(lab: Lab, host: Host, migrationId: string): Promise<string[]> {
@@ -28,7 +28,7 @@ export function waitForEvent(
   host: Host,
   migrationId: string,
   pattern: RegExp,
-  deadlineMs = 60_000,
+  deadlineMs = PATIENCE_MS,
 ): Promise<string[]> {
   const find = async () => {
     const events = await eventsOf(lab, host, migrationId);

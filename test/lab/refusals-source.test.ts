@@ -53,12 +53,12 @@ describe("a server", () => {
     const isProven = async () => !(await lab.ferry("host", "list")).stdout.includes("hook not loaded");
     await onH1(`chmod 644 ${hook}`);
     await lab.restartLibvirtd("h1");
-    await waitFor(async () => !(await isProven()), { deadlineMs: 30_000, what: "h1 is not guarded" });
+    await waitFor(async () => !(await isProven()), { deadlineMs: 120_000, what: "h1 is not guarded" });
     const says = ["the libvirt hook does not guard the source", "host: h1", "fix:  restart libvirtd"];
     await expectMigrationRefused(lab, "web", { exit: 3, says });
     await onH1(`chmod 755 ${hook}`);
     await lab.restartLibvirtd("h1");
-    await waitFor(isProven, { deadlineMs: 30_000, what: "h1 is guarded" });
+    await waitFor(isProven, { deadlineMs: 120_000, what: "h1 is guarded" });
   });
 
   it("whose swap holds a hibernated guest is refused, because it would wake up on another machine", async () => {
@@ -90,11 +90,11 @@ describe("a host that is down", () => {
   it("gives no server away: what it has cannot be known", async () => {
     await lab.agent("h1", "stop");
     const isDown = async () => /\| h1 .*\| down /.test((await lab.ferry("host", "list")).stdout);
-    await waitFor(isDown, { deadlineMs: 60_000, what: "h1 is down" });
+    await waitFor(isDown, { deadlineMs: 120_000, what: "h1 is down" });
     const says = ["the agent of h1 is down", "host: h1", "fix:  look at ferry-agent on h1"];
     await expectRefusal(lab, toH2("web"), { exit: 7, says });
     await lab.agent("h1", "start");
-    await waitFor(async () => !(await isDown()), { deadlineMs: 60_000, what: "h1 is up" });
+    await waitFor(async () => !(await isDown()), { deadlineMs: 120_000, what: "h1 is up" });
   });
 });
 
@@ -145,7 +145,7 @@ describe("a server that is being moved", () => {
 
   it("and then awaits a verdict, has to be confirmed or reverted first", async () => {
     const status = async () => (await lab.ferry("server", "show", "busy")).stdout.includes("VERIFY_RESIZE");
-    await waitFor(status, { deadlineMs: 60_000, what: "busy awaits its verdict" });
+    await waitFor(status, { deadlineMs: 120_000, what: "busy awaits its verdict" });
     const says = ["Cannot 'migrate' instance", "vm_state resized", "fix:  ferry server confirm busy"];
     await expectRefusal(lab, ["server", "migrate", "busy", "--wait"], { exit: 4, says });
   });

@@ -47,7 +47,7 @@ async function h2(): Promise<Host> {
 }
 
 const waitForH2 = (what: string, condition: (host: Host) => boolean): Promise<true> =>
-  waitFor(async () => condition(await h2()) || undefined, { deadlineMs: 60_000, what: `h2 ${what}` });
+  waitFor(async () => condition(await h2()) || undefined, { deadlineMs: 120_000, what: `h2 ${what}` });
 
 /** The first heartbeat after a start tells everything anew: what there is to book, and that the hook is proven. */
 async function whileAgentIsStopped(change: () => Promise<unknown>): Promise<void> {

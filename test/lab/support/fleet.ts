@@ -44,7 +44,7 @@ export async function bootOf(lab: Lab, host: Host, name: string, boots: number):
   const pattern = new RegExp(
     ` UP kernel(?:(?! UP kernel)[\\s\\S])*MARKER-\\S+ \\S+ boots=${boots} [\\s\\S]*? READY`,
   );
-  return (await lab.waitForConsole(host, name, pattern, 90_000))[0];
+  return (await lab.waitForConsole(host, name, pattern))[0];
 }
 
 export async function serverOf(lab: Lab, name: string): Promise<Server> {
