@@ -13,6 +13,7 @@ import type { Session } from "../session.js";
 import { addAdopt } from "./server-adopt.js";
 import { addCreate } from "./server-create.js";
 import { addConfirm, addMigrate, addRevert } from "./server-migrate.js";
+import { addResize } from "./server-resize.js";
 
 const START_MS = 60_000;
 const DELETE_MS = 120_000;
@@ -36,6 +37,7 @@ export function addServerCommands(program: Command, runner: Runner): void {
     );
   addStartAndStop(server, runner);
   addMigrate(server, runner);
+  addResize(server, runner);
   addConfirm(server, runner);
   addRevert(server, runner);
   addDelete(server, runner);

@@ -240,4 +240,5 @@ const line = {
   algorithm: "sha256",
   digest: "00",
   readBack: "",
+  changes: [],
 };
