@@ -14,6 +14,9 @@ export interface GuestOptions {
   readonly knobs?: readonly string[];
 }
 
+/** Emulated, on a machine that is busy with other things. */
+const BOOT_LIMIT_MS = 120_000;
+
 export const IMAGE_DIR = "/var/lib/libvirt/images";
 
 /** Makes the disks and defines the domain; it does not run yet. */
@@ -28,7 +31,7 @@ export async function defineGuest(lab: Lab, host: Host, options: GuestOptions): 
 export async function startGuest(lab: Lab, host: Host, options: GuestOptions): Promise<void> {
   await defineGuest(lab, host, options);
   await lab.output(host, ["virsh", "-q", "start", options.name]);
-  await lab.waitForConsole(host, options.name, / READY/);
+  await lab.waitForConsole(host, options.name, / READY/, BOOT_LIMIT_MS);
 }
 
 const hasConfigDrive = ({ knobs = [] }: GuestOptions) => knobs.length > 0;
