@@ -13,16 +13,20 @@ import type {
   SourceManifest,
   TargetPlan,
 } from "../../proto/gen/ferry/v1/agent.js";
-import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
+import type { CheckResult } from "../../proto/gen/ferry/v1/model.js";
 import type { Claim } from "../claim/claim.js";
 import { type Placement, placeFiles, targetPathOf } from "../claim/place-files.js";
 import { bytesAvailable, memoryAvailableMib } from "../claim/room.js";
-import { refusalsOf, type TargetFacts } from "../claim/target-checks.js";
+import { evaluate, refusalsOf } from "../constraint/checks.js";
+import type { TargetFacts } from "../constraint/target-facts.js";
 import { readDomain } from "../domain/domain-xml.js";
 import { formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
+import { guestNeeds } from "../domain/guest-needs.js";
 import { rewriteForTarget } from "../domain/rewrite-for-target.js";
 import { createToken } from "../transfer/messages.js";
 import { fileDigest } from "./file-digest.js";
+import { readHostFacts } from "./host-facts.js";
+import { compareGuestCpu, machineSupport } from "./machine-support.js";
 import { STATE_DIRS } from "./state-dirs.js";
 import type { TargetDocument } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
@@ -31,14 +35,9 @@ import { trialDefinition } from "./trial-definition.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) => {
-  const { manifest, sourceHost } = request;
-  if (manifest === undefined)
-    throw new Fault("invalid-argument", "prepare-target needs the source's manifest");
-  refuseOccupied(call, world);
-  const placement = await place(manifest, call, world);
-  const domainXml = rewritten(manifest, placement, request.networkMap, call);
-  const facts = await gatherFacts(manifest, placement, domainXml, call, world);
-  const refusals: FaultInfo[] = [...placement.refusals, ...refusalsOf(facts, manifest)];
+  const { sourceHost } = request;
+  const { manifest, placement, domainXml, facts, results } = await examineTarget(request, call, world);
+  const refusals = refusalsOf(results);
   if (refusals.length > 0) return result({ refusals });
 
   const plan = planOf(placement.files, domainXml, call, world);
@@ -59,17 +58,36 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   return result({ plan });
 };
 
-function refuseOccupied(call: Call, world: World): void {
-  const guest = world.guests.find(call.serverId);
-  if (guest === undefined || guest.role === "none" || guest.role === "retired") return;
-  if (guest.role === "incoming" && guest.migrationId === call.migrationId) return;
-  throw new Fault(
-    "conflict",
-    `server ${call.serverId} is ${guest.role} on this host (migration ${guest.migrationId || "none"})`,
-    {
-      fix: "end that migration first",
-    },
-  );
+export interface Examination {
+  readonly manifest: SourceManifest;
+  readonly placement: Placement;
+  /** The domain as it would be defined here. */
+  readonly domainXml: string;
+  readonly facts: TargetFacts;
+  /** One for each check of the table. */
+  readonly results: readonly CheckResult[];
+}
+
+/** Judges this host for a server, and changes nothing. */
+export async function examineTarget(
+  { manifest, networkMap }: PrepareTarget,
+  call: Call,
+  world: World,
+): Promise<Examination> {
+  if (manifest === undefined)
+    throw new Fault("invalid-argument", "a target is judged by the source's manifest");
+  const placement = await place(manifest, call, world);
+  const domainXml = rewritten(manifest, placement, networkMap, call);
+  const facts = await gatherFacts(manifest, placement, domainXml, call, world);
+  return { manifest, placement, domainXml, facts, results: evaluate(facts, manifest) };
+}
+
+/** What this host has to do with the server already; empty: nothing, or this very migration. */
+function occupiedBy({ serverId, migrationId }: Call, world: World): string {
+  const guest = world.guests.find(serverId);
+  if (guest === undefined || guest.role === "none" || guest.role === "retired") return "";
+  if (guest.role === "incoming" && guest.migrationId === migrationId) return "";
+  return `${guest.role} (migration ${guest.migrationId || "none"})`;
 }
 
 async function place(manifest: SourceManifest, call: Call, world: World): Promise<Placement> {
@@ -114,10 +132,22 @@ async function gatherFacts(
 ): Promise<TargetFacts> {
   const { hypervisor } = world;
   const sameName = await hypervisor.findDomainByName(readDomain(manifest.domainXml).name);
+  const needs = guestNeeds(readDomain(domainXml));
+  const questions = { loaderPath: needs.firmware.loaderPath, withTpm: needs.tpm !== undefined };
   const emulatorPresent = await world.exists(manifest.emulator);
-  const machineProblem = emulatorPresent ? await machineProblemOf(manifest, world) : "no emulator";
+  const { machineProblem, support } = await machineSupport(manifest, emulatorPresent, world);
   return {
+    host: await readHostFacts(
+      questions,
+      problem => world.log.debug({ problem }, "not known of this host"),
+      world,
+    ),
+    support,
+    guestCpu: machineProblem === "" ? await compareGuestCpu(manifest, world) : undefined,
+    needs,
+    cpuCheck: world.config.cpu_check,
     hookProblem: world.hook.problem(),
+    occupiedBy: occupiedBy(call, world),
     uuidTaken: (await hypervisor.findDomain(call.serverId)) !== undefined,
     nameTakenBy: sameName?.uuid,
     emulatorPresent,
@@ -125,21 +155,11 @@ async function gatherFacts(
     defineProblem: machineProblem === "" ? await trialDefinition(domainXml, randomUUID(), world) : "",
     missingNetworks: await missingNetworks(domainXml, world),
     missingPaths: await missingHostPaths(domainXml, placement, world),
+    fileRefusals: placement.refusals,
     memoryAvailableMib: await memoryAvailableMib(call, world),
     bytesAvailable: await bytesAvailable(call, world),
     bytesNeeded: bytesNeeded(manifest, placement),
   };
-}
-
-async function machineProblemOf(manifest: SourceManifest, world: World): Promise<string> {
-  const { emulator, arch, machine, virtType } = manifest;
-  try {
-    await world.hypervisor.domainCapabilities({ emulator, arch, machine, virttype: virtType });
-    return "";
-  } catch (error) {
-    if (error instanceof Fault && !error.isUnknown) return error.message;
-    throw error;
-  }
 }
 
 /** Data that will be written, not virtual sizes: sparse stays sparse. */

@@ -3,6 +3,7 @@
 import { ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Server } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
+import { checkServer } from "../migration/check-server.js";
 import { ownerOf, seesAll } from "../policy/policy.js";
 import type { Api } from "./api.js";
 
@@ -52,6 +53,10 @@ export function serverService(api: Api): ServiceImplementation {
         readOnlyDrives: request.readOnlyDrives || undefined,
         requestedBy: requestedBy(caller),
       });
+    },
+    checkServer: async (request, caller) => {
+      const { id } = await permitted(request.server, caller);
+      return checkServer({ ...request, server: id }, api, caller.signal);
     },
     confirmServer: async ({ server }, caller) => {
       const { id } = await permitted(server, caller);
