@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 /**
  * Tests by kind of evidence. `fast` needs nothing but Node and runs in `npm run check`; `native` needs libvirt
- * and QEMU on this machine; `lab` needs root and makes hosts out of namespaces, one file at a time.
+ * and QEMU on this machine; `lab` needs root and makes hosts out of namespaces: each file its own, a few files at a time.
  */
 const projectOf = (name: string, include: string[], timeoutMs: number, serial = false) => ({
   test: {
@@ -20,7 +20,7 @@ export default defineConfig({
     projects: [
       projectOf("fast", ["test/{unit,proofs,transcripts,simulation,types,tidy}/**/*.test.ts"], 20_000),
       projectOf("native", ["test/{native,contract}/**/*.test.ts"], 60_000, true),
-      projectOf("lab", ["test/lab/**/*.test.ts"], 300_000, true),
+      projectOf("lab", ["test/lab/**/*.test.ts"], 300_000),
     ],
   },
 });

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { absolutePath, endpoint, logLevel, parseConfig, readConfig, tlsPaths } from "../proto/toml-config.js";
 
-const schema = z.strictObject({
+export const agentConfigSchema = z.strictObject({
   /** This host's name; the certificate must say the same. */
   host: z.string().regex(/^[a-zA-Z0-9._-]{1,255}$/),
   controller: endpoint,
@@ -35,9 +35,9 @@ const schema = z.strictObject({
   tls: tlsPaths,
 });
 
-export type AgentConfig = z.infer<typeof schema>;
+export type AgentConfig = z.infer<typeof agentConfigSchema>;
 
 export const parseAgentConfig = (text: string, origin: string): AgentConfig =>
-  parseConfig(schema, text, origin);
+  parseConfig(agentConfigSchema, text, origin);
 
-export const readAgentConfig = (path: string): AgentConfig => readConfig(schema, path);
+export const readAgentConfig = (path: string): AgentConfig => readConfig(agentConfigSchema, path);

@@ -52,10 +52,10 @@ export class Hook {
     return new Hook(watch, audit);
   }
 
-  /** Empty when this host is guarded. */
+  /** Empty when this host is guarded. What is wrong with the file is also why it could not be proven. */
   problem(): string {
     const { proof } = this.#watch;
-    return proof.proven ? this.#auditProblem : proof.problem;
+    return [proof.proven ? "" : proof.problem, this.#auditProblem].filter(text => text !== "").join("; ");
   }
 
   require(): void {

@@ -182,8 +182,31 @@ function verbOf(request: PerformRequest): VerbName {
   if (request.key === "" || request.serverId === "") {
     throw new Fault("invalid-argument", "the request needs a key and a server");
   }
+  if (!NAME.test(request.serverId) || !(request.migrationId === "" || NAME.test(request.migrationId))) {
+    throw new Fault(
+      "invalid-argument",
+      "ids of servers and migrations are words, because files are named after them",
+    );
+  }
+  if (request.migrationId === "" && !OUTSIDE_MIGRATIONS.has(request.verb.$case)) {
+    throw new Fault(
+      "invalid-argument",
+      `${request.verb.$case} is always part of a migration, and none is named`,
+    );
+  }
+  if (request.epoch < 1) throw new Fault("invalid-argument", "epochs begin with 1");
   return request.verb.$case;
 }
+
+const NAME = /^[\w-]{1,64}$/;
+
+const OUTSIDE_MIGRATIONS: ReadonlySet<VerbName> = new Set([
+  "createDomain",
+  "deleteDomain",
+  "startDomain",
+  "stopDomain",
+  "takeDomain",
+]);
 
 /** The request's identity: everything but the epoch, which a later owner of the same saga raises. */
 function hashOf(request: PerformRequest): string {

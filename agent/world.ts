@@ -33,7 +33,7 @@ export interface Edges {
   readonly files: Files;
   readonly transfer: TransferListener;
   readonly tls: TlsSource;
-  readonly hook: Hook;
+  readonly hook: Pick<Hook, "problem" | "require">;
   readonly log: Logger;
   readonly bootId: string;
 }

@@ -5,15 +5,14 @@ import { absolutePath, endpoint, logLevel, parseConfig, readConfig, tlsPaths } f
 
 const seconds = z.number().int().nonnegative();
 
-const schema = z.strictObject({
+export const controllerConfigSchema = z.strictObject({
   name: z.string().min(1),
   listen: endpoint,
   metrics_listen: endpoint.optional(),
-  state_dir: absolutePath.default("/var/lib/ferry"),
   store: z
     .string()
     .regex(/^sqlite:\/\/\/.+$/, "must be sqlite:///PATH; PostgreSQL is not supported by this version")
-    .default("sqlite:///var/lib/ferry/controller.db"),
+    .default("sqlite:///var/lib/ferry-controller/controller.db"),
   /** Seconds after which a migration in its verify window confirms itself; 0 = never. Nova's name. */
   resize_confirm_window: seconds.default(0),
   /** Seconds for which a guest may be off before its migration unwinds. */
@@ -27,12 +26,13 @@ const schema = z.strictObject({
   tls: tlsPaths,
 });
 
-export type ControllerConfig = z.infer<typeof schema>;
+export type ControllerConfig = z.infer<typeof controllerConfigSchema>;
 
 export const parseControllerConfig = (text: string, origin: string): ControllerConfig =>
-  parseConfig(schema, text, origin);
+  parseConfig(controllerConfigSchema, text, origin);
 
-export const readControllerConfig = (path: string): ControllerConfig => readConfig(schema, path);
+export const readControllerConfig = (path: string): ControllerConfig =>
+  readConfig(controllerConfigSchema, path);
 
 /** Path of the SQLite file. */
 export const storePathOf = ({ store }: ControllerConfig): string => store.slice("sqlite://".length);

@@ -91,7 +91,12 @@ const settingsOf = (config: ControllerConfig): MigrationSettings => ({
 async function startMetrics(config: ControllerConfig, fleet: Fleet, migrations: Migrations) {
   if (config.metrics_listen === undefined) return undefined;
   const registry = createRegistry("ferry-controller", VERSION);
-  controllerMetrics(registry, fleet, migrations);
+  controllerMetrics(registry, {
+    hosts: () => fleet.list(),
+    liveMigrations: () => migrations.list({ live: true, limit: Number.MAX_SAFE_INTEGER }),
+    endedMigrations: endedSinceMs => migrations.list({ endedSinceMs, limit: Number.MAX_SAFE_INTEGER }),
+    nowMs: () => systemClock.nowMs(),
+  });
   return serveMetrics({ registry, address: config.metrics_listen, problem: () => undefined });
 }
 

@@ -1,63 +1,105 @@
-/** What the controller counts, for Prometheus, in the shape that operators know from other migration tools. */
+/**
+ * What the controller tells Prometheus, in the shape that operators know from other migration tools. Counters and histograms
+ * are about migrations that have ended (countEndedMigrations); gauges are read when they are scraped.
+ */
 
 import { Gauge, type Registry } from "prom-client";
-import type { Fleet } from "./fleet/fleet.js";
-import type { Migrations } from "./migration/operations.js";
+import type { Host, Migration } from "../proto/gen/ferry/v1/model.js";
+import { countEndedMigrations, type ReadEnded } from "./count-ended-migrations.js";
+import { sharedLook } from "./shared-look.js";
 
-/** Newest migrations that are looked at per scrape. */
-const LOOK_BACK = 1000;
+export interface MetricSources {
+  readonly hosts: () => Promise<readonly Host[]>;
+  /** Not ended: on their way, stuck, or waiting for a verdict. */
+  readonly liveMigrations: () => Promise<readonly Migration[]>;
+  readonly endedMigrations: ReadEnded;
+  readonly nowMs: () => number;
+}
 
-export function controllerMetrics(registry: Registry, fleet: Fleet, migrations: Migrations): void {
-  const registers = [registry];
-  const agents: Gauge = new Gauge({
+export function controllerMetrics(registry: Registry, sources: MetricSources): void {
+  countEndedMigrations(registry, sources.endedMigrations);
+  hostMetrics([registry], sources);
+  liveMetrics([registry], sources);
+}
+
+function hostMetrics(registers: Registry[], { hosts }: MetricSources): void {
+  const common = { registers, collect: sharedLook(() => look()) };
+  const up = new Gauge({
     name: "ferry_agent_up",
     help: "1 while the agent of a host is heard",
     labelNames: ["host"],
-    registers,
-    collect: async () => {
-      agents.reset();
-      for (const { name, state } of await fleet.list()) agents.set({ host: name }, state === "up" ? 1 : 0);
-    },
+    ...common,
   });
-  const byStatus = new Gauge({
-    name: "ferry_migrations",
-    help: "Migrations by type and status",
+  const servers = new Gauge({
+    name: "ferry_host_servers",
+    help: "Servers whose home is this host",
+    labelNames: ["host"],
+    ...common,
+  });
+  const capacity = new Gauge({
+    name: "ferry_host_capacity",
+    help: "What may be booked on a host, in the unit of its resource class",
+    labelNames: ["host", "resource_class"],
+    ...common,
+  });
+  const allocated = new Gauge({
+    name: "ferry_host_allocated",
+    help: "What is booked on a host, in the unit of its resource class",
+    labelNames: ["host", "resource_class"],
+    ...common,
+  });
+  const look = async (): Promise<void> => {
+    const all = await hosts();
+    for (const gauge of [up, servers, capacity, allocated]) gauge.reset();
+    for (const host of all) {
+      up.set({ host: host.name }, host.state === "up" ? 1 : 0);
+      servers.set({ host: host.name }, host.servers);
+      for (const { resourceClass, total, reserved, allocationRatio, used } of host.inventories) {
+        const labels = { host: host.name, resource_class: resourceClass };
+        capacity.set(labels, (total - reserved) * allocationRatio);
+        allocated.set(labels, used);
+      }
+    }
+  };
+}
+
+function liveMetrics(registers: Registry[], { liveMigrations, nowMs }: MetricSources): void {
+  const common = { registers, collect: sharedLook(() => look()) };
+  const live = new Gauge({
+    name: "ferry_migrations_live",
+    help: "Migrations that have not ended, by type and status",
     labelNames: ["type", "status"],
-    registers,
+    ...common,
   });
   const inStep = new Gauge({
     name: "ferry_migrations_in_step",
-    help: "Open migrations by step",
+    help: "Migrations under way, by step",
     labelNames: ["step"],
-    registers,
+    ...common,
   });
   const stuck = new Gauge({
     name: "ferry_migrations_stuck",
     help: "Migrations that wait for a person",
-    registers,
+    ...common,
   });
-  const bytes = new Gauge({
-    name: "ferry_migration_bytes",
-    help: "Bytes copied by the migrations counted",
-    labelNames: ["kind"],
-    registers,
+  const verifyPending = new Gauge({
+    name: "ferry_verify_pending_seconds",
+    help: "How long the oldest migration has been waiting for confirm or revert; 0 when none is",
+    ...common,
   });
-  const downtime: Gauge = new Gauge({
-    name: "ferry_migration_last_downtime_seconds",
-    help: "Seconds that the guest of the newest finished migration was down",
-    registers,
-    collect: async () => {
-      for (const gauge of [byStatus, inStep, bytes]) gauge.reset();
-      const all = await migrations.list({ limit: LOOK_BACK });
-      for (const { type, status } of all) byStatus.inc({ type, status });
-      for (const { step } of all.filter(migration => migration.endedAtMs === 0 && migration.step !== ""))
-        inStep.inc({ step });
-      stuck.set(all.filter(({ status }) => status === "stuck").length);
-      for (const { progress } of all) {
-        bytes.inc({ kind: "data" }, progress?.doneBytes ?? 0);
-        bytes.inc({ kind: "zero" }, progress?.skippedBytes ?? 0);
-      }
-      downtime.set((all.find(({ downtimeMs }) => downtimeMs > 0)?.downtimeMs ?? 0) / 1000);
-    },
-  });
+  const look = async (): Promise<void> => {
+    const migrations = await liveMigrations();
+    for (const gauge of [live, inStep]) gauge.reset();
+    for (const { type, status, step } of migrations) {
+      live.inc({ type, status });
+      if (step !== "") inStep.inc({ step });
+    }
+    stuck.set(migrations.filter(({ status }) => status === "stuck").length);
+    verifyPending.set(oldestVerdictSeconds(migrations, nowMs()));
+  };
+}
+
+function oldestVerdictSeconds(migrations: readonly Migration[], nowMs: number): number {
+  const waiting = migrations.filter(({ status }) => status === "finished");
+  return Math.max(0, ...waiting.map(({ updatedAtMs }) => nowMs - updatedAtMs)) / 1000;
 }

@@ -37,7 +37,8 @@ export function readTlsFiles(paths: TlsPaths, now: Date = new Date()): TlsMateri
     splitCertificates(cert).length === 1 &&
     !authorities.some(authority => issued(authority, certificate))
   ) {
-    throw refusal(`${paths.cert} was not issued by the CA in ${paths.ca}`);
+    const fix = "take the ca.crt that came with it, or have it issued again: ferry pki issue";
+    throw refusal(`${paths.cert} was not issued by the CA in ${paths.ca}`, fix);
   }
   if (now < certificate.validFromDate || now > certificate.validToDate) {
     const from = certificate.validFromDate.toISOString();

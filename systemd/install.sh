@@ -2,7 +2,8 @@
 # Lay out a built checkout as an installed daemon:
 #
 #   PREFIX/bin/node                    the runtime that the checkout was built and tested with
-#   PREFIX/dist                        the program
+#   PREFIX/bin/ferry, /usr/bin/ferry   the command
+#   PREFIX/dist, PREFIX/docs           the program, and what to read about it
 #   PREFIX/native/build/Release        its addons
 #   PREFIX/node_modules                what it needs at run time, nothing of what builds it
 #   /usr/lib/systemd/system            the unit (and, for the agent, the order of libvirt's daemons)
@@ -58,8 +59,18 @@ install_program() {
   mv "$into/bin/node.new" "$into/bin/node"
   install -m 0644 "$checkout/package.json" "$into/package.json"
   replace_tree "$checkout" "$into" dist
+  replace_tree "$checkout" "$into" docs
+  install_command "$into"
   install_addons "$into"
   install_packages "$into"
+}
+
+install_command() {
+  local into=$1
+  printf '#!/bin/sh\nexec %s/bin/node %s/dist/cli/main.js "$@"\n' "$prefix" "$prefix" >"$into/bin/ferry"
+  chmod 0755 "$into/bin/ferry"
+  mkdir -p "$root/usr/bin"
+  ln -sfn "$prefix/bin/ferry" "$root/usr/bin/ferry"
 }
 
 # Without what they were made from, and renamed into place like the runtime: a running daemon has them mapped.

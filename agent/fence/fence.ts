@@ -167,9 +167,11 @@ async function identifyFiles({ edges, order, kind }: Tightening): Promise<Fenced
   const found: FencedFile[] = [];
   for (const { id, path, mode, identity: expected } of order.files) {
     const facts = await factsAt(edges.files, path);
-    if (!facts && kind === "mirror") continue;
+    const isOther = facts && expected && !isSameFile(expected, facts);
+    // A target may never have received it; what has its name then is somebody else's.
+    if (kind === "mirror" && (!facts || isOther)) continue;
     if (!facts) throw new Fault("corrupt", `fence ${order.incarnation}: ${id} is not at ${path}`);
-    if (expected && !isSameFile(expected, facts)) {
+    if (isOther) {
       throw new Fault("conflict", `fence ${order.incarnation}: ${path} was replaced: changed behind Ferry`);
     }
     const word = kind === "fence" ? "fenced" : "dropped";
@@ -204,9 +206,10 @@ async function holdDead({ edges }: Tightening, record: FenceRecord): Promise<Hol
   const files = await Promise.all(
     record.files.map(async file => ({ id: file.id, path: await locate(edges.files, file) })),
   );
-  const own = await findOwn(edges, record);
-  const any = await edges.hypervisor.findDomain(record.server);
-  return verifyDead(edges, { server: record.server, files, otherIncarnation: !own && any !== undefined });
+  const marked = await definedIncarnation(edges, record.server);
+  // What has the uuid but no mark may be anything, also this incarnation with its mark removed.
+  const otherIncarnation = marked !== undefined && marked !== record.incarnation;
+  return verifyDead(edges, { server: record.server, files, otherIncarnation });
 }
 
 async function turnAutostartOff({ edges }: Tightening, record: FenceRecord): Promise<void> {
@@ -263,7 +266,12 @@ async function journalFenced(
 /** The domain of this server, if what is defined is this incarnation; another one is not ours to touch. */
 async function findOwn(edges: FenceEdges, record: FenceRecord): Promise<DomainSummary | undefined> {
   const domain = await edges.hypervisor.findDomain(record.server);
-  if (!domain) return undefined;
-  const marked = edges.incarnationOf(await edges.hypervisor.domainXml(record.server, "inactive"));
+  const marked = domain && (await definedIncarnation(edges, record.server));
   return marked === record.incarnation ? domain : undefined;
+}
+
+/** Undefined: nothing is defined, or it bears no mark. */
+async function definedIncarnation(edges: FenceEdges, server: string): Promise<string | undefined> {
+  if (!(await edges.hypervisor.findDomain(server))) return undefined;
+  return edges.incarnationOf(await edges.hypervisor.domainXml(server, "inactive"));
 }

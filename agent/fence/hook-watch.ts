@@ -14,6 +14,11 @@ export interface HookWatchEdges extends HookProofEdges {
   readonly hypervisor: HookProofEdges["hypervisor"] & Pick<Hypervisor, "onConnection">;
 }
 
+const PROBLEM = {
+  lost: "libvirtd does not answer",
+  restored: "libvirtd has come back, and the hook is being proven again",
+};
+
 export class HookWatch {
   #proof: HookProof = { proven: false, problem: "the hook has not been proven yet" };
   #daemonLife = 0;
@@ -25,7 +30,7 @@ export class HookWatch {
     this.#edges = edges;
     this.#stopListening = edges.hypervisor.onConnection(state => {
       this.#daemonLife += 1;
-      this.#proof = { proven: false, problem: `the connection to libvirt was ${state}` };
+      this.#proof = { proven: false, problem: PROBLEM[state] };
       if (state === "restored") void this.prove();
     });
   }

@@ -8,7 +8,8 @@
 import { constants, unlink } from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
-import type { Files } from "../os/files.js";
+import { isSameFile } from "../disk/file-identity.js";
+import type { FileIdentity, Files } from "../os/files.js";
 import { openBelow, syncDirectoryOf, withFd } from "./fd-io.js";
 import { errnoOf, fileFault } from "./file-fault.js";
 import { PartJournal } from "./part-journal.js";
@@ -28,13 +29,15 @@ export interface IncomingFile {
   readonly root?: string;
 }
 
-export const partPathOf = (file: IncomingFile, migrationId: string): string =>
+type Named = Pick<IncomingFile, "targetPath" | "root">;
+
+export const partPathOf = (file: Named, migrationId: string): string =>
   `${file.targetPath}.part-${migrationId}`;
 
-export const journalPathOf = (file: IncomingFile, migrationId: string): string =>
+export const journalPathOf = (file: Named, migrationId: string): string =>
   `${partPathOf(file, migrationId)}.journal`;
 
-export const rootOf = (file: IncomingFile): string => file.root ?? dirname(file.targetPath);
+export const rootOf = (file: Named): string => file.root ?? dirname(file.targetPath);
 
 /**
  * Removes the journals of a finished transfer. Call it once the copy receipt is durable: until then the journal is
@@ -57,16 +60,31 @@ export async function removeParts(
 }
 
 async function isOurPart(files: Files, file: IncomingFile, migrationId: string): Promise<boolean> {
-  const flags = constants.O_RDWR | constants.O_NOFOLLOW;
+  const made = await transferredIdentity(files, file, migrationId);
+  if (made === undefined) return false;
   try {
-    const journalFd = await openBelow(files, journalPathOf(file, migrationId), rootOf(file), flags);
-    const journal = await withFd(journalFd, fd => new PartJournal(fd).replay());
+    const flags = constants.O_RDWR | constants.O_NOFOLLOW;
     const partFd = await openBelow(files, partPathOf(file, migrationId), rootOf(file), flags);
-    const part = await withFd(partFd, fd => files.facts(fd));
-    return journal?.header.part.inode === part.inode && journal.header.part.device === part.device;
+    return isSameFile(made, await withFd(partFd, fd => files.facts(fd)));
   } catch (thrown) {
     if (errnoOf(thrown) === "ENOENT") return false;
     throw fileFault(thrown, `look at ${partPathOf(file, migrationId)}`);
+  }
+}
+
+/** The file that a transfer made, under whichever of its names, as long as its journal is there. */
+export async function transferredIdentity(
+  files: Files,
+  file: Named,
+  migrationId: string,
+): Promise<FileIdentity | undefined> {
+  const path = journalPathOf(file, migrationId);
+  try {
+    const fd = await openBelow(files, path, rootOf(file), constants.O_RDWR | constants.O_NOFOLLOW);
+    return (await withFd(fd, () => new PartJournal(fd).replay()))?.header.part;
+  } catch (thrown) {
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(thrown))) return undefined;
+    throw fileFault(thrown, `look at ${path}`);
   }
 }
 

@@ -3,12 +3,17 @@
  * the server its received files become the server's own.
  */
 
+import { Fault } from "../../proto/fault.js";
 import type { CloseMigration } from "../../proto/gen/ferry/v1/agent.js";
-import { result, type Verb } from "./verb.js";
+import { fenceKey } from "./fence-incarnation.js";
+import type { SourceDocument } from "./prepare-source.js";
+import { incarnationToWithdraw } from "./target-document.js";
+import { type Call, result, type Verb, type World } from "./verb.js";
 
-const KINDS = ["source", "final", "target", "claim", "copy", "stopped"];
+const KINDS = ["source", "final", "target", "claim", "copy", "made", "stopped", "withdrawn"];
 
 export const closeMigration: Verb<CloseMigration> = async ({ outcome }, call, world) => {
+  await refuseHeld(call, world);
   const guest = world.guests.find(call.serverId);
   if (guest?.role === "active" && guest.migrationId === call.migrationId) {
     world.artifacts.adopt(call.serverId, call.migrationId);
@@ -18,3 +23,17 @@ export const closeMigration: Verb<CloseMigration> = async ({ outcome }, call, wo
   world.documents.closeMigration(call.migrationId, outcome);
   return result();
 };
+
+/** Behind a tombstone nothing could be given back any more: what is still set aside here keeps the migration open. */
+async function refuseHeld(call: Call, world: World): Promise<void> {
+  const source = world.documents.get<SourceDocument>(call.serverId, call.migrationId, "source");
+  const incarnations = [incarnationToWithdraw(call, world), ...(source ? [source.incarnation] : [])];
+  for (const incarnation of incarnations) {
+    const record = await world.fence.journal.find(fenceKey(call, incarnation));
+    if (record === undefined || record.state === "retired" || record.state === "active") continue;
+    throw new Fault(
+      "conflict",
+      `close ${call.migrationId}: ${incarnation} is still ${record.state} on this host`,
+    );
+  }
+}

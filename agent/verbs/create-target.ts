@@ -8,13 +8,12 @@ import type { CreateTarget } from "../../proto/gen/ferry/v1/agent.js";
 import { withStartToken } from "../fence/start-token.js";
 import { verifiedReceipt } from "./signed-receipt.js";
 import { targetDocument } from "./target-document.js";
-import { result, type Verb } from "./verb.js";
+import { result, type Verb, type World } from "./verb.js";
 
 export const createTarget: Verb<CreateTarget> = async ({ fenceReceipt, leaveOff }, call, world) => {
-  const { plan, sourceHost } = targetDocument(call, world);
+  const { plan, manifest, sourceHost } = await targetDocument(call, world);
   const statement = verifiedReceipt(fenceReceipt, { kind: "fence", host: sourceHost }, call, world);
-  if (statement.incarnation === plan.incarnation)
-    throw new Fault("refused", "the fence receipt speaks of this very incarnation");
+  requireSource(statement.incarnation, manifest.domainXml, world);
   world.documents.put(call.serverId, call.migrationId, "fence-receipt", statement);
   await world.fence.guestFiles.allow(call.serverId, plan.incarnation);
   if (leaveOff) {
@@ -35,3 +34,17 @@ export const createTarget: Verb<CreateTarget> = async ({ fenceReceipt, leaveOff 
   );
   return result();
 };
+
+/** Not just any incarnation of the server: the one that this target is to take over from. */
+function requireSource(stated: string, sourceXml: string, { fence }: World): void {
+  const source = fence.incarnationOf(sourceXml);
+  if (stated === source) return;
+  throw new Fault(
+    "refused",
+    "the fence receipt speaks of another incarnation than the one that was to be moved",
+    {
+      have: stated,
+      need: source ?? "a source that bears Ferry's mark",
+    },
+  );
+}

@@ -11,12 +11,13 @@ import { targetDocument } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const defineTarget: Verb<DefineTarget> = async (_request, call, world) => {
-  const { plan } = targetDocument(call, world);
+  const { plan } = await targetDocument(call, world);
   await refuseUnfinished(
-    plan.files.filter(file => file.mode === "copied").map(file => file.id),
+    plan.files.map(file => file.id),
     call,
     world,
   );
+  await refuseOther(plan.incarnation, call, world);
   await world.fence.guestFiles.deny(
     call.serverId,
     `migration ${call.migrationId} is bringing this server here; it starts when its source has let go`,
@@ -32,9 +33,23 @@ export const defineTarget: Verb<DefineTarget> = async (_request, call, world) =>
   return result();
 };
 
-/** No definition without a receipt for every copied file (DESIGN invariant 3). */
+/** libvirt would overwrite what somebody has defined here under this uuid since the target was prepared. */
+async function refuseOther(incarnation: string, { serverId }: Call, world: World): Promise<void> {
+  const domain = await world.hypervisor.findDomain(serverId);
+  if (domain === undefined) return;
+  const marked = world.fence.incarnationOf(await world.hypervisor.domainXml(serverId, "inactive"));
+  if (marked === incarnation) return;
+  throw new Fault("conflict", `${domain.name} with the server's uuid was defined on the target meanwhile`, {
+    fix: "find out who defined it, and undefine it there if it is a leftover",
+  });
+}
+
+/** No definition without a receipt for every file, copied or made here (DESIGN invariant 3). */
 async function refuseUnfinished(ids: readonly string[], call: Call, world: World): Promise<void> {
-  const receipt = world.documents.get<CopyReceipt>(call.serverId, call.migrationId, "copy");
-  const missing = ids.filter(id => !receipt?.files.some(file => file.id === id));
-  if (missing.length > 0) throw new Fault("refused", `no copy receipt for ${missing.join(", ")}`);
+  const receipts = ["copy", "made"].map(kind =>
+    world.documents.get<CopyReceipt>(call.serverId, call.migrationId, kind),
+  );
+  const stated = new Set(receipts.flatMap(receipt => receipt?.files ?? []).map(({ id }) => id));
+  const missing = ids.filter(id => !stated.has(id));
+  if (missing.length > 0) throw new Fault("refused", `no receipt for ${missing.join(", ")}`);
 }

@@ -7,9 +7,11 @@ import { basename, dirname } from "node:path";
 import { Fault } from "../../proto/fault.js";
 import type { DeleteDomain } from "../../proto/gen/ferry/v1/agent.js";
 import { factsAt, removeByIdentity } from "../disk/file-identity.js";
+import type { Artifact } from "../journal/artifacts.js";
 import type { Guest } from "../journal/guests.js";
 import { removeEmptyFolders } from "./remove-folders.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
+import { whoNeeds } from "./who-needs.js";
 
 export const deleteDomain: Verb<DeleteDomain> = async (_request, call, world) => {
   const guest = world.guests.find(call.serverId);
@@ -21,12 +23,8 @@ export const deleteDomain: Verb<DeleteDomain> = async (_request, call, world) =>
     );
   }
   await world.fence.guestFiles.deny(call.serverId, "this server is being deleted");
-  await endDomain(call, world);
-  for (const artifact of world.artifacts.of(call.serverId, "")) {
-    if (artifact.identity === undefined || (await world.isFolder(artifact.path))) continue;
-    await removeByIdentity(world.files, dirname(artifact.path), artifact.identity, basename(artifact.path));
-    world.artifacts.forget(call.serverId, "", artifact.path);
-  }
+  await endDomain(guest, call, world);
+  await removeFiles(guest, call, world);
   await removeConsoleLog(call, world);
   await removeEmptyFolders(call.serverId, "", world);
   await noteKept(guest, call, world);
@@ -41,11 +39,32 @@ export const deleteDomain: Verb<DeleteDomain> = async (_request, call, world) =>
   return result();
 };
 
-async function endDomain(call: Call, { hypervisor }: World): Promise<void> {
+async function endDomain({ role }: Guest, call: Call, { hypervisor, fence }: World): Promise<void> {
   const domain = await hypervisor.findDomain(call.serverId);
   if (domain === undefined) return;
+  const marked = fence.incarnationOf(await hypervisor.domainXml(call.serverId, "inactive"));
+  if (role === "none" && marked === undefined) {
+    throw new Fault("conflict", `${domain.name} has the server's uuid but is not Ferry's: it was left alone`);
+  }
   if (domain.state !== "shut-off") await hypervisor.destroy(call.serverId, { graceful: false });
   await hypervisor.undefine(call.serverId);
+}
+
+/**
+ * From the top of each chain down, so that a base is looked at once its own overlay is gone. Whatever lies below an
+ * active layer may have found other users since it came here, and then is theirs (SAFETY R10).
+ */
+async function removeFiles({ disks }: Guest, call: Call, world: World): Promise<void> {
+  const backing = disks.flatMap(disk => disk.backing.map(({ path }) => path));
+  const rankOf = ({ path }: Artifact) => backing.indexOf(path);
+  const topFirst = world.artifacts.of(call.serverId, "").sort((one, other) => rankOf(one) - rankOf(other));
+  for (const { path, identity } of topFirst) {
+    if (identity === undefined || (await world.isFolder(path))) continue;
+    const need = backing.includes(path) ? await whoNeeds(path, world) : undefined;
+    if (need === undefined) await removeByIdentity(world.files, dirname(path), identity, basename(path));
+    else call.note(`kept: backing file ${path} (${need})`);
+    world.artifacts.forget(call.serverId, "", path);
+  }
 }
 
 /** QEMU makes it, in a folder that Ferry made for nothing else. */

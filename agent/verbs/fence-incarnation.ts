@@ -24,8 +24,11 @@ interface FinalDocument {
 
 export const fenceIncarnation: Verb<FenceIncarnation> = async ({ stateHash, peerHost }, call, world) => {
   const source = sourceDocument(call, world);
-  const { manifest } =
-    finalDocument(call, world) ?? (await lastLook(source, stateHash, peerHost, call, world));
+  requireGuarded(world);
+  // Looked at anew until the fence itself has been journalled: from then on the files may be aside.
+  const begun = await world.fence.journal.find(fenceKey(call, source.incarnation));
+  const last = begun && finalDocument(call, world);
+  const { manifest } = last ?? (await lastLook(source, stateHash, peerHost, call, world));
   const fenced = await fence(world.fence, {
     server: call.serverId,
     migration: call.migrationId,
@@ -41,6 +44,16 @@ export const fenceIncarnation: Verb<FenceIncarnation> = async ({ stateHash, peer
   world.guests.update(call.serverId, { role: "fenced", migrationId: call.migrationId });
   return result({ receipt: signedReceipt(fenced.statement, world), manifest });
 };
+
+/** A receipt is worth what the hook of the daemon that runs now is worth (SAFETY R6d). */
+function requireGuarded({ hook }: World): void {
+  const problem = hook.problem();
+  if (problem === "") return;
+  // Not a plain no: the self-test is repeated by itself after libvirt was restarted.
+  throw new Fault("failed", `the libvirt hook does not guard the source: ${problem}`, {
+    fix: "restart libvirtd, then try again",
+  });
+}
 
 export const fenceKey = ({ serverId, migrationId }: Call, incarnation: string): FenceKey => ({
   server: serverId,
@@ -68,10 +81,11 @@ async function lastLook(
   const [first] = survey.refusals;
   if (first !== undefined) throw new Fault("refused", `changed behind Ferry: ${first.message}`);
   const seen = await manifestOf(survey, { digests: false }, call, world);
-  if (stateHash !== "" && seen.stateHash !== stateHash) {
+  const prepared = source.manifest.stateHash;
+  if (seen.stateHash !== prepared || (stateHash !== "" && stateHash !== prepared)) {
     throw new Fault("refused", "the server was changed behind Ferry after it was prepared", {
       have: seen.stateHash.slice(0, 16),
-      need: stateHash.slice(0, 16),
+      need: prepared.slice(0, 16),
       fix: "find out who redefined it or replaced a disk, then migrate again",
     });
   }

@@ -7,6 +7,9 @@ import { open } from "node:fs/promises";
 import { digestFile } from "../transfer/digest-file.js";
 import type { Call, World } from "./verb.js";
 
+/** Below this nobody waits for it. */
+const NOTEWORTHY_BYTES = 4 * 1024 ** 3;
+
 export async function fileDigest(path: string, sizeBytes: number, call: Call, world: World): Promise<string> {
   await using file = await open(path, "r");
   const facts = await world.files.facts(file.fd);
@@ -21,7 +24,7 @@ export async function fileDigest(path: string, sizeBytes: number, call: Call, wo
   ].join(":");
   const known = world.documents.get<{ stamp: string; digest: string }>("", path, "digest");
   if (known?.stamp === stamp) return known.digest;
-  call.note(`reading ${path} to know its digest`);
+  if (sizeBytes >= NOTEWORTHY_BYTES) call.note(`read ${path} once to know its digest, while the guest ran`);
   const { rootDigest: digest } = await digestFile(world.files, path, call.signal);
   world.documents.put("", path, "digest", { stamp, digest });
   return digest;

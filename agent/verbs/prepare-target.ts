@@ -13,22 +13,24 @@ import type {
   SourceManifest,
   TargetPlan,
 } from "../../proto/gen/ferry/v1/agent.js";
-import type { CheckResult } from "../../proto/gen/ferry/v1/model.js";
+import type { CheckResult, FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import type { Claim } from "../claim/claim.js";
 import { type Placement, placeFiles, targetPathOf } from "../claim/place-files.js";
+import { refusal } from "../claim/refusal.js";
 import { bytesAvailable, memoryAvailableMib } from "../claim/room.js";
 import { evaluate, refusalsOf } from "../constraint/checks.js";
 import type { TargetFacts } from "../constraint/target-facts.js";
 import { readDomain } from "../domain/domain-xml.js";
-import { formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
+import { formatIncarnation } from "../domain/ferry-metadata.js";
 import { guestNeeds } from "../domain/guest-needs.js";
 import { rewriteForTarget } from "../domain/rewrite-for-target.js";
 import { createToken } from "../transfer/messages.js";
 import { fileDigest } from "./file-digest.js";
 import { readHostFacts } from "./host-facts.js";
+import { logPaths } from "./log-files.js";
 import { compareGuestCpu, machineSupport } from "./machine-support.js";
 import { STATE_DIRS } from "./state-dirs.js";
-import type { TargetDocument } from "./target-document.js";
+import { type TargetDocument, targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
 import { mapNetworks, missingNetworks } from "./target-networks.js";
 import { trialDefinition } from "./trial-definition.js";
@@ -101,17 +103,23 @@ async function place(manifest: SourceManifest, call: Call, world: World): Promis
   return placeFiles(manifest.files, folders, (await Promise.all(taken)).flat());
 }
 
+/** QEMU would write over somebody else's log, and an unwinding would remove it. */
+async function takenLogs(domainXml: string, world: World): Promise<FaultInfo[]> {
+  const paths = logPaths(domainXml, world);
+  const taken = await Promise.all(paths.map(path => world.exists(path)));
+  return paths
+    .filter((_, index) => taken[index])
+    .map(path =>
+      refusal("already-exists", `the guest's log ${path} exists on the target already`, {
+        fix: `look at it on the target and move it away if it is not needed: ${path}`,
+      }),
+    );
+}
+
 const movedPath = (path: string, manifest: SourceManifest, placement: Placement): string => {
   const file = manifest.files.find(candidate => candidate.path === path);
   return placement.files.find(planned => planned.id === file?.id)?.path ?? path;
 };
-
-export const targetIncarnation = (call: Call): Incarnation => ({
-  server: call.serverId,
-  migration: call.migrationId,
-  side: "target",
-  epoch: call.epoch,
-});
 
 function rewritten(
   manifest: SourceManifest,
@@ -155,7 +163,7 @@ async function gatherFacts(
     defineProblem: machineProblem === "" ? await trialDefinition(domainXml, randomUUID(), world) : "",
     missingNetworks: await missingNetworks(domainXml, world),
     missingPaths: await missingHostPaths(domainXml, placement, world),
-    fileRefusals: placement.refusals,
+    fileRefusals: [...placement.refusals, ...(await takenLogs(domainXml, world))],
     memoryAvailableMib: await memoryAvailableMib(call, world),
     bytesAvailable: await bytesAvailable(call, world),
     bytesNeeded: bytesNeeded(manifest, placement),

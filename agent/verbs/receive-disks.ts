@@ -5,18 +5,16 @@
 
 import { dirname } from "node:path";
 import type { CopyReceipt, ManifestFile, ReceiveDisks, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
-import { isBeneath } from "../claim/place-files.js";
 import { factsAt } from "../disk/file-identity.js";
 import { forgetTransfer, type IncomingFile } from "../transfer/incoming-file.js";
 import type { CopyReceipt as Received } from "../transfer/receipt.js";
-import { makeFolder, recordIncoming } from "./incoming-artifacts.js";
-import { STATE_DIRS } from "./state-dirs.js";
+import { makeFolder, recordIncoming, trustedRoot } from "./incoming-artifacts.js";
 import { targetDocument } from "./target-document.js";
 import { progressOf } from "./transfer-progress.js";
 import { result, type Verb, type World } from "./verb.js";
 
 export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => {
-  const { plan, sourceHost, manifest } = targetDocument(call, world);
+  const { plan, sourceHost, manifest } = await targetDocument(call, world);
   const files = incomingFiles(plan, request.files.length > 0 ? request.files : manifest.files, world);
   for (const { targetPath } of files) {
     await makeFolder(dirname(targetPath), call, world);
@@ -42,18 +40,16 @@ export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => 
 };
 
 function incomingFiles(plan: TargetPlan, described: readonly ManifestFile[], world: World): IncomingFile[] {
-  const roots = [...world.config.image_dirs, ...STATE_DIRS];
   return plan.files
     .filter(({ mode }) => mode === "copied")
     .map(planned => {
       const sizeBytes = described.find(({ id }) => id === planned.id)?.sizeBytes ?? planned.sizeBytes;
-      const root = roots.find(folder => isBeneath(planned.path, folder));
       return {
         id: planned.id,
         targetPath: planned.path,
         sizeBytes,
         mode: planned.permissions,
-        ...(root === undefined ? {} : { root }),
+        ...trustedRoot(planned.path, world),
       };
     });
 }

@@ -9,7 +9,7 @@ import { targetDocument } from "./target-document.js";
 import { result, type Verb } from "./verb.js";
 
 export const releaseTarget: Verb<ReleaseTarget> = async (_request, call, world) => {
-  const { plan } = targetDocument(call, world);
+  const { plan } = await targetDocument(call, world);
   world.guests.update(call.serverId, { mayHaveRun: true, role: "active", incarnation: plan.incarnation });
   const domain = await world.hypervisor.findDomain(call.serverId);
   if (domain?.state === "running" || domain?.state === "blocked") return result();

@@ -6,51 +6,43 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { RemoveTargetFiles } from "../../proto/gen/ferry/v1/agent.js";
-import { findBackingReferences } from "../disk/backing-references.js";
-import { removeByIdentity } from "../disk/file-identity.js";
-import { formatIncarnation } from "../domain/ferry-metadata.js";
+import { isSameFile, removeByIdentity } from "../disk/file-identity.js";
 import { retire } from "../fence/retire.js";
+import { factsAt } from "../fence/set-aside.js";
 import type { Artifact } from "../journal/artifacts.js";
 import { fenceKey } from "./fence-incarnation.js";
-import { targetIncarnation } from "./prepare-target.js";
+import { incomingIdentity } from "./incoming-artifacts.js";
 import { removeEmptyFolders } from "./remove-folders.js";
-import { findTargetDocument } from "./target-document.js";
+import { findTargetDocument, incarnationToWithdraw } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
+import { whoNeeds } from "./who-needs.js";
 
 export const removeTargetFiles: Verb<RemoveTargetFiles> = async (_request, call, world) => {
   const document = findTargetDocument(call, world);
-  const incarnation = document?.plan.incarnation ?? formatIncarnation(targetIncarnation(call));
-  await retire(world.fence, fenceKey(call, incarnation));
+  await retire(world.fence, fenceKey(call, incarnationToWithdraw(call, world)));
   const backing = new Set(
     document?.manifest.files.filter(({ kind }) => kind === "backing").map(({ id }) => id),
   );
   const shared = new Set(document?.plan.files.filter(({ id }) => backing.has(id)).map(({ path }) => path));
   for (const artifact of world.artifacts.of(call.serverId, call.migrationId)) {
+    // Before the parts go, and with them the transfer's journal, which may be what knows it.
+    const identity = await incomingIdentity(artifact.path, call, world);
     await removePartsOf(artifact, call);
     if (shared.has(artifact.path) && (await isNeeded(artifact.path, call, world))) continue;
-    await removeArtifact(artifact, world);
+    await removeArtifact({ ...artifact, identity }, call, world);
   }
   await removeEmptyFolders(call.serverId, call.migrationId, world);
-  world.guests.update(call.serverId, {
-    role: "none",
-    migrationId: "",
-    incarnation: "",
-    mayHaveRun: false,
-    disks: [],
-  });
+  if (world.guests.find(call.serverId)?.migrationId === call.migrationId) {
+    const nothing = { role: "none", migrationId: "", incarnation: "", mayHaveRun: false, disks: [] } as const;
+    world.guests.update(call.serverId, nothing);
+  }
   return result();
 };
 
-/** A backing file that came with this migration may have found other users since (SAFETY R10); any doubt keeps it. */
 async function isNeeded(path: string, call: Call, world: World): Promise<boolean> {
-  const summaries = await world.hypervisor.listDomains();
-  const domains = await Promise.all(
-    summaries.map(async ({ uuid }) => ({ uuid, xml: await world.hypervisor.domainXml(uuid, "inactive") })),
-  );
-  const { found, unknown } = await findBackingReferences(world.files, world.places, domains, path);
-  if (found.length === 0 && unknown.length === 0) return false;
-  const why = found[0] ?? `${unknown[0]?.what}: ${unknown[0]?.reason}`;
-  call.note(`kept on the target: backing file ${path} (${why})`);
+  const need = await whoNeeds(path, world);
+  if (need === undefined) return false;
+  call.note(`kept on the target: backing file ${path} (${need})`);
   return true;
 }
 
@@ -67,13 +59,14 @@ async function removePartsOf({ path }: Artifact, { migrationId }: Call): Promise
 /** The disks themselves went with the withdrawn incarnation; this is what never got that far. Folders come later. */
 async function removeArtifact(
   { path, identity, serverId, migrationId }: Artifact,
+  call: Call,
   world: World,
 ): Promise<void> {
   if (await world.isFolder(path)) return;
-  if (identity === undefined) {
-    if (!(await world.exists(path))) world.artifacts.forget(serverId, migrationId, path);
-    return;
-  }
-  await removeByIdentity(world.files, dirname(path), identity, basename(path));
+  const there = await factsAt(world.files, path);
+  if (there !== undefined && (identity === undefined || !isSameFile(there, identity)))
+    call.note(`kept on the target, because this migration did not make it: ${path}`);
+  else if (identity !== undefined)
+    await removeByIdentity(world.files, dirname(path), identity, basename(path));
   world.artifacts.forget(serverId, migrationId, path);
 }

@@ -6,7 +6,7 @@
 
 import { setInterval } from "node:timers/promises";
 import { asFault, Fault } from "../../proto/fault.js";
-import type { SendDisks, SourceManifest, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
+import type { ManifestFile, SendDisks, SourceManifest, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
 import type { FenceRecord } from "../fence/fence-record.js";
 import { type Hold, verifyDead } from "../fence/verify-dead.js";
 import type { OutgoingFile } from "../transfer/outgoing-file.js";
@@ -86,7 +86,10 @@ function watchHold(hold: Hold, until: AbortSignal): { signal: AbortSignal; ended
   return { signal: disturbed.signal, ended };
 }
 
-/** Only what was fenced, or is read-only below it (backing files, media), is ever sent. */
+/**
+ * Only what was fenced, or is read-only below it (backing files, media), is ever sent. The plan has come by way of the
+ * controller: it chooses among the files of this source's own manifest and cannot name any other.
+ */
 function outgoingFiles(
   plan: TargetPlan,
   record: FenceRecord,
@@ -95,7 +98,11 @@ function outgoingFiles(
 ): OutgoingFile[] {
   return plan.files
     .filter(({ mode }) => mode === "copied")
-    .map(({ id }) => fencedFile(id, record, hold) ?? readOnlyFile(id, manifest));
+    .map(({ id }) => {
+      const file = manifest.files.find(candidate => candidate.id === id);
+      if (file === undefined) throw new Fault("invalid-argument", `${id} is no file of this migration`);
+      return fencedFile(id, record, hold) ?? readOnlyFile(file);
+    });
 }
 
 function fencedFile(id: string, record: FenceRecord, hold: Hold): OutgoingFile | undefined {
@@ -107,8 +114,7 @@ function fencedFile(id: string, record: FenceRecord, hold: Hold): OutgoingFile |
   return fd === undefined ? { id, path } : { id, path, fd };
 }
 
-function readOnlyFile(id: string, manifest: SourceManifest): OutgoingFile {
-  const file = manifest.files.find(candidate => candidate.id === id);
-  if (file?.kind === "backing" || file?.kind === "media") return { id, path: file.path };
-  throw new Fault("invalid-argument", `${id} is no file of this migration`);
+function readOnlyFile({ id, kind, path }: ManifestFile): OutgoingFile {
+  if (kind === "backing" || kind === "media") return { id, path };
+  throw new Fault("refused", `${id} was not fenced: it may still change`);
 }

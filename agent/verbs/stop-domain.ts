@@ -9,8 +9,9 @@ import type { StopDomain, StoppedGuest } from "../../proto/gen/ferry/v1/agent.js
 import type { DomainState } from "../os/hypervisor.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
-/** An ACPI press before the guest listens is lost; Nova repeats it as often. */
-const PRESS_INTERVAL_MS = 10_000;
+/** An ACPI press before the guest listens is lost. Nova repeats it every 10 s; a guest that boots is asked sooner. */
+const PRESS_INTERVALS_MS = [1_000, 2_000, 5_000];
+const LONG_PRESS_INTERVAL_MS = 10_000;
 const POLL_INTERVAL_MS = 200;
 const DEFAULT_TIMEOUT_MS = 60_000;
 
@@ -51,11 +52,12 @@ async function bringDown(request: StopDomain, call: Call, world: World): Promise
 
 async function pressUntilOff(timeoutMs: number, call: Call, world: World): Promise<boolean> {
   const deadline = world.monotonicMs() + timeoutMs;
+  const intervals = PRESS_INTERVALS_MS.values();
   let nextPress = world.monotonicMs();
   while (world.monotonicMs() < deadline) {
     if (world.monotonicMs() >= nextPress) {
       await press(call, world);
-      nextPress += PRESS_INTERVAL_MS;
+      nextPress += intervals.next().value ?? LONG_PRESS_INTERVAL_MS;
     }
     await world.sleep(POLL_INTERVAL_MS, call.signal);
     if (await isOff(call, world)) return true;

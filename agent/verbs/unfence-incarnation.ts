@@ -5,7 +5,8 @@
 
 import type { StoppedGuest, UnfenceIncarnation } from "../../proto/gen/ferry/v1/agent.js";
 import { unfence } from "../fence/unfence.js";
-import { fenceKey, sourceDocument } from "./fence-incarnation.js";
+import { fenceKey, finalDocument, sourceDocument } from "./fence-incarnation.js";
+import { activeGuest } from "./prepare-source.js";
 import { verifiedReceipt } from "./signed-receipt.js";
 import { startGuest } from "./start-domain.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
@@ -17,8 +18,11 @@ export const unfenceIncarnation: Verb<UnfenceIncarnation> = async (
 ) => {
   const { incarnation } = sourceDocument(call, world);
   const record = await world.fence.journal.find(fenceKey(call, incarnation));
-  if (record !== undefined) {
-    const mirror = verifiedReceipt(mirrorReceipt, { kind: "mirror", host: peerHost }, call, world);
+  if (record === undefined) activeGuest(call, world);
+  else {
+    // The word that counts is that of the host for which this side's own receipt was made, whomever the caller names.
+    const host = finalDocument(call, world)?.peerHost ?? peerHost;
+    const mirror = verifiedReceipt(mirrorReceipt, { kind: "mirror", host }, call, world);
     const { serverId: server, migrationId: migration, epoch } = call;
     await unfence(world.fence, { server, migration, incarnation, epoch }, mirror);
   }

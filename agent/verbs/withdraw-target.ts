@@ -7,20 +7,21 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { WithdrawTarget } from "../../proto/gen/ferry/v1/agent.js";
-import { formatIncarnation } from "../domain/ferry-metadata.js";
 import { withdraw } from "../fence/fence.js";
 import type { IncarnationFile } from "../fence/fence-record.js";
 import { readRanMark } from "../fence/ran-mark.js";
+import { isFreeFor } from "./guest-row.js";
+import { incomingIdentity } from "./incoming-artifacts.js";
 import { logFiles } from "./log-files.js";
-import { targetIncarnation } from "./prepare-target.js";
 import { signedReceipt } from "./signed-receipt.js";
 import { SWTPM_DIR } from "./state-dirs.js";
-import { findTargetDocument, type TargetDocument } from "./target-document.js";
+import { findTargetDocument, incarnationToWithdraw, type TargetDocument } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const withdrawTarget: Verb<WithdrawTarget> = async ({ afterRun, peerHost }, call, world) => {
   const document = findTargetDocument(call, world);
-  const incarnation = document?.plan.incarnation ?? formatIncarnation(targetIncarnation(call));
+  const incarnation = incarnationToWithdraw(call, world);
+  world.documents.put(call.serverId, call.migrationId, "withdrawn", incarnation);
   if (!afterRun) await refuseIfRan(incarnation, call, world);
   const fenced = await withdraw(world.fence, {
     server: call.serverId,
@@ -31,11 +32,15 @@ export const withdrawTarget: Verb<WithdrawTarget> = async ({ afterRun, peerHost 
     files:
       document === undefined
         ? []
-        : [...receivedFiles(document, call), ...(await logFiles(document.plan.domainXml, world))],
+        : [
+            ...(await receivedFiles(document, call, world)),
+            ...(await logFiles(document.plan.domainXml, world)),
+          ],
   });
   await fenced.hold[Symbol.asyncDispose]();
   world.documents.remove(call.serverId, call.migrationId, "claim");
-  world.guests.update(call.serverId, { role: "fenced", migrationId: call.migrationId });
+  if (isFreeFor(call, world.guests.find(call.serverId)))
+    world.guests.update(call.serverId, { role: "fenced", migrationId: call.migrationId });
   return result({ receipt: signedReceipt(fenced.statement, world) });
 };
 
@@ -43,21 +48,38 @@ async function refuseIfRan(incarnation: string, call: Call, world: World): Promi
   const guest = world.guests.find(call.serverId);
   const mark = await readRanMark(world.config.state_dir, call.serverId);
   const hasRun =
-    (guest?.incarnation === incarnation && guest.mayHaveRun) || mark?.incarnation === incarnation;
+    (guest?.incarnation === incarnation && guest.mayHaveRun) ||
+    mark?.incarnation === incarnation ||
+    (await runsNow(incarnation, call, world));
   if (!hasRun) return;
   throw new Fault("stuck", "the guest may have run on the target: what it wrote there would be lost", {
     fix: "confirm the migration, or revert it and accept the loss: ferry server revert",
   });
 }
 
-function receivedFiles({ plan, manifest }: TargetDocument, call: Call): IncarnationFile[] {
+/** libvirt calls no hook when somebody resumes a guest that was created paused: only its state tells. */
+async function runsNow(incarnation: string, { serverId }: Call, world: World): Promise<boolean> {
+  const domain = await world.hypervisor.findDomain(serverId);
+  if (domain === undefined || domain.state === "shut-off" || domain.state === "paused") return false;
+  return world.fence.incarnationOf(await world.hypervisor.domainXml(serverId, "inactive")) === incarnation;
+}
+
+/** What this migration made, by identity; whatever else has one of the planned names is left alone. */
+async function receivedFiles(
+  { plan, manifest }: TargetDocument,
+  call: Call,
+  world: World,
+): Promise<IncarnationFile[]> {
   const kindOf = (id: string) => manifest.files.find(file => file.id === id)?.kind;
   const own = plan.files.filter(({ id }) =>
     ["disk", "swap", "config-drive", "nvram"].includes(kindOf(id) ?? ""),
   );
-  const hasTpm = plan.files.some(({ id }) => kindOf(id) === "tpm");
-  return [
-    ...own.map(({ id, path }) => ({ id, path, mode: "copied" as const })),
-    ...(hasTpm ? [{ id: "tpm", path: `${SWTPM_DIR}/${call.serverId}`, mode: "copied" as const }] : []),
-  ];
+  const tpm = plan.files.some(({ id }) => kindOf(id) === "tpm")
+    ? [{ id: "tpm", path: `${SWTPM_DIR}/${call.serverId}` }]
+    : [];
+  const made = [...own, ...tpm].map(async ({ id, path }) => {
+    const identity = await incomingIdentity(path, call, world);
+    return identity === undefined ? [] : [{ id, path, mode: "copied" as const, identity }];
+  });
+  return (await Promise.all(made)).flat();
 }

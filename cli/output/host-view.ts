@@ -66,6 +66,7 @@ function amount(value: number, resourceClass: string): string {
 }
 
 const LONGEST_LIST = 8;
+const LONGEST_TEXT = 100;
 
 function flatten(name: string, value: unknown): Field[] {
   if (Array.isArray(value)) return [[name, listText(value)]];
@@ -73,10 +74,13 @@ function flatten(name: string, value: unknown): Field[] {
     const inside = (key: string) => (name === "" ? key : `${name}.${key}`);
     return Object.entries(value).flatMap(([key, item]) => flatten(inside(key), item));
   }
-  return value === undefined || value === ""
-    ? []
-    : [[name, name.endsWith("Bytes") ? formatBytes(Number(value)) : String(value)]];
+  if (value === undefined || value === "") return [];
+  return [[name, name.endsWith("Bytes") ? formatBytes(Number(value)) : shortText(String(value))]];
 }
+
+/** XML and other documents are for programs. */
+const shortText = (text: string): string =>
+  text.length <= LONGEST_TEXT ? text : `${text.length} characters (see -o json)`;
 
 function listText(values: readonly unknown[]): string {
   const plain = values.every(value => typeof value !== "object");

@@ -17,19 +17,20 @@ const BAR_COLUMNS = 20;
 const MIN_WIDTH_FOR_BAR = 72;
 
 /** For a terminal: at most `width` columns. Empty while there is nothing to tell. */
-export function renderProgress({ step, direction, progress }: Migration, width: number): string {
+export function renderProgress(migration: Migration, width: number): string {
+  const { step, direction, progress } = migration;
   if (step === "") return "";
   const what = printable(direction === "unwinding" ? `unwinding ${step}` : step);
-  const isCopying = step === COPYING && direction !== "unwinding";
-  if (!isCopying || progress === undefined || progress.totalBytes === 0) return `${what} …`.slice(0, width);
+  if (!isCopying(migration) || progress === undefined || progress.totalBytes === 0)
+    return `${what} …`.slice(0, width);
   const bar = width >= MIN_WIDTH_FOR_BAR ? ` ${drawBar(fraction(progress))}` : "";
   return `${what}${bar} ${describe(progress)}`.slice(0, width);
 }
 
 /** For a log: no bar. What was copied is no news any more when another step is carried out. */
-export function renderPlainProgress({ step, progress }: Migration): string {
-  const text = step === COPYING ? renderCopied(progress) : "";
-  return text === "" ? "" : `${step}: ${text}`;
+export function renderPlainProgress(migration: Migration): string {
+  const text = isCopying(migration) ? renderCopied(migration.progress) : "";
+  return text === "" ? "" : `${migration.step}: ${text}`;
 }
 
 /** How much of the disks has been copied, whenever that was. */
@@ -42,6 +43,8 @@ export function plainIntervalMs(ageMs: number): number {
   if (ageMs < 60_000) return 3_000;
   return ageMs < 600_000 ? 10_000 : 30_000;
 }
+
+const isCopying = ({ step, direction }: Migration): boolean => step === COPYING && direction !== "unwinding";
 
 function describe(progress: Progress): string {
   const { doneBytes, bytesPerSecond, etaMs } = progress;

@@ -26,7 +26,8 @@ export class StoryDisplay {
     if (event !== "") this.line(event, atMs);
     if (migration === undefined) return;
     if (this.#shell.isTerminal) this.#redraw(renderProgress(migration, this.#shell.width - 1));
-    else this.#repeat(migration);
+    // After the line of a step that is done, its progress is old.
+    else if (event === "") this.#repeat(migration);
   }
 
   /** One line of the story, or about it. */

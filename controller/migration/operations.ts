@@ -101,7 +101,9 @@ export class Migrations {
   /** The server stays on its target; the source is destroyed. Resolves when that is decided, not when it is done. */
   async confirm(server: string, requestedBy: string): Promise<Migration> {
     const record = await this.#finishedOf(server, "confirmResize");
-    refuseSilent(record.sourceHost, this.#deps.fleet.stateOf(record.sourceHost));
+    // Also the target: after this decision there is no way back to the source, and the target may be lost.
+    for (const host of [record.targetHost, record.sourceHost])
+      refuseSilent(host, this.#deps.fleet.stateOf(host));
     await this.#runner.decide(record.id, "confirm", requestedBy, write =>
       decide(record, "confirming", write),
     );

@@ -93,6 +93,10 @@ export interface MigrationSelection {
   readonly status?: string;
   /** Source or target. */
   readonly host?: string;
+  /** Ended then or later; those that have not ended are left out. */
+  readonly endedSinceMs?: number;
+  /** Not ended: on their way, stuck, or waiting for a verdict. */
+  readonly live?: boolean;
   readonly limit?: number;
 }
 
@@ -111,7 +115,7 @@ export async function findMigration(queries: Queries, id: string): Promise<Migra
 /** Newest first. */
 export async function listMigrations(
   queries: Queries,
-  { serverId, status, host, limit = 1000 }: MigrationSelection = {},
+  { serverId, status, host, endedSinceMs, live, limit = 1000 }: MigrationSelection = {},
 ): Promise<MigrationRecord[]> {
   let query = queries.selectFrom("migration").selectAll();
   if (serverId !== undefined) query = query.where("server_id", "=", serverId);
@@ -122,6 +126,8 @@ export async function listMigrations(
       where.or([where("source_host", "=", host), where("target_host", "=", host)]),
     );
   }
+  if (endedSinceMs !== undefined) query = query.where("ended_at_ms", ">=", Math.max(1, endedSinceMs));
+  if (live === true) query = query.where("ended_at_ms", "=", 0);
   const rows = await query.orderBy("created_at_ms", "desc").orderBy("id").limit(limit).execute();
   return rows.map(recordOf);
 }

@@ -40,7 +40,7 @@ ferry() { # as an operator would type it
 clean_up() {
   local status=$?
   trap - EXIT ERR
-  if ((status != 0)) && [[ -d $LAB_DIR ]]; then
+  if ((status > 0 && status < 128)) && [[ -d $LAB_DIR ]]; then
     for host in ctl h1 h2; do LAB_LOG_LINES=200 lab logs "$host"; done >"$LOG_FILE" 2>&1
     printf 'demo: the logs of controller, agents, libvirt and guest are in %s\n' "$LOG_FILE" >&2
   fi

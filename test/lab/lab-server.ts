@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { defineGuest, type GuestOptions, startGuest } from "./guest.js";
-import type { Finished, Host, Lab } from "./lab.js";
+import { type Finished, type Host, type Lab, waitFor } from "./lab.js";
 import { eventsOf, waitForEvent } from "./migration-events.js";
 
 export interface ServerOptions extends GuestOptions {
@@ -71,6 +71,9 @@ export class LabServer {
     await waitForEvent(this.lab, "ctl", id, /^(waiting|ended)/, deadlineMs).catch(async error => {
       throw new Error(`${error}\n${(await eventsOf(this.lab, "ctl", id)).join("\n")}`);
     });
+    // The controller may just have been killed.
+    const isThere = async () => (await this.lab.ferry("host", "list")).code === 0;
+    await waitFor(isThere, { deadlineMs: MINUTE_MS, what: "the controller answers" });
     return this.migration(id);
   }
 

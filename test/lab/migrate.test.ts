@@ -5,6 +5,7 @@
 
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CheckServerResponse } from "../../proto/gen/ferry/v1/controller.js";
 import type { Host, Lab } from "./lab.js";
 import {
   BASE_IMAGE,
@@ -43,11 +44,26 @@ beforeAll(async () => {
     createServer(lab, "web", "--config-drive", `ferry-lab.conf=${CONFIG_FILE}`),
     createServer(lab, "idle", "--config-drive", `ferry-lab.conf=${CONFIG_FILE}`, "--no-start"),
     createServer(lab, "plain", "--root-mode", "copy"),
-    createServer(lab, "secure", "--firmware", "efi", "--vtpm"),
+    createServer(lab, "secure", "--firmware", "efi", "--vtpm", "--no-start"),
   ]);
   await Promise.all(["web", "plain"].map(name => bootOf(lab, "h1", name, 1)));
 });
 afterAll(() => lab.down());
+
+describe("a check", () => {
+  it("finds room for each of them on the other host, measures the path, and leaves nothing there", async () => {
+    for (const name of ["web", "idle", "plain", "secure"]) {
+      const finished = await lab.ferry("-o", "json", "server", "check", name);
+      const { refusals, hosts } = CheckServerResponse.fromJSON(JSON.parse(finished.stdout));
+      const objections = hosts.flatMap(({ checks }) => checks.flatMap(({ reasons }) => reasons));
+      expect({ name, refusals, objections }).toEqual({ name, refusals: [], objections: [] });
+      expect(hosts.map(({ host, ok }) => ({ host, ok }))).toEqual([{ host: "h2", ok: true }]);
+      expect(hosts[0]?.estimate?.copySeconds).toBeGreaterThan(0);
+    }
+    expect(await domainsOn(lab, "h2")).toEqual([]);
+    expect(await filesOn(lab, "h2")).toEqual([]);
+  });
+});
 
 describe("a running server with an overlay, an ephemeral, a swap disk and a config drive", () => {
   it("moves over the migration network, with all that it is, and leaves nothing behind", async () => {
@@ -158,8 +174,9 @@ describe("a server with UEFI and a TPM", () => {
   const stateFiles = async (host: Host) =>
     (await filesOn(lab, host)).filter(file => /nvram|swtpm/.test(file));
 
-  /** Its firmware variables are made unlike those that libvirt would make anew. */
+  /** It has run, and its firmware variables are made unlike those that libvirt would make anew. */
   beforeAll(async () => {
+    await ferry(lab, "server", "start", "secure");
     await ferry(lab, "server", "stop", "secure", "--shutdown-timeout", "1");
     const [nvram = ""] = await stateFiles("h1");
     await lab.output("h1", ["dd", `of=${nvram}`, "bs=1", "seek=500000", "conv=notrunc"], { input: "mark" });

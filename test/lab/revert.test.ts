@@ -19,7 +19,7 @@ beforeAll(async () => {
   const configDrive = ["--config-drive", `ferry-lab.conf=${CONFIG_FILE}`];
   await Promise.all([
     createServer(lab, "web", ...configDrive),
-    createServer(lab, "idle", ...configDrive, "--firmware", "efi", "--vtpm"),
+    createServer(lab, "idle", ...configDrive, "--firmware", "efi", "--vtpm", "--no-start"),
   ]);
 });
 afterAll(() => lab.down());
@@ -34,10 +34,11 @@ describe("a stopped server that is reverted", () => {
     xml: await lab.output("h1", ["virsh", "-q", "dumpxml", "--inactive", "--security-info", "idle"]),
     info: (await lab.output("h1", ["virsh", "-q", "dominfo", "idle"]))
       .split("\n")
-      .filter(line => !/^Id:/.test(line)),
+      .filter(line => !line.startsWith("Id:")),
   });
 
   it("is bit for bit what it was: disks, firmware variables, TPM, definition, autostart and power state", async () => {
+    await ferry(lab, "server", "start", "idle");
     await ferry(lab, "server", "stop", "idle", "--shutdown-timeout", "1");
     await lab.output("h1", ["virsh", "-q", "autostart", "idle"]);
     const before = await stateOnSource();

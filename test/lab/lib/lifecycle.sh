@@ -23,6 +23,7 @@ lab_up() {
   settings_save
   network_switch_up
   ferry_prepare_authority
+  systemd_stage
   lab_start_hosts "$count" || die "not all hosts came up; 'npm run lab -- down' removes what there is"
   lab_status
 }
@@ -83,5 +84,5 @@ lab_status_line() {
     host_exec "$host" virsh -q -c qemu:///system uri >/dev/null 2>&1 && libvirt=up
   fi
   echo "$host on pid=$(host_pid "$host") eth0=$LAB_NET.$number mig0=$LAB_MIGNET.$number libvirtd=$libvirt" \
-    "$daemon=$(host_exec "$host" "$LAB_HOME/lib/supervise.sh" state "$daemon")"
+    "$daemon=$(ferry_daemon_state "$host" "$daemon")"
 }

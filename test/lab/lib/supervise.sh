@@ -36,7 +36,9 @@ run() {
 
 start() {
   rm -f "$state.stopped"
-  alive "$state.supervisor" || setsid "$0" run "$name" "$@" </dev/null >/dev/null 2>&1 &
+  if alive "$state.supervisor"; then return; fi
+  # A command of its own: a list in the background would leave a shell behind that holds the caller's output open.
+  setsid "$0" run "$name" "$@" </dev/null >/dev/null 2>&1 &
 }
 
 # No supervisor left means no daemon left: it waits for the daemon before it ends.

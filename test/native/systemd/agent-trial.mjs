@@ -4,6 +4,8 @@
 import { execFileSync } from "node:child_process";
 import {
   chownSync,
+  constants,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -11,11 +13,16 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 
 const image = "/var/lib/libvirt/images/trial.raw";
 const stranger = readFileSync("/etc/ferry/stranger.pid", "utf8").trim();
+
+const files = createRequire(import.meta.url)("/usr/lib/ferry/native/build/Release/fastio.node");
+
+const openImage = name => files.openBeneath(openSync("/var/lib/libvirt", "r"), name, constants.O_RDWR, 0);
 
 /** F_SETLEASE, F_WRLCK. */
 const takeLease = `open(F, "+<", "${image}") or die $!; fcntl(F, 1024, 1) or die $!;`;
@@ -32,6 +39,12 @@ const trials = {
   "see which files it has open": () =>
     readdirSync(`/proc/${stranger}/fd`).map(fd => readlinkSync(`/proc/${stranger}/fd/${fd}`)),
   "take a write lease on another user's image": () => execFileSync("perl", ["-e", takeLease]),
+  "open an image beneath its folder": () => openImage("images/trial.raw"),
+  "follow a link out of the folder": () => openImage("images/link"),
+  "follow a link in the middle": () => openImage("images/folder-link/passwd"),
+  "leave the folder upwards": () => openImage("images/../../secret"),
+  "leave the folder from the root": () => openImage("/etc/passwd"),
+  "end another user's process": () => process.kill(stranger, "SIGTERM"),
   "move an image aside": () => renameSync(image, `${image}.moved`),
   "give an image to a user": () => chownSync(`${image}.moved`, 1234, 1234),
   "make a swap disk": () => execFileSync("/usr/sbin/mkswap", [`${image}.moved`]),

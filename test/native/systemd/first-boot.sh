@@ -25,6 +25,8 @@ mkdir -p /var/lib/libvirt/images /etc/libvirt/hooks/qemu.d
 truncate -s 1M /var/lib/libvirt/images/trial.raw
 chown nobody /var/lib/libvirt/images/trial.raw
 chmod 600 /var/lib/libvirt/images/trial.raw
+ln -s /etc/passwd /var/lib/libvirt/images/link
+ln -s /etc /var/lib/libvirt/images/folder-link
 echo secret >/var/lib/ferry/secret
 setpriv --reuid nobody --clear-groups sleep infinity &
 echo $! >/etc/ferry/stranger.pid

@@ -138,6 +138,21 @@ describe("an operation", () => {
   });
 });
 
+describe("a request", () => {
+  const stop = { $case: "withdrawTarget", value: { afterRun: false, peerHost: "h1" } } as const;
+  it.each([
+    ["a server whose id is a path", { serverId: "../s1" }],
+    ["a migration whose id is a path", { migrationId: "m1/../m2" }],
+    ["an epoch before the first", { epoch: 0 }],
+    ["a migration's verb without a migration", { migrationId: "", verb: stop }],
+  ])("that names %s is refused", async (_name, change) => {
+    const operations = operationsOn(async () => result());
+    expect(await updatesOf(operations.perform(request("k", change), never))).toEqual([
+      "fault invalid-argument",
+    ]);
+  });
+});
+
 describe("an epoch", () => {
   it("older than the highest seen is refused, also after a restart", async () => {
     await updatesOf(operationsOn(async () => result()).perform(request("k2", { epoch: 5 }), never));

@@ -48,6 +48,7 @@ describe("progress", () => {
     const done = { totalBytes: 10, doneBytes: 10 };
     expect(renderProgress(copying(done, { step: "define-target" }), 80)).toBe("define-target …");
     expect(renderProgress(copying(done, { direction: "unwinding" }), 80)).toBe("unwinding copy-disks …");
+    expect(renderPlainProgress(copying(done, { direction: "unwinding" }))).toBe("");
     expect(renderPlainProgress(copying(done, { step: "release-target" }))).toBe("");
     expect(renderPlainProgress(copying(done, { step: "" }))).toBe("");
   });

@@ -166,4 +166,11 @@ describe("withdrawing a target", () => {
     expect(world.domain).toMatchObject({ xml: domainXml(SOURCE), autostart: true });
     expect(await verdictOf(world)).toEqual({ kind: "allow", incarnation: SOURCE });
   });
+
+  it("does not take a running guest without a mark for another incarnation", async () => {
+    await using world = await World.make();
+    world.domain = { xml: "<domain><name>web-3</name></domain>", state: "running", autostart: false };
+    const order = { ...orderOf(world, TARGET), files: [] };
+    await expect(withdraw(world.edges, order)).rejects.toThrow(/is running, not shut off/);
+  });
 });

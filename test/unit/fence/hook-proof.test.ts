@@ -96,7 +96,7 @@ describe("what is known about the hook", () => {
     await watch.prove();
     watch.requireProof();
     daemon.tell("lost");
-    expect(() => watch.requireProof()).toThrow(/lost/);
+    expect(() => watch.requireProof()).toThrow(/does not answer/);
     daemon.callsHook = false;
     daemon.tell("restored");
     expect(await watch.prove()).toEqual({ proven: false, problem: HOOK_NOT_LOADED });

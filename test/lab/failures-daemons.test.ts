@@ -1,0 +1,109 @@
+/** Agents and the controller are killed while servers are moved: only the duration of a migration changes (DESIGN §4.8). */
+
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { expectArrived, type Journey } from "./after-failure.js";
+import { type Host, Lab, waitFor } from "./lab.js";
+import { LabServer } from "./lab-server.js";
+import { eventsOf } from "./migration-events.js";
+import { NeverTwice } from "./never-twice.js";
+import { bookedMemory } from "./traces.js";
+
+const THERE: Journey = { source: "h1", target: "h2" };
+const BACK: Journey = { source: "h2", target: "h1" };
+const RATE = "24mbit";
+const MIB = 1024 * 1024;
+/** Frames, TLS, headers and what is sent twice by TCP. */
+const OVERHEAD = 1.1;
+
+let lab: Lab;
+let guard: NeverTwice;
+let big: LabServer;
+let small: LabServer;
+
+beforeAll(async () => {
+  lab = await Lab.up({ id: "failures-daemons", hosts: 2 });
+  guard = new NeverTwice();
+  await lab.guestFolder();
+  [big, small] = await Promise.all([
+    LabServer.adopt(lab, "h1", { name: "big", knobs: ["lab.blobmb=24"] }),
+    LabServer.adopt(lab, "h1", { name: "small" }),
+  ]);
+});
+
+afterAll(async () => {
+  await lab.down();
+  await guard[Symbol.asyncDispose]();
+});
+
+const received = async (host: Host) => (await lab.linkCounters(host, "mig0")).receivedBytes;
+
+/** Resolves when so much more has crossed the link to the host. */
+const arrivedBytes = (host: Host, since: number, bytes: number) =>
+  waitFor(async () => (await received(host)) - since > bytes, {
+    deadlineMs: 60_000,
+    what: `${bytes} bytes at ${host}`,
+  });
+
+/** Kills a daemon once at each event that matches and was not seen before, until the migration rests; those events. */
+async function killAtEach(server: LabServer, id: string, host: Host, pattern: RegExp): Promise<string[]> {
+  const killedAt: string[] = [];
+  const step = async () => {
+    const next = (await eventsOf(lab, host, id)).find(
+      event => pattern.test(event) && !killedAt.includes(event),
+    );
+    if (next !== undefined) {
+      killedAt.push(next);
+      await (host === "ctl" ? lab.controller("kill") : lab.agent(host, "kill"));
+    }
+    return (await eventsOf(lab, "ctl", id)).some(event => /^(waiting|ended)/.test(event));
+  };
+  await waitFor(step, { deadlineMs: 180_000, what: `${server.name} rests in spite of kills at ${killedAt}` });
+  return killedAt;
+}
+
+it("killed during the copy, the controller and both agents carry on, and no finished file is sent again", async () => {
+  await lab.shape("h2", RATE, "mig0");
+  const before = await received("h2");
+  const id = await big.migrate("h2");
+  const baseOf = async () => (await big.migration(id)).progress?.files.find(file => file.id === "vda/1");
+  const finished = async () => {
+    const base = await baseOf();
+    return base !== undefined && base.doneBytes === base.totalBytes && base;
+  };
+  const base = await waitFor(finished, { deadlineMs: 120_000, what: "the backing file has arrived" });
+  await lab.agent("h1", "kill");
+  await arrivedBytes("h2", await received("h2"), 4 * MIB);
+  await lab.agent("h2", "kill");
+  const wasted = (await received("h2")) - before;
+  await arrivedBytes("h2", await received("h2"), 2 * MIB);
+  await lab.controller("kill");
+  await lab.shape("h2", "off", "mig0");
+
+  const { receipt } = await expectArrived(big, id, THERE);
+  const dataBytes = receipt.reduce((sum, file) => sum + file.dataBytes, 0);
+  const others = dataBytes - base.totalBytes;
+  expect((await received("h2")) - before).toBeLessThan(wasted + others * OVERHEAD);
+});
+
+it("a controller that is killed at every step of a migration ends it well", async () => {
+  const id = await small.migrate("h2");
+  const killedAt = await killAtEach(small, id, "ctl", /^begun /);
+  // A step whose beginning was durable but not logged yet when the kill came is the one that may be missing.
+  expect(killedAt.length).toBeGreaterThanOrEqual(8);
+  await expectArrived(small, id, THERE);
+});
+
+it("agents that are killed at every operation of a migration end it well", async () => {
+  const id = await small.migrate("h1");
+  const [source, target] = await Promise.all([
+    killAtEach(small, id, "h2", /^operation begun /),
+    killAtEach(small, id, "h1", /^operation begun /),
+  ]);
+  expect(source.length).toBeGreaterThanOrEqual(4);
+  expect(target.length).toBeGreaterThanOrEqual(5);
+  await expectArrived(small, id, BACK, 2);
+});
+
+it("after all of them the hosts are booked for exactly the servers that they have", async () => {
+  expect(await bookedMemory(lab)).toEqual({ h1: 192, h2: 192 });
+});
