@@ -25,13 +25,14 @@ export class Hook {
   readonly #watch: HookWatch;
   #auditProblem = "";
   readonly #timer: NodeJS.Timeout;
+  readonly #stopListening: () => void;
 
-  private constructor(watch: HookWatch, audit: () => Promise<string>) {
+  private constructor(watch: HookWatch, hypervisor: Hypervisor, audit: () => Promise<string>) {
     this.#watch = watch;
-    this.#timer = setInterval(
-      () => void audit().then(problem => (this.#auditProblem = problem)),
-      AUDIT_INTERVAL_MS,
-    );
+    const look = () => void audit().then(problem => (this.#auditProblem = problem));
+    this.#timer = setInterval(look, AUDIT_INTERVAL_MS);
+    // A daemon that comes back and does not call the hook is explained by a file that it may not run.
+    this.#stopListening = hypervisor.onConnection(look);
   }
 
   static async open(config: AgentConfig, edges: Edges): Promise<Hook> {
@@ -49,7 +50,7 @@ export class Hook {
         { changed: installed.changed, problem: installed.problem },
         "the libvirt hook is not proven",
       );
-    return new Hook(watch, audit);
+    return new Hook(watch, edges.hypervisor, audit);
   }
 
   /** Empty when this host is guarded. What is wrong with the file is also why it could not be proven. */
@@ -68,6 +69,7 @@ export class Hook {
 
   close(): void {
     clearInterval(this.#timer);
+    this.#stopListening();
     this.#watch[Symbol.dispose]();
   }
 }

@@ -3,13 +3,16 @@
  * removed by identity; disks of an adopted server were not made by Ferry and stay, and that is told.
  */
 
-import { basename, dirname } from "node:path";
+import { readdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { Fault } from "../../proto/fault.js";
 import type { DeleteDomain } from "../../proto/gen/ferry/v1/agent.js";
 import { factsAt, removeByIdentity } from "../disk/file-identity.js";
+import { nvramPathOf, readDomain } from "../domain/domain-xml.js";
 import type { Artifact } from "../journal/artifacts.js";
 import type { Guest } from "../journal/guests.js";
 import { removeEmptyFolders } from "./remove-folders.js";
+import { NVRAM_DIR, SWTPM_DIR } from "./state-dirs.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 import { whoNeeds } from "./who-needs.js";
 
@@ -23,6 +26,7 @@ export const deleteDomain: Verb<DeleteDomain> = async (_request, call, world) =>
     );
   }
   await world.fence.guestFiles.deny(call.serverId, "this server is being deleted");
+  await recordFirmwareState(call, world);
   await endDomain(guest, call, world);
   await removeFiles(guest, call, world);
   await removeConsoleLog(call, world);
@@ -38,6 +42,31 @@ export const deleteDomain: Verb<DeleteDomain> = async (_request, call, world) =>
   });
   return result();
 };
+
+/**
+ * libvirt makes UEFI variables and TPM state at a server's first start and keeps them when it is undefined. Those of a
+ * server that Ferry made go with it: the next server of its name must not find them.
+ */
+async function recordFirmwareState(call: Call, world: World): Promise<void> {
+  const { serverId } = call;
+  const isMadeByFerry = world.artifacts.of(serverId, "").length > 0;
+  if (!isMadeByFerry || (await world.hypervisor.findDomain(serverId)) === undefined) return;
+  const domain = readDomain(await world.hypervisor.domainXml(serverId, "inactive"));
+  const nvram = nvramPathOf(domain, NVRAM_DIR);
+  const tpm = domain.tpmBackend === "emulator" ? await everythingIn(join(SWTPM_DIR, serverId)) : [];
+  for (const path of [...(nvram === undefined ? [] : [nvram]), ...tpm]) {
+    const identity = await factsAt(world.files, path);
+    if (identity === undefined) continue;
+    world.artifacts.record({ serverId, migrationId: "", path, kind: "created", identity });
+  }
+}
+
+/** The folder and all that is below it. */
+async function everythingIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return [];
+  return [folder, ...entries.map(entry => join(entry.parentPath, entry.name))];
+}
 
 async function endDomain({ role }: Guest, call: Call, { hypervisor, fence }: World): Promise<void> {
   const domain = await hypervisor.findDomain(call.serverId);
@@ -60,7 +89,7 @@ async function removeFiles({ disks }: Guest, call: Call, world: World): Promise<
   const topFirst = world.artifacts.of(call.serverId, "").sort((one, other) => rankOf(one) - rankOf(other));
   for (const { path, identity } of topFirst) {
     if (identity === undefined || (await world.isFolder(path))) continue;
-    const need = backing.includes(path) ? await whoNeeds(path, world) : undefined;
+    const need = backing.includes(path) ? await whoNeeds(path, call, world) : undefined;
     if (need === undefined) await removeByIdentity(world.files, dirname(path), identity, basename(path));
     else call.note(`kept: backing file ${path} (${need})`);
     world.artifacts.forget(call.serverId, "", path);

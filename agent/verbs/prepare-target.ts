@@ -29,6 +29,7 @@ import { fileDigest } from "./file-digest.js";
 import { readHostFacts } from "./host-facts.js";
 import { logPaths } from "./log-files.js";
 import { compareGuestCpu, machineSupport } from "./machine-support.js";
+import { awaitArrivals, otherArrivals } from "./other-arrivals.js";
 import { STATE_DIRS } from "./state-dirs.js";
 import { type TargetDocument, targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
@@ -37,12 +38,18 @@ import { trialDefinition } from "./trial-definition.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) => {
-  const { sourceHost } = request;
+  const { manifest: asked, sourceHost } = request;
+  // Whoever is refused anyway need not wait.
+  if (asked !== undefined && occupiedBy(call, world) === "")
+    await awaitArrivals(sharedPaths(asked, world), call, world);
   const { manifest, placement, domainXml, facts, results } = await examineTarget(request, call, world);
   const refusals = refusalsOf(results);
   if (refusals.length > 0) return result({ refusals });
 
   const plan = planOf(placement.files, domainXml, call, world);
+  // Somebody has planned the same base meanwhile. From here until the plan is journalled nothing awaits.
+  const received = plan.files.filter(({ mode }) => mode === "copied").map(({ path }) => path);
+  if (otherArrivals(received, call, world).length > 0) return prepareTarget(request, call, world);
   const claim: Claim = { memoryMib: manifest.memoryMib, vcpus: manifest.vcpus, bytes: facts.bytesNeeded };
   const document: TargetDocument = { plan, manifest, sourceHost };
   world.documents.put(call.serverId, call.migrationId, "target", document);
@@ -92,8 +99,14 @@ function occupiedBy({ serverId, migrationId }: Call, world: World): string {
   return `${guest.role} (migration ${guest.migrationId || "none"})`;
 }
 
+const foldersOf = ({ config }: World) => ({ imageDirs: config.image_dirs, stateDirs: STATE_DIRS });
+
+/** Where files that other servers may live on as well will lie. */
+const sharedPaths = ({ files }: SourceManifest, world: World): string[] =>
+  files.filter(({ kind }) => kind === "backing").flatMap(file => targetPathOf(file, foldersOf(world)) ?? []);
+
 async function place(manifest: SourceManifest, call: Call, world: World): Promise<Placement> {
-  const folders = { imageDirs: world.config.image_dirs, stateDirs: STATE_DIRS };
+  const folders = foldersOf(world);
   const taken = manifest.files.map(async file => {
     const path = targetPathOf(file, folders);
     if (path === undefined || !(await world.exists(path))) return [];

@@ -40,7 +40,7 @@ export const removeTargetFiles: Verb<RemoveTargetFiles> = async (_request, call,
 };
 
 async function isNeeded(path: string, call: Call, world: World): Promise<boolean> {
-  const need = await whoNeeds(path, world);
+  const need = await whoNeeds(path, call, world);
   if (need === undefined) return false;
   call.note(`kept on the target: backing file ${path} (${need})`);
   return true;

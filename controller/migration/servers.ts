@@ -125,7 +125,9 @@ export class Servers {
       image: "",
       maxDowntimeSeconds,
     };
-    await this.#admit(taken, { $case: "takeDomain", value: { ...disks, readOnlyDrives } });
+    // The host may have known a server of this uuid before, and refuses every epoch of that time.
+    const { epoch } = await this.#deps.agent.attest(host, found.uuid);
+    await this.#admit(taken, { $case: "takeDomain", value: { ...disks, readOnlyDrives } }, epoch + 1);
     await this.#tasks.carryOut(found.uuid);
     return { server: await this.show(found.uuid), ...said };
   }
@@ -190,12 +192,12 @@ export class Servers {
   }
 
   /** The row, its booking and what its agent will be asked are one transaction: nothing is forgotten by a crash. */
-  async #admit(server: NewServer, verb: Verb): Promise<void> {
+  async #admit(server: NewServer, verb: Verb, epoch = 1): Promise<void> {
     const { store, clock } = this.#deps;
     const nowMs = clock.nowMs();
-    const pending = this.#tasks.request(server.id, 1, verb);
+    const pending = this.#tasks.request(server.id, epoch, verb);
     const unknown = { disks: [], interfaces: [], migrationId: "", fault: undefined };
-    const building = { vmState: "building", taskState: "spawning", epoch: 1, pending };
+    const building = { vmState: "building", taskState: "spawning", epoch, pending };
     await store.transaction(async queries => {
       await insertServer(queries, {
         ...server,

@@ -16,7 +16,7 @@ let lab: Lab;
 let guard: NeverTwice;
 
 beforeAll(async () => {
-  lab = await Lab.up({ id: "failures-guest", hosts: 2 });
+  lab = await Lab.up({ id: "failures-guest", hosts: 3 });
   guard = new NeverTwice();
   await lab.guestFolder();
 });
@@ -94,6 +94,20 @@ it.concurrent("two servers change places at the same time", async () => {
   await Promise.all([expectArrived(one, there, THERE), expectArrived(two, back, BACK)]);
 });
 
+it.concurrent("two servers on one base image come to the same host at the same time, and the base comes once", async () => {
+  const [left, right] = await Promise.all([
+    LabServer.adopt(lab, "h1", { name: "left" }),
+    LabServer.adopt(lab, "h1", { name: "right" }),
+  ]);
+  const ids = await Promise.all([left.migrate("h3"), right.migrate("h3")]);
+  const journey = { source: "h1", target: "h3" } as const;
+  const ended = [left, right].map((server, index) => expectArrived(server, ids[index] ?? "", journey));
+  const modes = (await Promise.all(ended)).map(
+    ({ receipt }) => receipt.find(({ id }) => id === "vda/1")?.mode,
+  );
+  expect(modes.sort()).toEqual(["copied", "present"]);
+});
+
 it("after all of them the hosts are booked for exactly the servers that they have", async () => {
-  expect(await bookedMemory(lab)).toEqual({ h1: 3 * 192, h2: 3 * 192 });
+  expect(await bookedMemory(lab)).toEqual({ h1: 3 * 192, h2: 3 * 192, h3: 2 * 192 });
 });

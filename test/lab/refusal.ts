@@ -74,12 +74,17 @@ async function hostStanding(lab: Lab, host: Host): Promise<object> {
     find ${IMAGE_DIR} /run/shared /var/lib/libvirt/qemu/nvram /var/lib/libvirt/swtpm -path '*/guest/*' -prune -o -printf '%i %p\\n' 2>/dev/null
     cd /var/lib/ferry/guests 2>/dev/null && grep -H ^allow * || true`;
   const lines = (await lab.output(host, ["sh", "-c", script])).split("\n").sort();
-  const claims = rows(lab, host, "journal.db", "SELECT server, migration FROM document WHERE kind = 'claim'");
+  const claims = rows(
+    lab,
+    host,
+    "/var/lib/ferry/journal.db",
+    "SELECT server, migration FROM document WHERE kind = 'claim'",
+  );
   return { lines, claims };
 }
 
 function controllerStanding(lab: Lab) {
-  const ask = (query: string) => rows(lab, "ctl", "controller.db", query);
+  const ask = (query: string) => rows(lab, "ctl", "/var/lib/ferry-controller/controller.db", query);
   return {
     servers: ask(
       "SELECT name, host, vm_state, task_state, power_state, migration_id FROM server ORDER BY id",
@@ -90,14 +95,15 @@ function controllerStanding(lab: Lab) {
   };
 }
 
-/** From a copy: an agent keeps its journal locked. */
+/** From a copy: both daemons keep their databases locked. */
 function rows(lab: Lab, host: Host, file: string, query: string): unknown[] {
   const folder = mkdtempSync(join(tmpdir(), "ferry-refusal-"));
-  for (const part of [file, `${file}-wal`]) {
-    const path = lab.path(host, `/var/lib/ferry/${part}`);
-    if (existsSync(path)) copyFileSync(path, join(folder, part));
+  const copy = join(folder, "copy.db");
+  for (const suffix of ["", "-wal"]) {
+    const original = lab.path(host, `${file}${suffix}`);
+    if (existsSync(original)) copyFileSync(original, `${copy}${suffix}`);
   }
-  const database = new Database(join(folder, file));
+  const database = new Database(copy, { fileMustExist: true });
   try {
     return database.prepare(query).all();
   } finally {

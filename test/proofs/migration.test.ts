@@ -196,6 +196,12 @@ describe("a migration", () => {
     await expectUntouched();
   });
 
+  it("asks a target again whose answer was lost, instead of taking that for a refusal", async () => {
+    center.agents.troubles.push({ verb: "prepare_target", host: "h2", kind: "lose", times: 1 });
+    await center.migrate("");
+    expect(await center.rest()).toMatchObject({ status: "finished", targetHost: "h2" });
+  });
+
   it("passes over a target that does not answer, without having asked it for anything", async () => {
     center.agents.troubles.push({
       verb: "attest",

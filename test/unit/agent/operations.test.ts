@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Documents } from "../../../agent/journal/documents.js";
 import { Guests } from "../../../agent/journal/guests.js";
@@ -172,6 +173,8 @@ describe("an epoch", () => {
       }
       started.resolve();
       await new Promise(resolve => call.signal.addEventListener("abort", resolve, { once: true }));
+      // What is under way takes its time to end, longer than anything that does not wait for it.
+      for (let turns = 0; turns < 20; turns += 1) await turn();
       order.push("old let go");
       throw call.signal.reason;
     };
