@@ -175,13 +175,17 @@ async function gatherFacts(
     machineProblem,
     defineProblem: machineProblem === "" ? await trialDefinition(domainXml, randomUUID(), world) : "",
     missingNetworks: await missingNetworks(domainXml, world),
-    missingPaths: await missingHostPaths(domainXml, placement, world),
+    missingPaths: withoutFilesOf(manifest, await missingHostPaths(domainXml, placement, world)),
     fileRefusals: [...placement.refusals, ...(await takenLogs(domainXml, world))],
     memoryAvailableMib: await memoryAvailableMib(call, world),
     bytesAvailable: await bytesAvailable(call, world),
     bytesNeeded: bytesNeeded(manifest, placement),
   };
 }
+
+/** A file that got no place is refused as such; to copy it by hand would be no help. */
+const withoutFilesOf = ({ files }: SourceManifest, paths: readonly string[]): string[] =>
+  paths.filter(path => !files.some(file => file.path === path));
 
 /** Data that will be written, not virtual sizes: sparse stays sparse. */
 function bytesNeeded(manifest: SourceManifest, placement: Placement): number {
