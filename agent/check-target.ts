@@ -15,7 +15,7 @@ import type {
 } from "../proto/gen/ferry/v1/agent.js";
 import { createToken } from "./transfer/messages.js";
 import { describeSource } from "./verbs/prepare-source.js";
-import { examineTarget } from "./verbs/prepare-target.js";
+import { checkHost } from "./verbs/prepare-target.js";
 import { measuredPath } from "./verbs/probe-transfer.js";
 import type { Call, World } from "./verbs/verb.js";
 
@@ -39,13 +39,13 @@ export async function checkTarget(
   if (prepare === undefined) throw new Fault("invalid-argument", "a check needs what would be prepared");
   const checkId = `check-${randomUUID()}`;
   const call = question({ serverId, signal, migrationId: checkId, epoch });
-  const { results } = await examineTarget(prepare, call, world);
+  const checks = await checkHost(prepare, call, world);
   const token = createToken();
   const { sourceHost } = prepare;
   const withdraw = world.transfer.admitProbe({ migrationId: checkId, serverId, epoch, sourceHost, token });
   setTimeout(withdraw, OFFER_LIFE_MS).unref();
   const { migration_address: dataAddress, data_port: dataPort } = world.config;
-  return { checks: [...results], offer: { checkId, dataAddress, dataPort, token } };
+  return { checks, offer: { checkId, dataAddress, dataPort, token } };
 }
 
 export async function measurePath(

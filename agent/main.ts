@@ -40,6 +40,7 @@ import { SpaceProbe } from "./probe/space.js";
 import { readSystemOnce } from "./probe/system.js";
 import { admitControllers, agentService } from "./service.js";
 import { TransferListener } from "./transfer/target.js";
+import { admitProbes } from "./verbs/admit-probes.js";
 import { removeTrials } from "./verbs/trial-definition.js";
 import type { World } from "./verbs/verb.js";
 import { createWorld, readBootId } from "./world.js";
@@ -71,6 +72,7 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
   const bootId = await readBootId();
   const world = createWorld({ config, journal, hypervisor, files, transfer, tls, hook, log, bootId });
   await removeTrials(world);
+  admitProbes(world);
   await transfer.listen(config.migration_address, config.data_port);
 
   const operations = new Operations({

@@ -61,6 +61,9 @@ function placeFile(file: ManifestFile, folders: TargetFolders, occupied: readonl
     sizeBytes: file.sizeBytes,
     permissions: file.permissions,
     mode: file.mode,
+    newSizeBytes: 0,
+    format: "",
+    role: "",
   };
   if (inTheWay === undefined) return { planned };
   if (file.kind === "backing" && file.digest !== "" && inTheWay.digest === file.digest) {

@@ -2,15 +2,16 @@
  * The same machine, written for another host (or as another incarnation on the same one).
  *
  * Uuid, name, MACs, aliases, machine type, serials and every element that Ferry does not know stay as they are. What
- * changes is exactly what the mapping names, plus Ferry's mark. Every host path must be mapped, to itself if it is
+ * changes is exactly what the mapping names (paths, networks, and the sizes of a resize), plus Ferry's mark. Every host path must be mapped, to itself if it is
  * the same on the target: one that is not is refused, so that no path of the source is followed by accident.
  */
 
 import { Fault } from "../../proto/fault.js";
-import { devicesOf } from "./domain-xml.js";
+import { devicesOf, readDomain } from "./domain-xml.js";
 import { type Incarnation, writeIncarnation } from "./ferry-metadata.js";
 import { type HostPath, hostPaths } from "./host-paths.js";
-import { attributeOf, childOf, type Element, parseXml, serializeXml } from "./xml-document.js";
+import { type DomainSizes, resizeDomain } from "./resize-domain.js";
+import { attributeOf, childOf, type Element, serializeXml } from "./xml-document.js";
 
 export interface TargetMapping {
   /** Target device (`vda`) → path of the disk on the target. */
@@ -24,6 +25,8 @@ export interface TargetMapping {
   /** Name → name; what is not named keeps its name (the target was checked to have it). */
   readonly networks: ReadonlyMap<string, string>;
   readonly bridges: ReadonlyMap<string, string>;
+  /** A resize: the sizes that the machine gets; absent: those it has. */
+  readonly sizes?: DomainSizes;
 }
 
 /** Paths that name the same thing on every Linux host. */
@@ -38,7 +41,8 @@ export function rewriteForTarget(
   mapping: TargetMapping,
   incarnation: Incarnation,
 ): string {
-  const root = parseXml(inactiveXml, "domain");
+  const { root, vcpus, memoryKib } = readDomain(inactiveXml);
+  if (mapping.sizes !== undefined) resizeDomain(root, { vcpus, memoryKib }, mapping.sizes);
   for (const path of hostPaths(root)) setHostPath(path, mappedPath(path, root, mapping));
   for (const nic of devicesOf(root, "interface")) rewriteNetwork(nic, mapping);
   writeIncarnation(root, incarnation);

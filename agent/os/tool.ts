@@ -19,6 +19,8 @@ export interface ToolLimits {
   /** Bytes of standard output kept before the program is killed; 16 MiB unless told. */
   readonly outputBytes?: number;
   readonly signal?: AbortSignal;
+  /** Return what it says on standard error, too: some programs tell their version there. */
+  readonly withErrors?: boolean;
 }
 
 export type Argv = readonly [program: string, ...argumentsOfIt: string[]];
@@ -45,7 +47,7 @@ export const runTool: RunTool = async (argv, limits) => {
   const { code, killed, stdout, stderr } = await outcome(child, limits);
   if (killed) throw killed(name);
   if (code !== 0) throw failure(name, code, stderr);
-  return stdout;
+  return limits.withErrors === true ? stdout + stderr : stdout;
 };
 
 function limitArguments({ timeoutMs, memoryBytes = GIB, fileSizeBytes }: ToolLimits): string[] {

@@ -9,6 +9,7 @@ import type { Files } from "../os/files.js";
 import { DigestTree } from "./digest-tree.js";
 import { openFd, syncData, withFd } from "./fd-io.js";
 import { fileFault } from "./file-fault.js";
+import { LEAF_BYTES } from "./protocol.js";
 import { type LeafRange, type ReadBackMode, readBackModeOf, readLeaves } from "./read-back.js";
 
 export interface FileDigest {
@@ -17,27 +18,38 @@ export interface FileDigest {
   readonly dataBytes: number;
   readonly holeBytes: number;
   readonly readBackMode: ReadBackMode;
+  /** Root over the first `prefixBytes` alone, as if the file ended there; of the whole file unless asked. */
+  readonly prefixDigest: string;
+}
+
+export interface DigestOptions {
+  readonly signal?: AbortSignal;
+  readonly prefixBytes?: number;
 }
 
 const WINDOW_LEAVES = 4096;
 
 /** Flushes the file first, so that what is read is what is durable. */
-export async function digestFile(files: Files, path: string, signal?: AbortSignal): Promise<FileDigest> {
+export async function digestFile(
+  files: Files,
+  path: string,
+  options: DigestOptions = {},
+): Promise<FileDigest> {
   try {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
-    return await withFd(await openFd(path, flags), fd => digestOpened(files, fd, signal));
+    return await withFd(await openFd(path, flags), fd => digestOpened(files, fd, options));
   } catch (thrown) {
     throw fileFault(thrown, `digest ${path}`);
   }
 }
 
-async function digestOpened(files: Files, fd: number, signal?: AbortSignal): Promise<FileDigest> {
+async function digestOpened(files: Files, fd: number, options: DigestOptions): Promise<FileDigest> {
   await syncData(fd);
   const { sizeBytes } = await files.facts(fd);
   const readBackMode = await readBackModeOf(files, fd);
   const tree = new DigestTree(sizeBytes);
   for (let first = 0; first < tree.leafCount; first += WINDOW_LEAVES) {
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     const range: LeafRange = { first, count: Math.min(WINDOW_LEAVES, tree.leafCount - first) };
     tree.setZero(range.first, range.count);
     const found = await readLeaves(files, { fd, sizeBytes }, range, readBackMode);
@@ -45,5 +57,29 @@ async function digestOpened(files: Files, fd: number, signal?: AbortSignal): Pro
   }
   const { dataBytes } = tree;
   const rootDigest = tree.root().toString("hex");
-  return { rootDigest, sizeBytes, dataBytes, holeBytes: sizeBytes - dataBytes, readBackMode };
+  const prefix = await prefixTree(files, fd, tree, options.prefixBytes ?? sizeBytes, readBackMode);
+  const prefixDigest = prefix.root().toString("hex");
+  return { rootDigest, sizeBytes, dataBytes, holeBytes: sizeBytes - dataBytes, readBackMode, prefixDigest };
+}
+
+/** The same leaves, but for the one that the prefix ends in. */
+async function prefixTree(
+  files: Files,
+  fd: number,
+  tree: DigestTree,
+  sizeBytes: number,
+  mode: ReadBackMode,
+): Promise<DigestTree> {
+  if (sizeBytes === tree.sizeBytes) return tree;
+  const prefix = new DigestTree(sizeBytes);
+  prefix.setZero(0, prefix.leafCount);
+  const wholeLeaves = Math.floor(sizeBytes / LEAF_BYTES);
+  for (let leaf = 0; leaf < wholeLeaves; leaf += 1) {
+    const digest = tree.stateOf(leaf) === "data" ? tree.digestOf(leaf) : undefined;
+    if (digest !== undefined) prefix.set(leaf, digest);
+  }
+  if (wholeLeaves === prefix.leafCount) return prefix;
+  const last = await readLeaves(files, { fd, sizeBytes }, { first: wholeLeaves, count: 1 }, mode);
+  for (const [leaf, digest] of last) prefix.set(leaf, digest);
+  return prefix;
 }

@@ -58,6 +58,32 @@ export async function copyLocally(files: Files, request: LocalCopyRequest): Prom
   }
 }
 
+/** Puts back into a file what a copy has kept of it; it stays the same file, whatever became of its content. */
+export async function restoreLocally(
+  files: Files,
+  {
+    copyPath,
+    path,
+    signal,
+  }: { readonly copyPath: string; readonly path: string; readonly signal: AbortSignal },
+): Promise<void> {
+  try {
+    await withFd(await openFd(copyPath, constants.O_RDONLY | constants.O_NOFOLLOW), async source => {
+      const { sizeBytes } = await files.facts(source);
+      await withFd(await openFd(path, constants.O_RDWR | constants.O_NOFOLLOW), async part => {
+        await setSize(part, 0);
+        await copyBytes(files, { signal }, { source, part, sizeBytes });
+        await syncAll(part);
+      });
+    });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    throw fileFault(thrown, `restore ${path} from ${copyPath}`);
+  }
+}
+
+type CopyWatch = Pick<LocalCopyRequest, "signal" | "onProgress">;
+
 async function copyOpened(
   files: Files,
   request: LocalCopyRequest,
@@ -80,7 +106,7 @@ interface Opened {
   readonly sizeBytes: number;
 }
 
-async function copyBytes(files: Files, request: LocalCopyRequest, opened: Opened): Promise<LocalCopyMethod> {
+async function copyBytes(files: Files, request: CopyWatch, opened: Opened): Promise<LocalCopyMethod> {
   if (await succeeds(files.clone(opened.source, opened.part))) return "reflink";
   await setSize(opened.part, opened.sizeBytes);
   if (await succeeds(copyExtents(files, request, opened, kernelCopier(files)))) return "copy-range";
@@ -121,7 +147,7 @@ function bufferCopier(files: Files): Copier {
 
 async function copyExtents(
   files: Files,
-  { signal, onProgress }: LocalCopyRequest,
+  { signal, onProgress }: CopyWatch,
   opened: Opened,
   copy: Copier,
 ): Promise<void> {
@@ -146,8 +172,9 @@ async function compare(
   partPath: string,
   signal: AbortSignal | undefined,
 ): Promise<FileDigest> {
-  const need = await digestFile(files, sourcePath, signal);
-  const have = await digestFile(files, partPath, signal);
+  const options = signal === undefined ? {} : { signal };
+  const need = await digestFile(files, sourcePath, options);
+  const have = await digestFile(files, partPath, options);
   if (have.rootDigest === need.rootDigest) return have;
   throw new Fault("corrupt", `${partPath} differs from ${sourcePath}`, {
     have: have.rootDigest,

@@ -4,19 +4,16 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import type { CopyReceipt, DefineTarget } from "../../proto/gen/ferry/v1/agent.js";
+import type { CopyReceipt, DefineTarget, PlannedFile } from "../../proto/gen/ferry/v1/agent.js";
 import { readDomain } from "../domain/domain-xml.js";
 import { formatIncarnation, readIncarnation } from "../domain/ferry-metadata.js";
+import { isPrepared } from "./prepare-disks.js";
 import { targetDocument } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const defineTarget: Verb<DefineTarget> = async (_request, call, world) => {
   const { plan } = await targetDocument(call, world);
-  await refuseUnfinished(
-    plan.files.map(file => file.id),
-    call,
-    world,
-  );
+  refuseUnfinished(plan.files, call, world);
   await refuseOther(plan.incarnation, call, world);
   await world.fence.guestFiles.deny(
     call.serverId,
@@ -44,12 +41,15 @@ async function refuseOther(incarnation: string, { serverId }: Call, world: World
   });
 }
 
-/** No definition without a receipt for every file, copied or made here (DESIGN invariant 3). */
-async function refuseUnfinished(ids: readonly string[], call: Call, world: World): Promise<void> {
-  const receipts = ["copy", "made"].map(kind =>
-    world.documents.get<CopyReceipt>(call.serverId, call.migrationId, kind),
-  );
-  const stated = new Set(receipts.flatMap(receipt => receipt?.files ?? []).map(({ id }) => id));
-  const missing = ids.filter(id => !stated.has(id));
+/** No definition without a receipt for every file, the second one for what was made or changed (DESIGN invariant 3). */
+function refuseUnfinished(
+  files: readonly PlannedFile[],
+  { serverId, migrationId }: Call,
+  world: World,
+): void {
+  const stated = (kind: "copy" | "made") =>
+    new Set(world.documents.get<CopyReceipt>(serverId, migrationId, kind)?.files.map(({ id }) => id));
+  const [copied, made] = [stated("copy"), stated("made")];
+  const missing = files.filter(file => !(isPrepared(file) ? made : copied).has(file.id)).map(({ id }) => id);
   if (missing.length > 0) throw new Fault("refused", `no receipt for ${missing.join(", ")}`);
 }

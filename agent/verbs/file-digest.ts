@@ -25,7 +25,7 @@ export async function fileDigest(path: string, sizeBytes: number, call: Call, wo
   const known = world.documents.get<{ stamp: string; digest: string }>("", path, "digest");
   if (known?.stamp === stamp) return known.digest;
   if (sizeBytes >= NOTEWORTHY_BYTES) call.note(`read ${path} once to know its digest, while the guest ran`);
-  const { rootDigest: digest } = await digestFile(world.files, path, call.signal);
+  const { rootDigest: digest } = await digestFile(world.files, path, { signal: call.signal });
   world.documents.put("", path, "digest", { stamp, digest });
   return digest;
 }

@@ -7,12 +7,7 @@
 
 import { randomUUID } from "node:crypto";
 import { Fault } from "../../proto/fault.js";
-import type {
-  PlannedFile,
-  PrepareTarget,
-  SourceManifest,
-  TargetPlan,
-} from "../../proto/gen/ferry/v1/agent.js";
+import type { PrepareTarget, SourceManifest, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
 import type { CheckResult, FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import type { Claim } from "../claim/claim.js";
 import { type Placement, placeFiles, targetPathOf } from "../claim/place-files.js";
@@ -34,23 +29,29 @@ import { STATE_DIRS } from "./state-dirs.js";
 import { type TargetDocument, targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
 import { mapNetworks, missingNetworks } from "./target-networks.js";
+import { shapeForTarget, type TargetShape } from "./target-shape.js";
 import { trialDefinition } from "./trial-definition.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) => {
-  const { manifest: asked, sourceHost } = request;
+  const { sourceHost } = request;
+  const manifest = needed(request);
   // Whoever is refused anyway need not wait.
-  if (asked !== undefined && occupiedBy(call, world) === "")
-    await awaitArrivals(sharedPaths(asked, world), call, world);
-  const { manifest, placement, domainXml, facts, results } = await examineTarget(request, call, world);
+  if (occupiedBy(call, world) === "") await awaitArrivals(sharedPaths(manifest, world), call, world);
+  const placement = await place(manifest, call, world);
+  const shape = shapeForTarget(manifest, placement, request.flavor);
+  // What cannot be resized cannot be written as a domain either.
+  if (shape.refusals.length > 0) return result({ refusals: [...placement.refusals, ...shape.refusals] });
+  const { domainXml, facts, results } = await examine(request, placement, shape, call, world);
+  const { memoryMib, vcpus } = shape;
   const refusals = refusalsOf(results);
   if (refusals.length > 0) return result({ refusals });
 
-  const plan = planOf(placement.files, domainXml, call, world);
+  const plan = planOf(shape, domainXml, call, world);
   // Somebody has planned the same base meanwhile. From here until the plan is journalled nothing awaits.
   const received = plan.files.filter(({ mode }) => mode === "copied").map(({ path }) => path);
   if (otherArrivals(received, call, world).length > 0) return prepareTarget(request, call, world);
-  const claim: Claim = { memoryMib: manifest.memoryMib, vcpus: manifest.vcpus, bytes: facts.bytesNeeded };
+  const claim: Claim = { memoryMib, vcpus, bytes: facts.bytesNeeded };
   const document: TargetDocument = { plan, manifest, sourceHost };
   world.documents.put(call.serverId, call.migrationId, "target", document);
   world.documents.put(call.serverId, call.migrationId, "claim", claim);
@@ -60,35 +61,47 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
     migrationId: call.migrationId,
     incarnation: plan.incarnation,
     mayHaveRun: false,
-    disks: manifest.disks.map(disk => ({ ...disk, path: movedPath(disk.path, manifest, placement) })),
+    disks: plan.disks,
   });
   const { migrationId, serverId, epoch } = call;
   world.transfer.admitProbe({ migrationId, serverId, epoch, sourceHost, token: plan.token });
   return result({ plan });
 };
 
-export interface Examination {
-  readonly manifest: SourceManifest;
-  readonly placement: Placement;
+/** Judges this host for a server as it is, and changes nothing. */
+export async function checkHost(request: PrepareTarget, call: Call, world: World): Promise<CheckResult[]> {
+  const manifest = needed(request);
+  const placement = await place(manifest, call, world);
+  const shape = shapeForTarget(manifest, placement, undefined);
+  return (await examine(request, placement, shape, call, world)).results;
+}
+
+function needed({ manifest }: PrepareTarget): SourceManifest {
+  if (manifest !== undefined) return manifest;
+  throw new Fault("invalid-argument", "prepare-target needs the source's manifest");
+}
+
+interface Examination {
   /** The domain as it would be defined here. */
   readonly domainXml: string;
   readonly facts: TargetFacts;
   /** One for each check of the table. */
-  readonly results: readonly CheckResult[];
+  readonly results: CheckResult[];
 }
 
-/** Judges this host for a server, and changes nothing. */
-export async function examineTarget(
-  { manifest, networkMap }: PrepareTarget,
+/** What prepare-target and a check ask alike. */
+async function examine(
+  request: PrepareTarget,
+  placement: Placement,
+  shape: TargetShape,
   call: Call,
   world: World,
 ): Promise<Examination> {
-  if (manifest === undefined)
-    throw new Fault("invalid-argument", "a target is judged by the source's manifest");
-  const placement = await place(manifest, call, world);
-  const domainXml = rewritten(manifest, placement, networkMap, call);
-  const facts = await gatherFacts(manifest, placement, domainXml, call, world);
-  return { manifest, placement, domainXml, facts, results: evaluate(facts, manifest) };
+  const manifest = needed(request);
+  const domainXml = rewritten(manifest, shape, request.networkMap, call);
+  const facts = await gatherFacts(manifest, placement, shape, domainXml, call, world);
+  const { memoryMib, vcpus } = shape;
+  return { domainXml, facts, results: evaluate(facts, { ...manifest, memoryMib, vcpus }) };
 }
 
 /** What this host has to do with the server already; empty: nothing, or this very migration. */
@@ -116,37 +129,36 @@ async function place(manifest: SourceManifest, call: Call, world: World): Promis
   return placeFiles(manifest.files, folders, (await Promise.all(taken)).flat());
 }
 
-/** QEMU would write over somebody else's log, and an unwinding would remove it. */
-async function takenLogs(domainXml: string, world: World): Promise<FaultInfo[]> {
-  const paths = logPaths(domainXml, world);
-  const taken = await Promise.all(paths.map(path => world.exists(path)));
-  return paths
+/** QEMU would write over somebody else's log, and an unwinding would remove it. Copied files were placed with care. */
+async function takenNames({ files }: TargetShape, domainXml: string, world: World): Promise<FaultInfo[]> {
+  const names = [
+    ...files.filter(({ mode }) => mode === "added").map(({ path }) => ({ what: "the added disk", path })),
+    ...logPaths(domainXml, world).map(path => ({ what: "the guest's log", path })),
+  ];
+  const taken = await Promise.all(names.map(({ path }) => world.exists(path)));
+  return names
     .filter((_, index) => taken[index])
-    .map(path =>
-      refusal("already-exists", `the guest's log ${path} exists on the target already`, {
+    .map(({ what, path }) =>
+      refusal("already-exists", `${what} ${path} exists on the target already`, {
         fix: `look at it on the target and move it away if it is not needed: ${path}`,
       }),
     );
 }
 
-const movedPath = (path: string, manifest: SourceManifest, placement: Placement): string => {
-  const file = manifest.files.find(candidate => candidate.path === path);
-  return placement.files.find(planned => planned.id === file?.id)?.path ?? path;
-};
-
 function rewritten(
   manifest: SourceManifest,
-  placement: Placement,
+  shape: TargetShape,
   networkMap: Readonly<Record<string, string>>,
   call: Call,
 ): string {
-  const mapping = targetMapping(manifest, placement, mapNetworks(networkMap));
+  const mapping = targetMapping(manifest, shape, mapNetworks(networkMap));
   return rewriteForTarget(manifest.domainXml, mapping, targetIncarnation(call));
 }
 
 async function gatherFacts(
   manifest: SourceManifest,
   placement: Placement,
+  shape: TargetShape,
   domainXml: string,
   call: Call,
   world: World,
@@ -175,11 +187,11 @@ async function gatherFacts(
     machineProblem,
     defineProblem: machineProblem === "" ? await trialDefinition(domainXml, randomUUID(), world) : "",
     missingNetworks: await missingNetworks(domainXml, world),
-    missingPaths: withoutFilesOf(manifest, await missingHostPaths(domainXml, placement, world)),
-    fileRefusals: [...placement.refusals, ...(await takenLogs(domainXml, world))],
+    missingPaths: withoutFilesOf(manifest, await missingHostPaths(domainXml, shape.files, world)),
+    fileRefusals: [...placement.refusals, ...(await takenNames(shape, domainXml, world))],
     memoryAvailableMib: await memoryAvailableMib(call, world),
     bytesAvailable: await bytesAvailable(call, world),
-    bytesNeeded: bytesNeeded(manifest, placement),
+    bytesNeeded: bytesNeeded(manifest, shape),
   };
 }
 
@@ -188,17 +200,18 @@ const withoutFilesOf = ({ files }: SourceManifest, paths: readonly string[]): st
   paths.filter(path => !files.some(file => file.path === path));
 
 /** Data that will be written, not virtual sizes: sparse stays sparse. */
-function bytesNeeded(manifest: SourceManifest, placement: Placement): number {
-  const received = placement.files.filter(file => file.mode === "copied").map(file => file.id);
+function bytesNeeded(manifest: SourceManifest, { files }: TargetShape): number {
+  const received = files.filter(file => file.mode === "copied").map(file => file.id);
   return manifest.files
     .filter(file => received.includes(file.id))
     .reduce((sum, file) => sum + file.dataBytes, 0);
 }
 
-function planOf(files: readonly PlannedFile[], domainXml: string, call: Call, world: World): TargetPlan {
+function planOf({ files, disks }: TargetShape, domainXml: string, call: Call, world: World): TargetPlan {
   const before = world.documents.get<TargetDocument>(call.serverId, call.migrationId, "target");
   return {
     files: [...files],
+    disks: [...disks],
     domainXml,
     incarnation: formatIncarnation(targetIncarnation(call)),
     dataAddress: world.config.migration_address,

@@ -74,6 +74,7 @@ function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
         algorithm: received.algorithm,
         digest: file.rootDigest,
         readBack: file.readBackMode,
+        changes: [],
       })),
       ...present.map(({ id, path, sizeBytes }) => ({
         id,
@@ -84,6 +85,7 @@ function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
         algorithm: received.algorithm,
         digest: "",
         readBack: "",
+        changes: [],
       })),
     ],
   };

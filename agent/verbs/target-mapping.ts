@@ -4,35 +4,34 @@
  */
 
 import { dirname } from "node:path";
-import type { SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
-import type { Placement } from "../claim/place-files.js";
+import type { PlannedFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
 import { readDomain } from "../domain/domain-xml.js";
 import { type HostPath, hostPaths } from "../domain/host-paths.js";
 import type { TargetMapping } from "../domain/rewrite-for-target.js";
 import type { NetworkNames } from "./target-networks.js";
+import type { TargetShape } from "./target-shape.js";
 import type { World } from "./verb.js";
 
 /** Paths other than disks keep their names; whether they exist on the target is asked of the rewritten domain. */
 export function targetMapping(
   manifest: SourceManifest,
-  placement: Placement,
+  { files, disks, sizes }: Pick<TargetShape, "files" | "disks" | "sizes">,
   networks: NetworkNames,
 ): TargetMapping {
   const { root } = readDomain(manifest.domainXml);
-  const planned = new Map(placement.files.map(file => [file.id, file.path]));
+  const planned = new Map(files.map(file => [file.id, file.path]));
   const moved = manifest.files.map(file => [file.path, planned.get(file.id) ?? file.path] as const);
   const same = hostPaths(root)
     .filter(({ class: kind }) => kind !== "unknown" && kind !== "share")
     .map(({ path }) => [path, path] as const);
   const nvramPath = planned.get("nvram");
   return {
-    disks: new Map(
-      manifest.disks.map(disk => [disk.targetDev, planned.get(`${disk.targetDev}/0`) ?? disk.path]),
-    ),
+    disks: new Map(disks.map(({ targetDev, path }) => [targetDev, path])),
     paths: new Map([...same, ...moved]),
     listenAddresses: new Map(),
     emulator: manifest.emulator,
     ...(nvramPath === undefined ? {} : { nvramPath }),
+    ...(sizes === undefined ? {} : { sizes }),
     ...networks,
   };
 }
@@ -40,15 +39,14 @@ export function targetMapping(
 /** Kernels, loaders, folders for logs and sockets that the domain names and this host lacks. */
 export async function missingHostPaths(
   domainXml: string,
-  placement: Placement,
+  files: readonly PlannedFile[],
   world: World,
 ): Promise<string[]> {
-  const arriving = new Set(placement.files.map(({ path }) => path));
+  const arriving = new Set(files.map(({ path }) => path));
   const asked = hostPaths(readDomain(domainXml).root).filter(({ path }) => !arriving.has(path));
   const missing = asked.map(async path => {
     const needed = neededPath(path);
-    if (needed === undefined || arrivesWithFiles(needed, placement) || (await world.exists(needed)))
-      return [];
+    if (needed === undefined || arrivesWithFiles(needed, files) || (await world.exists(needed))) return [];
     return [needed];
   });
   return [...new Set((await Promise.all(missing)).flat())];
@@ -71,5 +69,5 @@ function neededPath({ class: kind, path }: HostPath): string | undefined {
 }
 
 /** The folder of a disk is made when the disk arrives. */
-const arrivesWithFiles = (folder: string, placement: Placement): boolean =>
-  placement.files.some(({ path }) => dirname(path) === folder);
+const arrivesWithFiles = (folder: string, files: readonly PlannedFile[]): boolean =>
+  files.some(({ path }) => dirname(path) === folder);

@@ -71,8 +71,9 @@ async function receivedFiles(
   world: World,
 ): Promise<IncarnationFile[]> {
   const kindOf = (id: string) => manifest.files.find(file => file.id === id)?.kind;
-  const own = plan.files.filter(({ id }) =>
-    ["disk", "swap", "config-drive", "nvram"].includes(kindOf(id) ?? ""),
+  const own = plan.files.filter(
+    ({ id, mode }) =>
+      mode === "added" || ["disk", "swap", "config-drive", "nvram"].includes(kindOf(id) ?? ""),
   );
   const tpm = plan.files.some(({ id }) => kindOf(id) === "tpm")
     ? [{ id: "tpm", path: `${SWTPM_DIR}/${call.serverId}` }]

@@ -6,6 +6,8 @@ import { MigrationServiceService } from "../../proto/gen/ferry/v1/controller.js"
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { positiveInteger } from "../arguments.js";
 import {
+  CHANGE_COLUMNS,
+  changeLines,
   migrationColumns,
   migrationFields,
   RECEIPT_COLUMNS,
@@ -81,6 +83,8 @@ async function show(session: Session, id: string): Promise<void> {
   if (session.output.format === "json") return;
   if (migration.steps.length > 0) session.output.list(migration.steps, STEP_COLUMNS);
   if (migration.receipt.length > 0) session.output.list(migration.receipt, RECEIPT_COLUMNS);
+  const changes = changeLines(migration);
+  if (changes.length > 0) session.output.list(changes, CHANGE_COLUMNS);
 }
 
 function addWatch(migration: Command, runner: Runner): void {

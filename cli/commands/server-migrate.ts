@@ -1,37 +1,39 @@
 /** `ferry server migrate`, and the decision after it: `confirm` or `revert`. */
 
 import type { Command } from "commander";
-import { FAULTS, Fault } from "../../proto/fault.js";
+import { Fault } from "../../proto/fault.js";
 import { MigrationServiceService, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
-import type { HostVerdict, Migration, Server } from "../../proto/gen/ferry/v1/model.js";
-import { positiveInteger } from "../arguments.js";
+import type { Migration, Server } from "../../proto/gen/ferry/v1/model.js";
 import { printable } from "../output/printable.js";
-import { VERDICT_COLUMNS, verdictLines } from "../output/server-view.js";
 import { formatAge, formatTime } from "../output/units.js";
 import { present } from "../present.js";
 import { requireYes } from "../question.js";
 import type { Runner } from "../runner.js";
 import type { Session } from "../session.js";
-import { type Awaited, addWaitOptions, awaitMigration, type WaitOptions } from "../watch/await-migration.js";
-import { printMigration } from "./migration.js";
-import { readOnlyDrivesOption } from "./server-adopt.js";
+import { addWaitOptions, type WaitOptions } from "../watch/await-migration.js";
+import {
+  addMoveOptions,
+  concludeMove,
+  MOVE_MS,
+  type MoveOptions,
+  moveRequest,
+  proceed,
+} from "./server-move.js";
 
-/** Every host may be asked before the answer. */
-const MIGRATE_MS = 120_000;
 /** The source is looked at before a revert is accepted. */
 const DECIDE_MS = 60_000;
 
-interface MigrateOptions extends WaitOptions {
+interface MigrateOptions extends MoveOptions {
   readonly host: string;
-  readonly dryRun?: boolean;
-  readonly shutdownTimeout?: number;
-  readonly gracefulOnly?: boolean;
-  readonly readOnlyDrives: string;
+  readonly force?: boolean;
 }
 
 const MIGRATE_HELP = `
 Everything that can fail is checked before the guest is stopped. Until it is confirmed, the source keeps all that
 it needs to have the server back.
+
+--force takes a host that is disabled. What placement has no room for, and what the host itself refuses, stays
+refused.
 
 Examples:
   ferry server migrate web-3 --dry-run
@@ -45,45 +47,17 @@ export function addMigrate(server: Command, runner: Runner): void {
     .description("move a server to another host (cold: it is stopped meanwhile)")
     .argument("<server>", "name or id")
     .option("--host <host>", "where to; otherwise the scheduler chooses", "")
-    .option("--dry-run", "only say which hosts could take it, and why the others cannot")
-    .option(
-      "--shutdown-timeout <seconds>",
-      "how long the guest may take to shut down (default: 60)",
-      positiveInteger,
-    )
-    .option("--graceful-only", "go back rather than switch off a guest that does not shut down")
-    .addOption(readOnlyDrivesOption());
-  addWaitOptions(command)
+    .option("--force", "that host even where the scheduler advises against it");
+  addMoveOptions(command)
     .addHelpText("after", MIGRATE_HELP)
-    .action(runner.online((session, options: MigrateOptions, name = "") => migrate(session, options, name)));
-}
-
-async function migrate(session: Session, options: MigrateOptions, server: string): Promise<number> {
-  const request = {
-    server,
-    host: options.host,
-    dryRun: options.dryRun ?? false,
-    shutdownTimeoutSeconds: options.shutdownTimeout ?? 0,
-    gracefulOnly: options.gracefulOnly ?? false,
-    readOnlyDrives: options.readOnlyDrives,
-  };
-  const answer = await session.call(ServerServiceService.migrateServer, request, MIGRATE_MS);
-  if (options.dryRun === true) return printVerdicts(session, answer.verdicts);
-  const migration = present(answer.migration, "a migration");
-  return await proceed(session, { migration, wanted: "migrate", untilEnded: false }, options);
-}
-
-function printVerdicts({ output }: Session, verdicts: HostVerdict[]): number {
-  if (output.format === "json") output.json(verdicts);
-  else output.list(verdictLines(verdicts), VERDICT_COLUMNS);
-  return verdicts.some(({ ok }) => ok) ? 0 : FAULTS["no-valid-host"].exit;
-}
-
-/** Without `--wait` or `--watch` the command ends here; the migration does not. */
-async function proceed(session: Session, awaited: Awaited, { wait, watch }: WaitOptions): Promise<number> {
-  if (watch === true || wait === true) return await awaitMigration(session, awaited, watch === true);
-  printMigration(session, awaited.migration);
-  return 0;
+    .action(
+      runner.online(async (session, options: MigrateOptions, name = "") => {
+        const { host, force = false } = options;
+        const request = { server: name, host, force, ...moveRequest(options) };
+        const answer = await session.call(ServerServiceService.migrateServer, request, MOVE_MS);
+        return concludeMove(session, answer, options);
+      }),
+    );
 }
 
 export function addConfirm(server: Command, runner: Runner): void {

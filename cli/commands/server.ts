@@ -14,6 +14,7 @@ import { addAdopt } from "./server-adopt.js";
 import { addCheck } from "./server-check.js";
 import { addCreate } from "./server-create.js";
 import { addConfirm, addMigrate, addRevert } from "./server-migrate.js";
+import { addResize } from "./server-resize.js";
 
 const START_MS = 60_000;
 const DELETE_MS = 120_000;
@@ -38,6 +39,7 @@ export function addServerCommands(program: Command, runner: Runner): void {
   addStartAndStop(server, runner);
   addCheck(server, runner);
   addMigrate(server, runner);
+  addResize(server, runner);
   addConfirm(server, runner);
   addRevert(server, runner);
   addDelete(server, runner);

@@ -1,6 +1,7 @@
 /** Migrations, their steps and their receipts, as tables. */
 
-import type { CopiedFile, Migration, StepRecord } from "../../proto/gen/ferry/v1/model.js";
+import type { CopiedFile, DiskChange, Migration, StepRecord } from "../../proto/gen/ferry/v1/model.js";
+import { flavorSummary } from "./flavor-view.js";
 import { renderCopied } from "./progress.js";
 import type { Column, Field } from "./table.js";
 import { formatAge, formatBytes, formatDuration, formatTime } from "./units.js";
@@ -25,6 +26,7 @@ export function migrationFields(migration: Migration): Field[] {
     ["id", migration.id],
     ["server", `${migration.serverName} (${migration.serverId})`],
     ["type", migration.type],
+    ...(migration.type === "resize" ? flavorFields(migration) : []),
     ["status", migration.status],
     ["source", migration.sourceHost],
     ["target", migration.targetHost],
@@ -46,6 +48,11 @@ export function migrationFields(migration: Migration): Field[] {
   ];
 }
 
+const flavorFields = ({ oldFlavor, newFlavor }: Migration): Field[] => [
+  ["old flavor", oldFlavor === undefined ? "" : flavorSummary(oldFlavor)],
+  ["new flavor", newFlavor === undefined ? "" : flavorSummary(newFlavor)],
+];
+
 export const STEP_COLUMNS: readonly Column<StepRecord>[] = [
   { title: "Step", value: ({ name }) => name },
   { title: "State", value: ({ state }) => state },
@@ -65,6 +72,23 @@ export const RECEIPT_COLUMNS: readonly Column<CopiedFile>[] = [
     value: ({ algorithm, digest }) => (algorithm === "" ? digest : `${algorithm}:${digest.slice(0, 16)}…`),
   },
   { title: "Read back", value: ({ readBack }) => readBack },
+];
+
+/** One transformation of one copied file. */
+interface ChangeLine {
+  readonly fileId: string;
+  readonly change: DiskChange;
+}
+
+export const changeLines = ({ receipt }: Migration): ChangeLine[] =>
+  receipt.flatMap(({ id, changes }) => changes.map(change => ({ fileId: id, change })));
+
+export const CHANGE_COLUMNS: readonly Column<ChangeLine>[] = [
+  { title: "File", value: ({ fileId }) => fileId },
+  { title: "Changed by", value: ({ change: { tool, version } }) => `${tool} ${version}`.trim() },
+  { title: "Before", value: ({ change }) => formatBytes(change.sizeBeforeBytes), right: true },
+  { title: "After", value: ({ change }) => formatBytes(change.sizeAfterBytes), right: true },
+  { title: "What holds", value: ({ change }) => change.holds },
 ];
 
 function stepDuration({ startedAtMs, endedAtMs }: StepRecord): string {

@@ -1,15 +1,25 @@
 /** ServerService: servers and what is done to them. Members see and act on their own only. */
 
-import { ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
+import { type ResizeServerRequest, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Server } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
 import { checkServer } from "../migration/check-server.js";
 import { ownerOf, seesAll } from "../policy/policy.js";
 import type { Api } from "./api.js";
 
+/** What a migration and a resize are asked with alike. */
+type MoveMessage = Omit<ResizeServerRequest, "server" | "flavor">;
+
 export function serverService(api: Api): ServiceImplementation {
   const { servers, migrations, policy } = api;
   const requestedBy = ({ identity }: Caller) => ownerOf(identity);
+  const moved = (request: MoveMessage, caller: Caller) => ({
+    dryRun: request.dryRun,
+    shutdownTimeoutMs: request.shutdownTimeoutSeconds * 1000 || undefined,
+    gracefulOnly: request.gracefulOnly,
+    readOnlyDrives: request.readOnlyDrives || undefined,
+    requestedBy: requestedBy(caller),
+  });
   /** The server, if the caller may do this to it. */
   const permitted = async (nameOrId: string, { identity, path }: Caller): Promise<Server> => {
     const server = await servers.show(nameOrId);
@@ -44,15 +54,13 @@ export function serverService(api: Api): ServiceImplementation {
     migrateServer: async (request, caller) => {
       const { id } = await permitted(request.server, caller);
       if (request.host !== "") policy.requireHostChoice(caller.identity);
-      return migrations.migrate({
-        server: id,
-        host: request.host || undefined,
-        dryRun: request.dryRun,
-        shutdownTimeoutMs: request.shutdownTimeoutSeconds * 1000 || undefined,
-        gracefulOnly: request.gracefulOnly,
-        readOnlyDrives: request.readOnlyDrives || undefined,
-        requestedBy: requestedBy(caller),
-      });
+      if (request.force) policy.requireForce(caller.identity);
+      const { host, force } = request;
+      return migrations.migrate({ server: id, host: host || undefined, force, ...moved(request, caller) });
+    },
+    resizeServer: async (request, caller) => {
+      const { id } = await permitted(request.server, caller);
+      return migrations.resize({ server: id, flavor: request.flavor, ...moved(request, caller) });
     },
     checkServer: async (request, caller) => {
       const { id } = await permitted(request.server, caller);

@@ -67,7 +67,12 @@ async function verdictsOn(
   host: string,
   { fleet }: Dependencies,
 ): Promise<HostVerdict[]> {
-  const question = scheduleRequestOf({ flavor: server.flavor, sourceHost: server.host, requestedHost: "" });
+  const question = scheduleRequestOf({
+    flavor: server.flavor,
+    sourceHost: server.host,
+    requestedHost: "",
+    force: false,
+  });
   const all = schedule(await fleet.list(), question);
   const verdicts = all.filter(verdict =>
     host === "" ? verdict.host !== server.host : verdict.host === host,
@@ -103,7 +108,7 @@ class Inquiry {
     const scheduler = resultOf("scheduler", reasons.length === 0 ? "ok" : "refused", reasons);
     if (host === this.#server.host) return { host, checks: [scheduler], offer: undefined };
     const { id: serverId, epoch, host: sourceHost } = this.#server;
-    const prepare = { manifest: this.#manifest, sourceHost, networkMap: {} };
+    const prepare = { manifest: this.#manifest, sourceHost, networkMap: {}, flavor: undefined };
     try {
       const request = { serverId, epoch, prepare };
       const { checks, offer } = await this.#deps.agent.checkTarget(host, request, this.#signal);

@@ -9,6 +9,7 @@ import type { HostVerdict, Migration } from "../../proto/gen/ferry/v1/model.js";
 import { SagaRunner } from "../saga/runner.js";
 import type { Write } from "../saga/step.js";
 import { chosenHosts, schedule } from "../scheduler/schedule.js";
+import { findFlavor } from "../store/flavors.js";
 import {
   decideMigration,
   findMigration,
@@ -24,21 +25,33 @@ import type { MigrationDependencies } from "./dependencies.js";
 import { migrationKind } from "./migration-kind.js";
 import type { MigrationWorld } from "./migration-world.js";
 import { findingsOf, planOf } from "./recovery.js";
-import type { MigrationRequest } from "./request.js";
+import { refuseAimlessForce, refuseUnknownHost } from "./refuse-host.js";
+import { refuseResize } from "./refuse-resize.js";
+import { actionOf, type MigrationRequest } from "./request.js";
 import { scheduleRequestOf } from "./schedule-request.js";
 import { type MigrationChange, watchMigration } from "./watch.js";
 
-export interface MigrateRequest {
+interface MoveRequest {
   /** Name or id. */
   readonly server: string;
-  /** Absent: the scheduler chooses. */
-  readonly host?: string | undefined;
   readonly dryRun?: boolean | undefined;
   readonly shutdownTimeoutMs?: number | undefined;
   readonly gracefulOnly?: boolean | undefined;
   /** refuse (default) | carry */
   readonly readOnlyDrives?: string | undefined;
   readonly requestedBy: string;
+}
+
+export interface MigrateRequest extends MoveRequest {
+  /** Absent: the scheduler chooses. */
+  readonly host?: string | undefined;
+  /** The host even where the scheduler advises against it. */
+  readonly force?: boolean | undefined;
+}
+
+export interface ResizeRequest extends MoveRequest {
+  /** Name or id. */
+  readonly flavor: string;
 }
 
 export interface MigrateAnswer {
@@ -78,9 +91,24 @@ export class Migrations {
 
   /** Recorded and visible when it resolves; refused in one sentence when it could not even begin. */
   async migrate(asked: MigrateRequest): Promise<MigrateAnswer> {
+    const { host: requestedHost = "", force = false } = asked;
+    refuseAimlessForce(force, requestedHost);
+    const server = await findServer(this.#deps.store.queries, asked.server);
+    return this.#move(server, asked, { requestedHost, force, flavor: server.flavor });
+  }
+
+  /** The same saga to another flavor, on a host of the scheduler's choice. */
+  async resize(asked: ResizeRequest): Promise<MigrateAnswer> {
+    const { queries } = this.#deps.store;
+    const server = await findServer(queries, asked.server);
+    const flavor = await findFlavor(queries, asked.flavor);
+    refuseResize(server, flavor);
+    return this.#move(server, asked, { requestedHost: "", force: false, flavor });
+  }
+
+  async #move(server: ServerRecord, asked: MoveRequest, aim: Aim): Promise<MigrateAnswer> {
     const { store, fleet } = this.#deps;
-    const server = await findServer(store.queries, asked.server);
-    const request = this.#requestOf(asked, server);
+    const request = this.#requestOf(asked, server, aim);
     const hosts = await fleet.list();
     refuseUnknownHost(
       request.requestedHost,
@@ -90,7 +118,7 @@ export class Migrations {
     const verdicts = schedule(hosts, question);
     if (asked.dryRun === true) return { migration: undefined, verdicts };
 
-    if (!isMovable(server)) throw conflictOf("migrate", server, server.id);
+    if (!isMovable(server)) throw conflictOf(actionOf(request), server, server.id);
     refuseSilent(server.host, fleet.stateOf(server.host));
     chosenHosts(verdicts, question);
     await store.transaction(queries => this.#runner.create(queries, request.migrationId, { ...request }));
@@ -202,15 +230,15 @@ export class Migrations {
     if (refusal !== undefined) throw fromFaultInfo(refusal);
   }
 
-  #requestOf(asked: MigrateRequest, server: ServerRecord): MigrationRequest {
+  #requestOf(asked: MoveRequest, server: ServerRecord, aim: Aim): MigrationRequest {
     const { settings, newId } = this.#deps;
     return {
       migrationId: newId(),
       serverId: server.id,
       serverName: server.name,
       sourceHost: server.host,
-      requestedHost: asked.host ?? "",
-      flavor: server.flavor,
+      ...aim,
+      oldFlavor: server.flavor,
       vmState: server.vmState,
       powerState: server.powerState,
       disks: server.disks,
@@ -225,18 +253,13 @@ export class Migrations {
   }
 }
 
+/** Where to, and as what. */
+type Aim = Pick<MigrationRequest, "requestedHost" | "force" | "flavor">;
+
 const PREFLIGHT_LIMIT_MS = 30_000;
 
 const isMovable = ({ vmState, taskState, migrationId }: ServerRecord): boolean =>
   (vmState === "active" || vmState === "stopped") && taskState === "" && migrationId === "";
-
-function refuseUnknownHost(requested: string, known: readonly string[]): void {
-  if (requested === "" || known.includes(requested)) return;
-  throw new Fault("not-found", `Compute host ${requested} could not be found.`, {
-    have: known.join(", "),
-    fix: "ferry host list shows the hosts",
-  });
-}
 
 function refuseSilent(host: string, state: string): void {
   if (state === "up") return;

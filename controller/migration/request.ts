@@ -9,6 +9,11 @@ export interface MigrationRequest {
   readonly sourceHost: string;
   /** The only host that will do; empty: the scheduler chooses. */
   readonly requestedHost: string;
+  /** Take that host even where the scheduler advises against it. */
+  readonly force: boolean;
+  /** What the server is booked as, and is again when the migration is taken back. */
+  readonly oldFlavor: Flavor;
+  /** What it becomes: another one makes the migration a resize. */
   readonly flavor: Flavor;
   /** active | stopped: what the server is again when the migration is taken back. */
   readonly vmState: string;
@@ -23,3 +28,11 @@ export interface MigrationRequest {
   readonly autoConfirmAfterMs: number;
   readonly requestedBy: string;
 }
+
+type Flavors = Pick<MigrationRequest, "oldFlavor" | "flavor">;
+
+export const isResize = ({ oldFlavor, flavor }: Flavors): boolean => oldFlavor.id !== flavor.id;
+
+/** What was asked, as Nova names it in its answers. */
+export const actionOf = (flavors: Flavors): "migrate" | "resize" =>
+  isResize(flavors) ? "resize" : "migrate";

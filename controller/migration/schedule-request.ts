@@ -8,9 +8,11 @@ export const scheduleRequestOf = ({
   flavor,
   sourceHost,
   requestedHost,
-}: Pick<MigrationRequest, "flavor" | "sourceHost" | "requestedHost">): ScheduleRequest => ({
+  force,
+}: Pick<MigrationRequest, "flavor" | "sourceHost" | "requestedHost" | "force">): ScheduleRequest => ({
   needed: resourcesOf(flavor),
   sourceHost,
   requestedHost,
+  force,
   ignoreHosts: [],
 });

@@ -187,7 +187,8 @@ export class Servers {
   }
 
   async #hostsFor(flavor: Flavor, requestedHost: string): Promise<string[]> {
-    const asked = { needed: resourcesOf(flavor), sourceHost: "", requestedHost, ignoreHosts: [] };
+    const needed = resourcesOf(flavor);
+    const asked = { needed, sourceHost: "", requestedHost, force: false, ignoreHosts: [] };
     return chosenHosts(schedule(await this.#deps.fleet.list(), asked), asked);
   }
 

@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 import { parse } from "smol-toml";
 import { asFault, Fault } from "../../proto/fault.js";
 import { type Identity, identityLabel, isRole, type Role } from "../../proto/identity.js";
-import { AGENT_ONLY, METHOD_RULES, MIGRATE_TO_HOST, type Rule } from "./rules.js";
+import { AGENT_ONLY, METHOD_RULES, MIGRATE_BY_FORCE, MIGRATE_TO_HOST, type Rule } from "./rules.js";
 
 const RANK: Readonly<Record<Role, number>> = { member: 0, manager: 1, admin: 2 };
 
@@ -63,6 +63,10 @@ export class Policy {
     this.require(identity, MIGRATE_TO_HOST);
   }
 
+  requireForce(identity: Identity): void {
+    this.require(identity, MIGRATE_BY_FORCE);
+  }
+
   /** Members act on their own servers; a server of another does not exist for them, as in Nova. */
   requireOwner(
     identity: Identity,
@@ -84,6 +88,7 @@ export const seesAll = ({ role }: Identity): boolean => role === "admin" || role
 const allRules = (): Rule[] => [
   ...Object.values(METHOD_RULES).filter(rule => rule !== AGENT_ONLY),
   MIGRATE_TO_HOST,
+  MIGRATE_BY_FORCE,
 ];
 
 /** Health and reflection are for everybody with a certificate. */

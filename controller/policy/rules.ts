@@ -38,15 +38,17 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
   "/ferry.v1.ServerService/DeleteServer": rule("os_compute_api:servers:delete", "member", true),
   "/ferry.v1.ServerService/MigrateServer": rule("os_compute_api:os-migrate-server:migrate", "manager"),
   "/ferry.v1.ServerService/CheckServer": rule("ferry:servers:check", "manager"),
+  "/ferry.v1.ServerService/ResizeServer": rule("os_compute_api:servers:resize", "member", true),
   "/ferry.v1.ServerService/ConfirmServer": rule("os_compute_api:servers:confirm_resize", "member", true),
   "/ferry.v1.ServerService/RevertServer": rule("os_compute_api:servers:revert_resize", "member", true),
   "/ferry.v1.MigrationService/ListMigrations": rule("os_compute_api:os-migrations:index", "manager"),
-  "/ferry.v1.MigrationService/ShowMigration": rule("os_compute_api:servers:migrations:show", "manager"),
-  "/ferry.v1.MigrationService/WatchMigration": rule("os_compute_api:servers:migrations:show", "manager"),
+  "/ferry.v1.MigrationService/ShowMigration": rule("os_compute_api:servers:migrations:show", "member", true),
+  "/ferry.v1.MigrationService/WatchMigration": rule("os_compute_api:servers:migrations:show", "member", true),
   "/ferry.v1.MigrationService/CancelMigration": rule("os_compute_api:servers:migrations:delete", "manager"),
   "/ferry.v1.MigrationService/RecoverMigration": rule("ferry:migrations:recover", "admin"),
   "/ferry.v1.FleetService/Heartbeat": AGENT_ONLY,
 };
 
-/** Choosing the target is a right of its own. */
+/** Choosing the target is a right of its own, and so is choosing it against the scheduler's advice. */
 export const MIGRATE_TO_HOST = rule("os_compute_api:os-migrate-server:migrate:host", "admin");
+export const MIGRATE_BY_FORCE = rule("os_compute_api:os-migrate-server:migrate:force", "admin");

@@ -9,6 +9,8 @@ export interface ScheduleRequest {
   readonly sourceHost: string;
   /** The only host that will do; empty: any. */
   readonly requestedHost: string;
+  /** Overrules what is advice: that a host is disabled. What it has no room for and whether it answers are facts. */
+  readonly force: boolean;
   readonly ignoreHosts: readonly string[];
 }
 

@@ -10,7 +10,7 @@ import { type Filter, refused } from "./filter.js";
 /** Enabled, up, and its libvirt hook proven: a host that cannot fence may not take a server. */
 const computeFilter: Filter = {
   name: "ComputeFilter",
-  refusals: host => [...disabled(host), ...silent(host), ...unguarded(host)],
+  refusals: (host, { force }) => [...(force ? [] : disabled(host)), ...silent(host), ...unguarded(host)],
 };
 
 function disabled(host: Host): FaultInfo[] {
@@ -54,13 +54,17 @@ function unguarded(host: Host): FaultInfo[] {
   ];
 }
 
-/** A cold migration leaves its host. */
+/** A server leaves its host, also for a resize. */
 const differentHostFilter: Filter = {
   name: "DifferentHostFilter",
-  refusals(host, { sourceHost, ignoreHosts }) {
+  refusals(host, { sourceHost, requestedHost, ignoreHosts }) {
     if (host.name === sourceHost) {
       const reason = { have: host.name, need: "another host", fix: "name another host, or none" };
-      return [refused(host, { message: "Cannot migrate to the host where the server exists.", ...reason })];
+      const message =
+        requestedHost === sourceHost
+          ? "Cannot migrate to the host where the server exists."
+          : `the server is on host ${sourceHost} now, and is moved or resized to another one`;
+      return [refused(host, { message, ...reason })];
     }
     if (!ignoreHosts.includes(host.name)) return [];
     const reason = { have: "tried before", need: "a host that was not tried", fix: "migrate again later" };

@@ -56,6 +56,6 @@ function noneFits(verdicts: readonly HostVerdict[]): Fault {
   return new Fault("no-valid-host", `No valid host was found. ${why}`, {
     have: `${verdicts.length} hosts, none suitable`,
     need: "one host that is up, enabled and has room",
-    fix: "see every reason with ferry server migrate --dry-run",
+    fix: "see every reason with --dry-run",
   });
 }

@@ -19,7 +19,10 @@ export async function expectArrived(
   boots = 2,
 ): Promise<Migration> {
   const migration = await server.rested(id);
-  expect(migration, server.name).toMatchObject({ status: "finished", targetHost: target });
+  expect(migration, `${server.name}: ${migration.fault?.message}`).toMatchObject({
+    status: "finished",
+    targetHost: target,
+  });
   await server.processOn(target);
   await server.dataIntact(target, boots);
   await server.imageIntact(target);

@@ -1,7 +1,10 @@
 /** Agents and the controller are killed while servers are moved: only the duration of a migration changes (DESIGN §4.8). */
 
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { expectArrived, type Journey } from "./after-failure.js";
+import { IMAGE_DIR } from "./guest.js";
 import { type Host, Lab, waitFor } from "./lab.js";
 import { LabServer } from "./lab-server.js";
 import { eventsOf } from "./migration-events.js";
@@ -9,7 +12,6 @@ import { NeverTwice } from "./never-twice.js";
 import { bookedMemory } from "./traces.js";
 
 const THERE: Journey = { source: "h1", target: "h2" };
-const BACK: Journey = { source: "h2", target: "h1" };
 const RATE = "24mbit";
 /** Frames, TLS, headers and what is sent twice by TCP. */
 const OVERHEAD = 1.1;
@@ -65,12 +67,8 @@ it("killed during the copy, the controller and both agents carry on, and no fini
   await lab.shape("h2", RATE, "mig0");
   const before = await received("h2");
   const id = await big.migrate("h2");
-  const baseOf = async () => (await big.migration(id)).progress?.files.find(file => file.id === "vda/1");
-  const finished = async () => {
-    const base = await baseOf();
-    return base !== undefined && base.doneBytes === base.totalBytes && base;
-  };
-  const base = await waitFor(finished, { deadlineMs: 120_000, what: "the backing file has arrived" });
+  const base = lab.path("h2", `${IMAGE_DIR}/lab-base.qcow2`);
+  await waitFor(() => existsSync(base), { deadlineMs: 120_000, what: "the backing file has arrived" });
   await lab.agent("h1", "kill");
   await begunAgain("h1", id, "sendDisks");
   await lab.agent("h2", "kill");
@@ -81,7 +79,7 @@ it("killed during the copy, the controller and both agents carry on, and no fini
 
   const { receipt } = await expectArrived(big, id, THERE);
   const dataBytes = receipt.reduce((sum, file) => sum + file.dataBytes, 0);
-  const others = dataBytes - base.totalBytes;
+  const others = dataBytes - (await stat(base)).size;
   expect((await received("h2")) - before).toBeLessThan(wasted + others * OVERHEAD);
 });
 
@@ -94,16 +92,17 @@ it("a controller that is killed at every step of a migration ends it well", asyn
 });
 
 it("agents that are killed at every operation of a migration end it well", async () => {
-  const id = await small.migrate("h1");
+  const restless = await LabServer.adopt(lab, "h1", { name: "restless" });
+  const id = await restless.migrate("h2");
   const [source, target] = await Promise.all([
-    killAtEach(small, id, "h2", /^operation begun /),
-    killAtEach(small, id, "h1", /^operation begun /),
+    killAtEach(restless, id, "h1", /^operation begun /),
+    killAtEach(restless, id, "h2", /^operation begun /),
   ]);
   expect(source.length).toBeGreaterThanOrEqual(3);
   expect(target.length).toBeGreaterThanOrEqual(3);
-  await expectArrived(small, id, BACK, 2);
+  await expectArrived(restless, id, THERE);
 });
 
 it("after all of them the hosts are booked for exactly the servers that they have", async () => {
-  expect(await bookedMemory(lab)).toEqual({ h1: 192, h2: 192 });
+  expect(await bookedMemory(lab)).toEqual({ h1: 0, h2: 3 * 192 });
 });

@@ -95,17 +95,15 @@ it.concurrent("two servers change places at the same time", async () => {
 });
 
 it.concurrent("two servers on one base image come to the same host at the same time, and the base comes once", async () => {
-  const [left, right] = await Promise.all([
-    LabServer.adopt(lab, "h1", { name: "left" }),
-    LabServer.adopt(lab, "h1", { name: "right" }),
-  ]);
-  const ids = await Promise.all([left.migrate("h3"), right.migrate("h3")]);
-  const journey = { source: "h1", target: "h3" } as const;
-  const ended = [left, right].map((server, index) => expectArrived(server, ids[index] ?? "", journey));
-  const modes = (await Promise.all(ended)).map(
-    ({ receipt }) => receipt.find(({ id }) => id === "vda/1")?.mode,
+  const servers = await Promise.all(
+    ["left", "right"].map(name => LabServer.adopt(lab, "h1", { name, isOff: true })),
   );
+  const ids = await Promise.all(servers.map(server => server.migrate("h3")));
+  const ended = await Promise.all(servers.map((server, index) => server.rested(ids[index] ?? "")));
+  expect(ended.map(({ status }) => status)).toEqual(["finished", "finished"]);
+  const modes = ended.map(({ receipt }) => receipt.find(({ id }) => id === "vda/1")?.mode);
   expect(modes.sort()).toEqual(["copied", "present"]);
+  await Promise.all(servers.map(server => server.confirm()));
 });
 
 it("after all of them the hosts are booked for exactly the servers that they have", async () => {

@@ -6,7 +6,7 @@
 import { describe, expect, it } from "vitest";
 import type { Verdict } from "../../controller/saga/journal-line.js";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
-import { Datacenter, WEB } from "../simulation/datacenter.js";
+import { Datacenter, type Kind, LARGE, WEB } from "../simulation/datacenter.js";
 import type { Trouble } from "../simulation/fake-agent.js";
 import { Life } from "../simulation/mortal.js";
 
@@ -33,8 +33,10 @@ const TO_REVERT = [
   "close_migration",
 ];
 
-async function withDatacenter(body: (center: Datacenter) => Promise<void>): Promise<void> {
-  const center = await Datacenter.open();
+const KINDS: readonly Kind[] = ["migration", "resize"];
+
+async function withDatacenter(kind: Kind, body: (center: Datacenter) => Promise<void>): Promise<void> {
+  const center = await Datacenter.open({ kind });
   try {
     await body(center);
     expect(center.breaches).toEqual([]);
@@ -44,10 +46,10 @@ async function withDatacenter(body: (center: Datacenter) => Promise<void>): Prom
   }
 }
 
-/** A person who asks until it is done: migrates, decides, and asks again after the controller was gone. */
+/** A person who asks until it is done: moves it, decides, and asks again after the controller was gone. */
 async function persist(center: Datacenter, verdict: Verdict): Promise<Migration> {
   const { migrations } = center.controller;
-  if ((await migrations.list()).length === 0) await center.migrate();
+  if ((await migrations.list()).length === 0) await center.move();
   const rested = await center.rest();
   if (rested.status === "finished") await decide(center, verdict);
   return center.ended();
@@ -63,10 +65,13 @@ async function expectHome(center: Datacenter, host: string): Promise<void> {
   expect(await center.server()).toMatchObject({ host, status: "ACTIVE", taskState: "", migrationId: "" });
   expect(center.agents.agent(host).host.domains.get(WEB)?.state).toBe("RUNNING");
   expect(center.disksOn(host)).toEqual(center.originalDisks);
+  const isLarge = center.kind === "resize" && host !== "h1";
+  expect(center.agents.agent(host).host.domains.get(WEB)?.vcpus).toBe(isLarge ? LARGE.vcpus : 1);
+  expect((await center.server()).flavor?.vcpus).toBe(isLarge ? LARGE.vcpus : 1);
   expect(await center.allocations()).toEqual([
-    `server on ${host}: DISK_GB 1`,
-    `server on ${host}: MEMORY_MB 512`,
-    `server on ${host}: VCPU 1`,
+    `server on ${host}: DISK_GB ${isLarge ? 2 : 1}`,
+    `server on ${host}: MEMORY_MB ${isLarge ? 1024 : 512}`,
+    `server on ${host}: VCPU ${isLarge ? 2 : 1}`,
   ]);
   for (const [name, agent] of center.agents.agents) {
     if (name === host) continue;
@@ -74,33 +79,36 @@ async function expectHome(center: Datacenter, host: string): Promise<void> {
   }
 }
 
-async function withTrouble(trouble: Trouble, verdict: Verdict, home: string): Promise<void> {
-  await withDatacenter(async center => {
+async function withTrouble(kind: Kind, trouble: Trouble, verdict: Verdict, home: string): Promise<void> {
+  await withDatacenter(kind, async center => {
     center.agents.troubles.push(trouble);
     await persist(center, verdict);
     await expectHome(center, home);
   });
 }
 
-describe("a plain refusal before the target may run leaves everything as it was", () => {
-  it.each(BEFORE_CROSSING)("of %s", verb => withTrouble({ verb, kind: "fail" }, "confirm", "h1"));
-});
+describe.each(KINDS)(
+  "a plain refusal of a %s before the target may run leaves everything as it was",
+  kind => {
+    it.each(BEFORE_CROSSING)("of %s", verb => withTrouble(kind, { verb, kind: "fail" }, "confirm", "h1"));
+  },
+);
 
-describe("a lost answer changes nothing but the duration", () => {
+describe.each(KINDS)("a lost answer changes nothing of a %s but the duration", kind => {
   it.each(TO_CONFIRM)("of %s, on the way to confirmed", verb =>
-    withTrouble({ verb, kind: "lose", times: 1 }, "confirm", "h2"),
+    withTrouble(kind, { verb, kind: "lose", times: 1 }, "confirm", "h2"),
   );
   it.each(TO_REVERT)("of %s, on the way to reverted", verb =>
-    withTrouble({ verb, kind: "lose", times: 1 }, "revert", "h1"),
+    withTrouble(kind, { verb, kind: "lose", times: 1 }, "revert", "h1"),
   );
 });
 
-describe("an answer that never comes is asked for again", () => {
+describe.each(KINDS)("an answer that never comes is asked for again, for a %s", kind => {
   it.each(["retire_source", "close_migration"])("of %s, on the way to confirmed", verb =>
-    withTrouble({ verb, kind: "hang", times: 1 }, "confirm", "h2"),
+    withTrouble(kind, { verb, kind: "hang", times: 1 }, "confirm", "h2"),
   );
   it.each(["withdraw_target", "unfence_incarnation", "start_domain"])("of %s, on the way to reverted", verb =>
-    withTrouble({ verb, kind: "hang", times: 1 }, "revert", "h1"),
+    withTrouble(kind, { verb, kind: "hang", times: 1 }, "revert", "h1"),
   );
 });
 
@@ -123,9 +131,9 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 /** Lives until `diesAt`, is restarted once, and must come to the same end. Answers how many moments it had. */
-async function dieAt(diesAt: number, { verdict, home, troubles }: Scenario): Promise<number> {
+async function dieAt(kind: Kind, diesAt: number, { verdict, home, troubles }: Scenario): Promise<number> {
   const life = new Life(diesAt);
-  await withDatacenter(async center => {
+  await withDatacenter(kind, async center => {
     center.agents.troubles.push(...troubles());
     await center.restart(life);
     let isDone = false;
@@ -142,12 +150,16 @@ async function dieAt(diesAt: number, { verdict, home, troubles }: Scenario): Pro
   return life.moments;
 }
 
-describe.each(SCENARIOS)("a migration that is to be $name", scenario => {
+const OF_EVERY_KIND = KINDS.flatMap(kind =>
+  SCENARIOS.map(scenario => ({ kind, name: scenario.name, scenario })),
+);
+
+describe.each(OF_EVERY_KIND)("a $kind that is to be $name", ({ kind, scenario }) => {
   it("comes to the same end whenever the controller dies", { timeout: 60_000 }, async () => {
-    const moments = await dieAt(Number.POSITIVE_INFINITY, scenario);
+    const moments = await dieAt(kind, Number.POSITIVE_INFINITY, scenario);
     expect(moments).toBeGreaterThan(40);
     for (let diesAt = 1; diesAt <= moments; diesAt += 1) {
-      await dieAt(diesAt, scenario).catch((error: unknown) => {
+      await dieAt(kind, diesAt, scenario).catch((error: unknown) => {
         throw new Error(`died at moment ${diesAt} of ${moments}`, { cause: error });
       });
     }

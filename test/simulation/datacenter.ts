@@ -12,15 +12,24 @@ import { Servers } from "../../controller/migration/servers.js";
 import { DEFAULT_SETTINGS, type MigrationSettings } from "../../controller/migration/settings.js";
 import { listAllocations } from "../../controller/store/allocations.js";
 import { eventsAfter } from "../../controller/store/events.js";
+import { insertFlavor } from "../../controller/store/flavors.js";
 import { Store } from "../../controller/store/store.js";
 import { HeartbeatRequest } from "../../proto/gen/ferry/v1/controller.js";
-import type { Migration, Server } from "../../proto/gen/ferry/v1/model.js";
+import { Flavor, type Migration, type Server } from "../../proto/gen/ferry/v1/model.js";
 import { FakeFleet } from "./fake-agent.js";
 import { Life } from "./mortal.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 export const WEB = "web";
 const HOSTS = ["h1", "h2", "h3"];
+/** Larger than `web` is in everything. */
+export const LARGE = Flavor.fromPartial({
+  id: "large",
+  name: "m1.large",
+  vcpus: 2,
+  ramMib: 1024,
+  rootGib: 2,
+});
 const DISKS = { "vda/0": "digest-of-root", "vdb/0": "digest-of-data" };
 
 export interface Controller {
@@ -31,7 +40,11 @@ export interface Controller {
   readonly deps: MigrationDependencies;
 }
 
+/** What `move` does: the one saga, to the same flavor or another one. */
+export type Kind = "migration" | "resize";
+
 interface Options {
+  readonly kind?: Kind;
   readonly settings?: Partial<MigrationSettings>;
   readonly isRunning?: boolean;
 }
@@ -43,24 +56,27 @@ export class Datacenter {
   readonly breaches: string[] = [];
   readonly bugs: unknown[] = [];
   readonly store: Store;
+  readonly kind: Kind;
   readonly #settings: MigrationSettings;
   #controllers = 0;
   #ids = 0;
   #lastBeatMs = Number.NEGATIVE_INFINITY;
   controller: Controller;
 
-  private constructor(store: Store, settings: MigrationSettings) {
+  private constructor(store: Store, kind: Kind, settings: MigrationSettings) {
     this.store = store;
+    this.kind = kind;
     this.#settings = settings;
     this.controller = this.#build(new Life());
     this.agents.afterEffect = () => this.#checkSafety();
   }
 
-  static async open({ settings = {}, isRunning = true }: Options = {}): Promise<Datacenter> {
-    const center = new Datacenter(await Store.open(":memory:"), { ...DEFAULT_SETTINGS, ...settings });
+  static async open(options: Options = {}): Promise<Datacenter> {
+    const { kind = "migration", settings = {}, isRunning = true } = options;
+    const center = new Datacenter(await Store.open(":memory:"), kind, { ...DEFAULT_SETTINGS, ...settings });
     const { host } = center.agents.agent("h1");
     const incarnation = `${WEB}:0`;
-    host.domains.set(WEB, { incarnation, state: isRunning ? "RUNNING" : "SHUTDOWN" });
+    host.domains.set(WEB, { incarnation, vcpus: 1, state: isRunning ? "RUNNING" : "SHUTDOWN" });
     for (const [id, digest] of Object.entries(DISKS)) {
       host.files.set(`${incarnation}/${id}`, {
         digest,
@@ -68,6 +84,7 @@ export class Datacenter {
         aside: false,
       });
     }
+    await insertFlavor(center.store.queries, LARGE);
     await center.#beat();
     const adopted = { swapDisks: [], ephemeralDisks: [], dryRun: false, readOnlyDrives: "refuse" };
     await center.controller.servers.adopt({
@@ -98,6 +115,26 @@ export class Datacenter {
     const { migration } = await this.controller.migrations.migrate({
       server: WEB,
       host,
+      requestedBy: "test",
+    });
+    if (migration === undefined) throw new Error("no migration");
+    return migration;
+  }
+
+  /** To h2, as a datacenter of this kind does it. */
+  move(): Promise<Migration> {
+    return this.kind === "resize" ? this.resize() : this.migrate();
+  }
+
+  addFlavor(flavor: Flavor): Promise<void> {
+    return insertFlavor(this.store.queries, flavor);
+  }
+
+  /** Starts a resize of `web` to the large flavor, on the scheduler's choice. */
+  async resize(): Promise<Migration> {
+    const { migration } = await this.controller.migrations.resize({
+      server: WEB,
+      flavor: LARGE.name,
       requestedBy: "test",
     });
     if (migration === undefined) throw new Error("no migration");

@@ -7,6 +7,8 @@ export type DomainState = "SHUTDOWN" | "PAUSED" | "RUNNING";
 
 export interface FakeDomain {
   readonly incarnation: string;
+  /** What a resize changes. */
+  readonly vcpus: number;
   state: DomainState;
 }
 

@@ -23,7 +23,11 @@ export interface FakeDocument {
   manifest: SourceManifest;
   plan?: TargetPlan;
   sourceHost?: string;
+  /** Of the machine as it will be defined. */
+  vcpus: number;
   hasReceipt: boolean;
+  /** The second receipt is written, too. */
+  isPrepared: boolean;
   fence: "none" | "fenced" | "retired";
 }
 

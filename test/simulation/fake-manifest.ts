@@ -19,7 +19,7 @@ export function manifestOf(host: FakeHost, serverId: string): SourceManifest {
     machine: "pc-q35-7.2",
     arch: "x86_64",
     memoryMib: 512,
-    vcpus: 1,
+    vcpus: domain?.vcpus ?? 0,
     dataBytes: files.length * SIZE_BYTES,
     virtType: "qemu",
     facts: undefined,

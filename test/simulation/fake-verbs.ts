@@ -33,6 +33,11 @@ export interface FakeCall {
   note(text: string): void;
 }
 
+const GIB = 1024 ** 3;
+
+/** A migration of which nothing was done yet. */
+const FRESH = { hasReceipt: false, isPrepared: false, fence: "none" } as const;
+
 const EMPTY: PerformResult = {
   server: undefined,
   stopped: undefined,
@@ -54,7 +59,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
       path: `/images/${name}.qcow2`,
       aside: false,
     });
-    host.domains.set(serverId, { incarnation, state: "SHUTDOWN" });
+    host.domains.set(serverId, { incarnation, vcpus: 1, state: "SHUTDOWN" });
     Object.assign(journal.guest(serverId), { role: "active", incarnation });
     if (flavor === undefined) throw new Fault("invalid-argument", "no flavor");
     return { server: undefined };
@@ -101,11 +106,20 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
   prepareSource(_request, { serverId, migrationId }, scene) {
     const { incarnation } = activeGuest(serverId, scene);
     const manifest = manifestOf(scene.host, serverId);
-    scene.journal.documents.set(migrationId, { incarnation, manifest, hasReceipt: false, fence: "none" });
+    scene.journal.documents.set(migrationId, {
+      incarnation,
+      manifest,
+      vcpus: manifest.vcpus,
+      ...FRESH,
+    });
     return { manifest };
   },
 
-  prepareTarget({ manifest, sourceHost }, { serverId, migrationId, epoch }, { host, journal, refusals }) {
+  prepareTarget(
+    { manifest, sourceHost, flavor },
+    { serverId, migrationId, epoch },
+    { host, journal, refusals },
+  ) {
     const guest = journal.guest(serverId);
     if (manifest === undefined) throw new Fault("invalid-argument", "no manifest");
     if (guest.role === "active" || guest.role === "fenced") {
@@ -120,7 +134,11 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
         sizeBytes,
         permissions,
         mode,
+        newSizeBytes: flavor === undefined ? 0 : flavor.rootGib * GIB,
+        format: "qcow2",
+        role: "root",
       })),
+      disks: manifest.disks,
       domainXml: `<domain on="${host.name}"/>`,
       incarnation,
       dataAddress: host.name,
@@ -133,8 +151,8 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
       manifest,
       plan,
       sourceHost,
-      hasReceipt: false,
-      fence: "none",
+      vcpus: flavor?.vcpus ?? manifest.vcpus,
+      ...FRESH,
     });
     Object.assign(guest, { role: "incoming", incarnation, mayHaveRun: false });
     return { plan };
@@ -169,7 +187,8 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
     }
     for (const [, file] of host.filesOf(document.incarnation)) file.aside = false;
     if (!host.domains.has(call.serverId)) {
-      host.domains.set(call.serverId, { incarnation: document.incarnation, state: "SHUTDOWN" });
+      const { incarnation, vcpus } = document;
+      host.domains.set(call.serverId, { incarnation, vcpus, state: "SHUTDOWN" });
     }
     host.denied.delete(call.serverId);
     document.fence = "none";
@@ -195,6 +214,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
         algorithm: "blake3",
         digest,
         readBack: "cache",
+        changes: [],
       };
     });
     document.hasReceipt = true;
@@ -209,15 +229,17 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
   },
 
   prepareDisks(_request, call, scene) {
-    if (!documentOf(call, scene).hasReceipt) throw new Fault("refused", "no copy receipt");
+    const document = documentOf(call, scene);
+    if (!document.hasReceipt) throw new Fault("refused", "no copy receipt");
+    document.isPrepared = true;
     return {};
   },
 
   defineTarget(_request, call, scene) {
-    const { hasReceipt, incarnation } = documentOf(call, scene);
-    if (!hasReceipt) throw new Fault("refused", "no copy receipt");
+    const { hasReceipt, isPrepared, incarnation, vcpus } = documentOf(call, scene);
+    if (!hasReceipt || !isPrepared) throw new Fault("refused", "no copy receipt");
     scene.host.denied.add(call.serverId);
-    scene.host.domains.set(call.serverId, { incarnation, state: "SHUTDOWN" });
+    scene.host.domains.set(call.serverId, { incarnation, vcpus, state: "SHUTDOWN" });
     return {};
   },
 

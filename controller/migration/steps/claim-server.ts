@@ -15,7 +15,7 @@ import {
 import { findServerById, takeServer, updateServer } from "../../store/servers.js";
 import { conflictOf } from "../conflict.js";
 import type { MigrationWorld } from "../migration-world.js";
-import type { MigrationRequest } from "../request.js";
+import { actionOf, isResize, type MigrationRequest } from "../request.js";
 
 export const claimServer: Reversible<MigrationWorld, MigrationRequest, object> = {
   name: "claim-server",
@@ -24,7 +24,7 @@ export const claimServer: Reversible<MigrationWorld, MigrationRequest, object> =
   async begun(request, { queries, nowMs, epoch }) {
     const taken = await takeServer(queries, request.serverId, "resize_prep", nowMs);
     if (!taken)
-      throw conflictOf("migrate", await findServerById(queries, request.serverId), request.serverId);
+      throw conflictOf(actionOf(request), await findServerById(queries, request.serverId), request.serverId);
     await updateServer(queries, request.serverId, { migrationId: request.migrationId }, nowMs);
     await insertOnce(request, { queries, nowMs, epoch });
   },
@@ -60,14 +60,14 @@ function recordOf(request: MigrationRequest, nowMs: number, epoch: number): Migr
     id: request.migrationId,
     serverId: request.serverId,
     serverName: request.serverName,
-    type: "migration",
+    type: isResize(request) ? "resize" : "migration",
     status: "",
     open: true,
     stuck: false,
     sourceHost: request.sourceHost,
     targetHost: "",
     targetAsked: false,
-    oldFlavor: request.flavor,
+    oldFlavor: request.oldFlavor,
     newFlavor: request.flavor,
     step: "",
     direction: "forward",

@@ -1,6 +1,7 @@
 /**
- * What is not copied is made: swap with its old header, owners and modes. Whatever changed gets a second receipt
- * (SAFETY R11). From here on the server's host is the target.
+ * What is not copied is made: swap with its old header, owners and modes; for a resize disks grow and new ones come.
+ * Whatever changed gets a second receipt (SAFETY R11). From here on the server's host is the target, and its flavor
+ * the new one.
  */
 
 import type { CopyReceipt } from "../../../proto/gen/ferry/v1/agent.js";
@@ -22,10 +23,11 @@ type Known = MigrationRequest & PreparedTarget & FencedSource & CopiedDisks;
 
 export const prepareDisks: Reversible<MigrationWorld, Known, PreparedDisks> = {
   name: "prepare-disks",
-  limitMs: 30 * 60_000,
+  /** A disk that grows is read whole, to show that nothing else of it has changed. */
+  limitMs: 24 * 3_600_000,
 
-  async begun({ serverId, targetHost }, { queries, sagaId, nowMs }) {
-    await updateServer(queries, serverId, { taskState: "resize_finish", host: targetHost }, nowMs);
+  async begun({ serverId, targetHost, flavor }, { queries, sagaId, nowMs }) {
+    await updateServer(queries, serverId, { taskState: "resize_finish", host: targetHost, flavor }, nowMs);
     await updateMigration(queries, sagaId, { status: "post-migrating" }, nowMs);
   },
 
@@ -41,8 +43,8 @@ export const prepareDisks: Reversible<MigrationWorld, Known, PreparedDisks> = {
     updateMigration(queries, sagaId, { receipt: receipt.files }, nowMs),
 
   undo: nothingToUndo,
-  undone: ({ serverId, sourceHost }, { queries, nowMs }) =>
-    updateServer(queries, serverId, { host: sourceHost }, nowMs),
+  undone: ({ serverId, sourceHost, oldFlavor }, { queries, nowMs }) =>
+    updateServer(queries, serverId, { host: sourceHost, flavor: oldFlavor }, nowMs),
 };
 
 function joined(first: CopyReceipt, second: CopyReceipt): CopyReceipt {

@@ -15,7 +15,7 @@ import { appendEvent } from "../../store/events.js";
 import { updateMigration } from "../../store/migrations.js";
 import { leaveTarget, withdrawTarget } from "../leave-target.js";
 import type { MigrationWorld } from "../migration-world.js";
-import type { MigrationRequest } from "../request.js";
+import { isResize, type MigrationRequest } from "../request.js";
 import { bookFirst, type SelectedTargets } from "./select-target.js";
 
 export interface PreparedTarget {
@@ -74,13 +74,15 @@ async function prepareSource(
 async function prepareOn(
   targetHost: string,
   manifest: SourceManifest,
-  { sourceHost }: Known,
+  known: Known,
   world: MigrationWorld,
 ): Promise<TargetPlan> {
+  const { sourceHost } = known;
+  const flavor = isResize(known) ? known.flavor : undefined;
   await ask(targetHost, world);
   const answer = await world.perform(targetHost, {
     $case: "prepareTarget",
-    value: { manifest, sourceHost, networkMap: {} },
+    value: { manifest, sourceHost, networkMap: {}, flavor },
   });
   throwRefusals(answer, targetHost);
   if (answer.plan === undefined) throw new Fault("internal", `${targetHost} answered no plan`);

@@ -277,6 +277,34 @@ describe("a dry run", () => {
   });
 });
 
+describe("a resize", () => {
+  it("asks for another flavor, and for no host", async () => {
+    controller.answers.resizeServer = async () => ({ migration: { ...moved, type: "resize" }, verdicts: [] });
+    const { code } = await controller.ferry(
+      "server resize web-3 --flavor m1.large --shutdown-timeout 5 --graceful-only",
+    );
+    expect(code).toBe(0);
+    expect(asked()).toEqual({
+      server: "web-3",
+      flavor: "m1.large",
+      dryRun: false,
+      shutdownTimeoutSeconds: 5,
+      gracefulOnly: true,
+      readOnlyDrives: "refuse",
+    });
+    expect(await controller.ferry("server resize web-3")).toMatchObject({ code: 2 });
+    expect(await controller.ferry("server resize web-3 --flavor f --host h2")).toMatchObject({ code: 2 });
+  });
+});
+
+describe("a migration by force", () => {
+  it("says so, with the host that it is about", async () => {
+    controller.answers.migrateServer = async () => ({ migration: moved, verdicts: [] });
+    expect(await controller.ferry("server migrate web-3 --host h2 --force")).toMatchObject({ code: 0 });
+    expect(asked()).toMatchObject({ host: "h2", force: true });
+  });
+});
+
 describe("a revert", () => {
   beforeEach(() => {
     controller.answers.showServer = async () => ({ server: { ...web, host: "h2", migrationId: "42" } });
@@ -324,6 +352,16 @@ describe("migrations", () => {
         algorithm: "blake3",
         digest: "ab".repeat(32),
         readBack: "direct-local",
+        changes: [
+          {
+            tool: "qemu-img resize",
+            version: "7.2.22",
+            sizeBeforeBytes: 1024,
+            sizeAfterBytes: 2048,
+            digestBefore: "cd".repeat(32),
+            holds: "content up to 1024 bytes unchanged: sha256 ef",
+          },
+        ],
       },
     ];
     controller.answers.listMigrations = async () => ({ migrations: [moved] });
@@ -336,6 +374,7 @@ describe("migrations", () => {
     expect(out).toMatch(/downtime\s+\| 4\.2s/);
     expect(out).toMatch(/release-target \| done/);
     expect(out).toMatch(/vda\/0 \| copied \| 2 KiB \| 1 KiB \| blake3:abab/);
+    expect(out).toMatch(/vda\/0 \| qemu-img resize 7\.2\.22 \|\s+1 KiB \| 2 KiB \| content up to 1024 bytes/);
   });
 
   it("are recovered by a plan first", async () => {

@@ -59,7 +59,7 @@ describe("bash completion", () => {
   it("knows commands and options, past names and global options", async () => {
     expect(await complete("mig")).toEqual(["migration"]);
     expect(await complete("server", "m")).toEqual(["migrate"]);
-    expect(await complete("-o", "json", "server", "re")).toEqual(["revert"]);
+    expect(await complete("-o", "json", "server", "re")).toEqual(["resize", "revert"]);
     expect(await complete("server", "migrate", "web-3", "--dry")).toEqual(["--dry-run"]);
     expect(await complete("server", "migrate", "server", "--wa")).toEqual(["--wait", "--watch"]);
     expect(await complete("pki", "issue", "--cont")).toEqual(["--controller"]);
@@ -125,6 +125,7 @@ describe("commands", () => {
         "delete",
         "list",
         "migrate",
+        "resize",
         "revert",
         "show",
         "start",

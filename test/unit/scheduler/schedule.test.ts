@@ -16,6 +16,7 @@ const asked = (changes: Partial<ScheduleRequest> = {}): ScheduleRequest => ({
   needed: new Map([["MEMORY_MB", 1024]]),
   sourceHost: "h1",
   requestedHost: "",
+  force: false,
   ignoreHosts: [],
   ...changes,
 });

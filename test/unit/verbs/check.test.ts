@@ -23,7 +23,7 @@ afterEach(() => {
 });
 
 const { signal } = new AbortController();
-const prepare = () => ({ manifest: source.manifest(), sourceHost: "h1", networkMap: {} });
+const prepare = () => ({ manifest: source.manifest(), sourceHost: "h1", networkMap: {}, flavor: undefined });
 
 async function objections(): Promise<string[]> {
   const request = { serverId: SERVER, epoch: 1, prepare: prepare() };

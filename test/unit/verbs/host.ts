@@ -241,4 +241,5 @@ const line = {
   algorithm: "sha256",
   digest: "00",
   readBack: "",
+  changes: [],
 };

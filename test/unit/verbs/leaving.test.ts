@@ -37,7 +37,7 @@ afterEach(() => {
 const DISK = "images/web-3/disk";
 
 async function prepare(): Promise<TargetPlan> {
-  const request = { manifest: source.manifest(), sourceHost: "h1", networkMap: {} };
+  const request = { manifest: source.manifest(), sourceHost: "h1", networkMap: {}, flavor: undefined };
   const { plan } = await prepareTarget(request, target.call(), target.world);
   return plan ?? TargetPlan.fromPartial({});
 }

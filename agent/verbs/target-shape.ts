@@ -1,0 +1,132 @@
+/**
+ * What a migration makes of a server on its target: the files that arrive or are made, the disks, and for a resize the
+ * sizes of the machine. Pure; without a flavor everything keeps the size that it has.
+ */
+
+import type { ManifestFile, PlannedFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
+import type { Disk, FaultInfo, Flavor } from "../../proto/gen/ferry/v1/model.js";
+import type { Placement } from "../claim/place-files.js";
+import { refusal } from "../claim/refusal.js";
+import { ephemeralLabel } from "../disk/ephemeral.js";
+import { type AddedDisk, type DiskPlan, NO_CHANGE, planDisks } from "../disk/resize-plan.js";
+import { readDomain } from "../domain/domain-xml.js";
+import { type DomainSizes, freeTargetDevs, whyNotResizable } from "../domain/resize-domain.js";
+
+export interface TargetShape {
+  readonly files: readonly PlannedFile[];
+  readonly disks: readonly Disk[];
+  /** Absent unless the server is resized. */
+  readonly sizes: DomainSizes | undefined;
+  readonly memoryMib: number;
+  readonly vcpus: number;
+  readonly refusals: readonly FaultInfo[];
+}
+
+/** A disk that the flavor adds: where it will lie and what the domain calls it. */
+interface NewDisk extends AddedDisk {
+  readonly targetDev: string;
+  readonly path: string;
+}
+
+const NEW_FILE_MODE = 0o600;
+
+export function shapeForTarget(
+  manifest: SourceManifest,
+  placement: Placement,
+  flavor: Flavor | undefined,
+): TargetShape {
+  const { files, disks, memoryMib, vcpus } = manifest;
+  const plan = flavor === undefined ? NO_CHANGE : planDisks(disks, files, flavor);
+  const added = newDisks(manifest, placement, plan);
+  const kept = disks.filter(({ targetDev }) => !plan.dropped.includes(targetDev));
+  const shape = {
+    files: [
+      ...placement.files.filter(({ id }) => !plan.dropped.includes(deviceOf(id))),
+      ...added.map(plannedDisk),
+    ].map(file => resizedFile(file, kept, plan)),
+    disks: [...kept.map(disk => diskOnTarget(disk, files, placement, plan)), ...added.map(diskOf)],
+  };
+  if (flavor === undefined) return { ...shape, sizes: undefined, memoryMib, vcpus, refusals: [] };
+  const sizes: DomainSizes = {
+    vcpus: flavor.vcpus,
+    memoryMib: flavor.ramMib,
+    addedDisks: added.map(({ targetDev, path, role }) => ({ targetDev, path, serial: serialOf(role) })),
+    droppedDisks: plan.dropped,
+  };
+  const refusals = [...plan.refusals, ...domainRefusals(manifest, sizes)];
+  return { ...shape, sizes, memoryMib: flavor.ramMib, vcpus: flavor.vcpus, refusals };
+}
+
+const deviceOf = (fileId: string): string => fileId.split("/")[0] ?? "";
+const activeLayerOf = (targetDev: string): string => `${targetDev}/0`;
+const serialOf = (role: AddedDisk["role"]): string => (role === "swap" ? "swap" : ephemeralLabel(0));
+
+function domainRefusals({ domainXml }: SourceManifest, sizes: DomainSizes): FaultInfo[] {
+  const { root, vcpus, memoryKib } = readDomain(domainXml);
+  return whyNotResizable(root, { vcpus, memoryKib }, sizes).map(({ message, fix }) =>
+    refusal("refused", message, { fix }),
+  );
+}
+
+/** Beside the root disk: `disk.eph0` and `disk.swap` for one that is called `disk`. */
+function newDisks({ domainXml, disks }: SourceManifest, placement: Placement, plan: DiskPlan): NewDisk[] {
+  if (plan.added.length === 0) return [];
+  const root = disks.find(({ role }) => role === "root");
+  const rootId = activeLayerOf(root?.targetDev ?? "");
+  const rootPath = placement.files.find(({ id }) => id === rootId)?.path ?? root?.path ?? "";
+  const devices = freeTargetDevs(readDomain(domainXml).root, plan.added.length);
+  return plan.added.map((disk, index) => ({
+    ...disk,
+    targetDev: devices[index] ?? "",
+    path: `${rootPath}.${disk.role === "swap" ? "swap" : "eph0"}`,
+  }));
+}
+
+const plannedDisk = ({ targetDev, path, role, sizeBytes }: NewDisk): PlannedFile => ({
+  id: activeLayerOf(targetDev),
+  path,
+  sizeBytes,
+  permissions: NEW_FILE_MODE,
+  mode: "added",
+  newSizeBytes: sizeBytes,
+  format: "raw",
+  role,
+});
+
+function resizedFile(file: PlannedFile, disks: readonly Disk[], plan: DiskPlan): PlannedFile {
+  const disk = disks.find(({ targetDev }) => file.id === activeLayerOf(targetDev));
+  const newSizeBytes = disk && plan.resized.get(disk.targetDev);
+  if (disk === undefined || newSizeBytes === undefined) return file;
+  return { ...file, newSizeBytes, format: disk.format, role: disk.role };
+}
+
+function diskOnTarget(
+  disk: Disk,
+  files: readonly ManifestFile[],
+  placement: Placement,
+  plan: DiskPlan,
+): Disk {
+  const at = (path: string) => {
+    const file = files.find(candidate => candidate.path === path);
+    return placement.files.find(({ id }) => id === file?.id)?.path ?? path;
+  };
+  return {
+    ...disk,
+    path: at(disk.path),
+    virtualSizeBytes: plan.resized.get(disk.targetDev) ?? disk.virtualSizeBytes,
+    backing: disk.backing.map(file => ({ ...file, path: at(file.path) })),
+  };
+}
+
+const diskOf = ({ targetDev, path, role, sizeBytes }: NewDisk): Disk => ({
+  targetDev,
+  role,
+  path,
+  format: "raw",
+  virtualSizeBytes: sizeBytes,
+  allocatedBytes: 0,
+  backing: [],
+  mode: role === "swap" ? "re-created" : "copied",
+  reason: "made by Ferry",
+  readOnly: false,
+});

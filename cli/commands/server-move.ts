@@ -1,0 +1,72 @@
+/** What `ferry server migrate` and `ferry server resize` have in common: options, dry run, waiting. */
+
+import type { Command } from "commander";
+import { FAULTS } from "../../proto/fault.js";
+import type { HostVerdict, Migration } from "../../proto/gen/ferry/v1/model.js";
+import { positiveInteger } from "../arguments.js";
+import { VERDICT_COLUMNS, verdictLines } from "../output/server-view.js";
+import { present } from "../present.js";
+import type { Session } from "../session.js";
+import { type Awaited, addWaitOptions, awaitMigration, type WaitOptions } from "../watch/await-migration.js";
+import { printMigration } from "./migration.js";
+import { readOnlyDrivesOption } from "./server-adopt.js";
+
+/** Every host may be asked before the answer. */
+export const MOVE_MS = 120_000;
+
+export interface MoveOptions extends WaitOptions {
+  readonly dryRun?: boolean;
+  readonly shutdownTimeout?: number;
+  readonly gracefulOnly?: boolean;
+  readonly readOnlyDrives: string;
+}
+
+export function addMoveOptions(command: Command): Command {
+  command
+    .option("--dry-run", "only say which hosts could take it, and why the others cannot")
+    .option(
+      "--shutdown-timeout <seconds>",
+      "how long the guest may take to shut down (default: 60)",
+      positiveInteger,
+    )
+    .option("--graceful-only", "go back rather than switch off a guest that does not shut down")
+    .addOption(readOnlyDrivesOption());
+  return addWaitOptions(command);
+}
+
+/** Their part of the request. */
+export const moveRequest = ({ dryRun, shutdownTimeout, gracefulOnly, readOnlyDrives }: MoveOptions) => ({
+  dryRun: dryRun ?? false,
+  shutdownTimeoutSeconds: shutdownTimeout ?? 0,
+  gracefulOnly: gracefulOnly ?? false,
+  readOnlyDrives,
+});
+
+interface MoveAnswer {
+  readonly migration?: Migration | undefined;
+  readonly verdicts: HostVerdict[];
+}
+
+/** The exit code. */
+export function concludeMove(session: Session, answer: MoveAnswer, options: MoveOptions): Promise<number> {
+  if (options.dryRun === true) return Promise.resolve(printVerdicts(session, answer.verdicts));
+  const migration = present(answer.migration, "a migration");
+  return proceed(session, { migration, wanted: "migrate", untilEnded: false }, options);
+}
+
+function printVerdicts({ output }: Session, verdicts: HostVerdict[]): number {
+  if (output.format === "json") output.json(verdicts);
+  else output.list(verdictLines(verdicts), VERDICT_COLUMNS);
+  return verdicts.some(({ ok }) => ok) ? 0 : FAULTS["no-valid-host"].exit;
+}
+
+/** Without `--wait` or `--watch` the command ends here; the migration does not. */
+export async function proceed(
+  session: Session,
+  awaited: Awaited,
+  { wait, watch }: WaitOptions,
+): Promise<number> {
+  if (watch === true || wait === true) return await awaitMigration(session, awaited, watch === true);
+  printMigration(session, awaited.migration);
+  return 0;
+}
