@@ -23,6 +23,8 @@ export const agentConfigSchema = z.strictObject({
   hook_dir: absolutePath.default("/etc/libvirt/hooks/qemu.d"),
   /** What new servers run on; `qemu` is software emulation. */
   virt_type: z.enum(["kvm", "qemu"]).default("kvm"),
+  /** What a target's CPU must have: everything that the source's has (`node`), or what the guest sees (`guest`). */
+  cpu_check: z.enum(["node", "guest"]).default("node"),
   /** Overbooking and reserve, as Nova names them. */
   cpu_allocation_ratio: z.number().positive().default(4),
   ram_allocation_ratio: z.number().positive().default(1),

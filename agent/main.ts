@@ -36,8 +36,6 @@ import { LibvirtHypervisor } from "./os/libvirt-hypervisor.js";
 import { nativeFiles } from "./os/native-files.js";
 import { Notifier } from "./os/notifier.js";
 import { describeHost } from "./probe/host.js";
-import { rememberCapabilities } from "./probe/remembered-capabilities.js";
-import { LIVE_ROOTS } from "./probe/roots.js";
 import { SpaceProbe } from "./probe/space.js";
 import { readSystemOnce } from "./probe/system.js";
 import { admitControllers, agentService } from "./service.js";
@@ -132,12 +130,8 @@ async function denyAgain(config: AgentConfig, journal: Journal, log: Logger): Pr
 
 function describer(world: World) {
   const sources = {
-    roots: LIVE_ROOTS,
-    // Each description would make libvirt probe its emulators anew, which takes seconds.
-    hypervisor: rememberCapabilities(world.hypervisor, {
-      ageLimitMs: 600_000,
-      nowMs: () => performance.now(),
-    }),
+    roots: world.roots,
+    hypervisor: world.capabilities,
     space: new SpaceProbe(),
     imageDirectories: world.config.image_dirs,
     system: readSystemOnce(),

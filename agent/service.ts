@@ -9,6 +9,7 @@ import type { HostDescription } from "../proto/gen/ferry/v1/host.js";
 import { identityLabel } from "../proto/identity.js";
 import { type Caller, implement, type ServiceImplementation } from "../proto/rpc-server.js";
 import { attest } from "./attest.js";
+import { checkTarget, describeSourceNow, measurePath } from "./check-target.js";
 import { inspectDomain } from "./inspect-domain.js";
 import type { Operations } from "./operations.js";
 import type { World } from "./verbs/verb.js";
@@ -23,6 +24,9 @@ export function agentService({ world, operations, describeHost }: Dependencies):
   return implement<typeof AgentServiceService>(AgentServiceService, {
     describeHost: async () => ({ description: await describeHost() }),
     inspectDomain: request => inspectDomain(request, world),
+    describeSource: (request, { signal }) => describeSourceNow(request, signal, world),
+    checkTarget: (request, { signal }) => checkTarget(request, signal, world),
+    measurePath: (request, { signal }) => measurePath(request, signal, world),
     attest: ({ serverId }) => attest(serverId, world),
     perform: (request, { signal }) => operations.perform(request, signal),
     getOperation: async ({ key }) => operationReport(operations, key),

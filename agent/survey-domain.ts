@@ -27,6 +27,8 @@ export interface SurveyRules {
 export interface Survey {
   readonly summary: DomainSummary;
   readonly inactiveXml: string;
+  /** Undefined when the domain is not active. */
+  readonly liveXml: string | undefined;
   readonly domain: Domain;
   readonly disks: readonly LaidOutDisk[];
   readonly refusals: readonly FaultInfo[];
@@ -57,6 +59,7 @@ export async function surveyDomain(
     summary,
     domain,
     inactiveXml: inspection.inactiveXml,
+    liveXml: inspection.liveXml,
     disks: layout.disks,
     refusals: [...refusals, ...layout.refusals],
     suggestions: layout.disks.flatMap(suggestionsOf),

@@ -21,6 +21,8 @@ import type { Journal } from "./journal/journal.js";
 import type { Files } from "./os/files.js";
 import type { Hypervisor } from "./os/hypervisor.js";
 import { runTool } from "./os/tool.js";
+import { rememberCapabilities } from "./probe/remembered-capabilities.js";
+import { LIVE_ROOTS } from "./probe/roots.js";
 import type { TransferListener } from "./transfer/target.js";
 import type { World } from "./verbs/verb.js";
 
@@ -43,6 +45,8 @@ export function createWorld(edges: Edges): World {
   return {
     config,
     hypervisor: edges.hypervisor,
+    capabilities: rememberCapabilities(edges.hypervisor, REMEMBERED),
+    roots: LIVE_ROOTS,
     files: edges.files,
     places: { directories: config.image_dirs, blockDevices: [] },
     runTool,
@@ -62,6 +66,9 @@ export function createWorld(edges: Edges): World {
     isFolder: path => stat(path).then(stats => stats.isDirectory(), no),
   };
 }
+
+/** Each description would make libvirt probe its emulators anew, which takes seconds. */
+const REMEMBERED = { ageLimitMs: 600_000, nowMs: () => performance.now() };
 
 export const readBootId = async (): Promise<string> =>
   (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();

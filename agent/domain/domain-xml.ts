@@ -166,10 +166,17 @@ function readUuid(root: Element): string {
 
 function readMemoryKib(root: Element): number {
   const memory = childOf(root, "memory");
-  const unit = attributeOf(memory, "unit") ?? "KiB";
+  const unit = attributeOf(memory, "unit");
+  const sizeKib = sizeKibOf(String(positiveInteger(memory, "memory")), unit);
+  if (sizeKib === undefined) throw new Fault("invalid-argument", `domain XML: unknown memory unit ${unit}`);
+  return sizeKib;
+}
+
+/** A size with libvirt's units, rounded up; undefined when it does not read. */
+export function sizeKibOf(size: string | undefined, unit = "KiB"): number | undefined {
   const scale = Object.hasOwn(KIB_PER_UNIT, unit) ? KIB_PER_UNIT[unit] : undefined;
-  if (scale === undefined) throw new Fault("invalid-argument", `domain XML: unknown memory unit ${unit}`);
-  return Math.ceil(positiveInteger(memory, "memory") * scale);
+  if (scale === undefined || size === undefined || !/^\d{1,15}$/.test(size)) return undefined;
+  return Math.ceil(Number(size) * scale);
 }
 
 function readFirmware(root: Element): DomainFirmware {

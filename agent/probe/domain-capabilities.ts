@@ -22,6 +22,8 @@ export function parseDomainCapabilities(xml: string): DomainSupport {
     tpmBackends: values(tpm, "backendModel"),
     tpmVersions: values(tpm, "backendVersion"),
     diskBuses: values(supported(first(root, "devices", "disk")), "bus"),
+    launchSecurities: supported(first(root, "features", "sev")) ? ["sev"] : [],
+    memorySources: values(supported(first(root, "memoryBacking")), "sourceType"),
   };
 }
 

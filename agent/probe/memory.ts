@@ -12,14 +12,16 @@ export async function readMemory(
   mounts: readonly Mount[],
 ): Promise<HostMemory> {
   const sizeKib = await readMemoryInfo(proc, "meminfo");
+  const hugePages = await readHugePages(sys, "kernel/mm");
   return {
     totalKib: sizeKib("MemTotal"),
     freeKib: sizeKib("MemFree"),
     availableKib: sizeKib("MemAvailable"),
     swapTotalKib: sizeKib("SwapTotal"),
     swapFreeKib: sizeKib("SwapFree"),
-    hugePages: await readHugePages(sys, "kernel/mm"),
+    hugePages,
     hugePageMounts: hugePageMounts(mounts),
+    hugePageDefaultKib: hugePages.length > 0 ? sizeKib("Hugepagesize") : undefined,
   };
 }
 

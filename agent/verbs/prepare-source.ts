@@ -5,10 +5,12 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { PrepareSource, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
+import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { refusal } from "../claim/refusal.js";
 import type { DeclaredRoles, DiskRole } from "../disk/disk-layout.js";
 import type { Guest } from "../journal/guests.js";
 import { readOnlyDrivesOf, type Survey, surveyDomain } from "../survey-domain.js";
+import { sourceFacts } from "./source-facts.js";
 import { manifestOf } from "./source-manifest.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
@@ -20,27 +22,34 @@ export interface SourceDocument {
 }
 
 export const prepareSource: Verb<PrepareSource> = async (request, call, world) => {
-  const guest = activeGuest(call, world);
+  const { refusals, manifest } = await describeSource(request.readOnlyDrives, call, world);
+  if (manifest === undefined || refusals.length > 0) return result({ refusals: [...refusals] });
   const readOnlyDrives = readOnlyDrivesOf(request.readOnlyDrives);
-  const hookProblem = world.hook.problem();
-  const survey = await surveyManaged(guest, readOnlyDrives, world);
-  const refusals = [
-    ...(hookProblem === ""
-      ? []
-      : [
-          refusal("refused", `the libvirt hook does not guard the source: ${hookProblem}`, {
-            fix: "restart libvirtd, then try again",
-          }),
-        ]),
-    ...survey.refusals,
-  ];
-  if (refusals.length > 0) return result({ refusals });
-
-  const manifest = await manifestOf(survey, { digests: true }, call, world);
-  const document: SourceDocument = { manifest, readOnlyDrives, incarnation: guest.incarnation };
+  const { incarnation } = activeGuest(call, world);
+  const document: SourceDocument = { manifest, readOnlyDrives, incarnation };
   world.documents.put(call.serverId, call.migrationId, "source", document);
   return result({ manifest });
 };
+
+export interface SourceDescription {
+  readonly refusals: readonly FaultInfo[];
+  /** Absent when the source refuses. */
+  readonly manifest: SourceManifest | undefined;
+}
+
+/** Everything that prepare-source answers, without journalling it. */
+export async function describeSource(drives: string, call: Call, world: World): Promise<SourceDescription> {
+  const guest = activeGuest(call, world);
+  const hookProblem = world.hook.problem();
+  const survey = await surveyManaged(guest, readOnlyDrivesOf(drives), world);
+  const unguarded = refusal("refused", `the libvirt hook does not guard the source: ${hookProblem}`, {
+    fix: "restart libvirtd, then try again",
+  });
+  const refusals = [...(hookProblem === "" ? [] : [unguarded]), ...survey.refusals];
+  if (refusals.length > 0) return { refusals, manifest: undefined };
+  const manifest = await manifestOf(survey, { digests: true }, call, world);
+  return { refusals, manifest: { ...manifest, facts: await sourceFacts(survey, world) } };
+}
 
 /** The server as this host's own, or a fault that says what it is instead. */
 export function activeGuest(call: Call, world: World): Guest {

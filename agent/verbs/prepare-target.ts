@@ -8,18 +8,22 @@
 import { randomUUID } from "node:crypto";
 import { Fault } from "../../proto/fault.js";
 import type { PrepareTarget, SourceManifest, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
-import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
+import type { CheckResult, FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import type { Claim } from "../claim/claim.js";
 import { type Placement, placeFiles, targetPathOf } from "../claim/place-files.js";
 import { refusal } from "../claim/refusal.js";
 import { bytesAvailable, memoryAvailableMib } from "../claim/room.js";
-import { refusalsOf, type TargetFacts } from "../claim/target-checks.js";
+import { evaluate, refusalsOf } from "../constraint/checks.js";
+import type { TargetFacts } from "../constraint/target-facts.js";
 import { readDomain } from "../domain/domain-xml.js";
 import { formatIncarnation } from "../domain/ferry-metadata.js";
+import { guestNeeds } from "../domain/guest-needs.js";
 import { rewriteForTarget } from "../domain/rewrite-for-target.js";
 import { createToken } from "../transfer/messages.js";
 import { fileDigest } from "./file-digest.js";
+import { readHostFacts } from "./host-facts.js";
 import { logPaths } from "./log-files.js";
+import { compareGuestCpu, machineSupport } from "./machine-support.js";
 import { awaitArrivals, otherArrivals } from "./other-arrivals.js";
 import { STATE_DIRS } from "./state-dirs.js";
 import { type TargetDocument, targetIncarnation } from "./target-document.js";
@@ -30,23 +34,17 @@ import { trialDefinition } from "./trial-definition.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) => {
-  const { manifest, sourceHost, flavor } = request;
-  if (manifest === undefined)
-    throw new Fault("invalid-argument", "prepare-target needs the source's manifest");
-  refuseOccupied(call, world);
-  await awaitArrivals(sharedPaths(manifest, world), call, world);
+  const { sourceHost } = request;
+  const manifest = needed(request);
+  // Whoever is refused anyway need not wait.
+  if (occupiedBy(call, world) === "") await awaitArrivals(sharedPaths(manifest, world), call, world);
   const placement = await place(manifest, call, world);
-  const shape = shapeForTarget(manifest, placement, flavor);
+  const shape = shapeForTarget(manifest, placement, request.flavor);
   // What cannot be resized cannot be written as a domain either.
   if (shape.refusals.length > 0) return result({ refusals: [...placement.refusals, ...shape.refusals] });
-  const domainXml = rewritten(manifest, shape, request.networkMap, call);
-  const facts = await gatherFacts(manifest, shape, domainXml, call, world);
+  const { domainXml, facts, results } = await examine(request, placement, shape, call, world);
   const { memoryMib, vcpus } = shape;
-  const refusals: FaultInfo[] = [
-    ...placement.refusals,
-    ...(await takenNames(shape, domainXml, world)),
-    ...refusalsOf(facts, { ...manifest, memoryMib, vcpus }),
-  ];
+  const refusals = refusalsOf(results);
   if (refusals.length > 0) return result({ refusals });
 
   const plan = planOf(shape, domainXml, call, world);
@@ -70,17 +68,48 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   return result({ plan });
 };
 
-function refuseOccupied(call: Call, world: World): void {
-  const guest = world.guests.find(call.serverId);
-  if (guest === undefined || guest.role === "none" || guest.role === "retired") return;
-  if (guest.role === "incoming" && guest.migrationId === call.migrationId) return;
-  throw new Fault(
-    "conflict",
-    `server ${call.serverId} is ${guest.role} on this host (migration ${guest.migrationId || "none"})`,
-    {
-      fix: "end that migration first",
-    },
-  );
+/** Judges this host for a server as it is, and changes nothing. */
+export async function checkHost(request: PrepareTarget, call: Call, world: World): Promise<CheckResult[]> {
+  const manifest = needed(request);
+  const placement = await place(manifest, call, world);
+  const shape = shapeForTarget(manifest, placement, undefined);
+  return (await examine(request, placement, shape, call, world)).results;
+}
+
+function needed({ manifest }: PrepareTarget): SourceManifest {
+  if (manifest !== undefined) return manifest;
+  throw new Fault("invalid-argument", "prepare-target needs the source's manifest");
+}
+
+interface Examination {
+  /** The domain as it would be defined here. */
+  readonly domainXml: string;
+  readonly facts: TargetFacts;
+  /** One for each check of the table. */
+  readonly results: CheckResult[];
+}
+
+/** What prepare-target and a check ask alike. */
+async function examine(
+  request: PrepareTarget,
+  placement: Placement,
+  shape: TargetShape,
+  call: Call,
+  world: World,
+): Promise<Examination> {
+  const manifest = needed(request);
+  const domainXml = rewritten(manifest, shape, request.networkMap, call);
+  const facts = await gatherFacts(manifest, placement, shape, domainXml, call, world);
+  const { memoryMib, vcpus } = shape;
+  return { domainXml, facts, results: evaluate(facts, { ...manifest, memoryMib, vcpus }) };
+}
+
+/** What this host has to do with the server already; empty: nothing, or this very migration. */
+function occupiedBy({ serverId, migrationId }: Call, world: World): string {
+  const guest = world.guests.find(serverId);
+  if (guest === undefined || guest.role === "none" || guest.role === "retired") return "";
+  if (guest.role === "incoming" && guest.migrationId === migrationId) return "";
+  return `${guest.role} (migration ${guest.migrationId || "none"})`;
 }
 
 const foldersOf = ({ config }: World) => ({ imageDirs: config.image_dirs, stateDirs: STATE_DIRS });
@@ -128,6 +157,7 @@ function rewritten(
 
 async function gatherFacts(
   manifest: SourceManifest,
+  placement: Placement,
   shape: TargetShape,
   domainXml: string,
   call: Call,
@@ -135,33 +165,39 @@ async function gatherFacts(
 ): Promise<TargetFacts> {
   const { hypervisor } = world;
   const sameName = await hypervisor.findDomainByName(readDomain(manifest.domainXml).name);
+  const needs = guestNeeds(readDomain(domainXml));
+  const questions = { loaderPath: needs.firmware.loaderPath, withTpm: needs.tpm !== undefined };
   const emulatorPresent = await world.exists(manifest.emulator);
-  const machineProblem = emulatorPresent ? await machineProblemOf(manifest, world) : "no emulator";
+  const { machineProblem, support } = await machineSupport(manifest, emulatorPresent, world);
   return {
+    host: await readHostFacts(
+      questions,
+      problem => world.log.debug({ problem }, "not known of this host"),
+      world,
+    ),
+    support,
+    guestCpu: machineProblem === "" ? await compareGuestCpu(manifest, world) : undefined,
+    needs,
+    cpuCheck: world.config.cpu_check,
     hookProblem: world.hook.problem(),
+    occupiedBy: occupiedBy(call, world),
     uuidTaken: (await hypervisor.findDomain(call.serverId)) !== undefined,
     nameTakenBy: sameName?.uuid,
     emulatorPresent,
     machineProblem,
     defineProblem: machineProblem === "" ? await trialDefinition(domainXml, randomUUID(), world) : "",
     missingNetworks: await missingNetworks(domainXml, world),
-    missingPaths: await missingHostPaths(domainXml, shape.files, world),
+    missingPaths: withoutFilesOf(manifest, await missingHostPaths(domainXml, shape.files, world)),
+    fileRefusals: [...placement.refusals, ...(await takenNames(shape, domainXml, world))],
     memoryAvailableMib: await memoryAvailableMib(call, world),
     bytesAvailable: await bytesAvailable(call, world),
     bytesNeeded: bytesNeeded(manifest, shape),
   };
 }
 
-async function machineProblemOf(manifest: SourceManifest, world: World): Promise<string> {
-  const { emulator, arch, machine, virtType } = manifest;
-  try {
-    await world.hypervisor.domainCapabilities({ emulator, arch, machine, virttype: virtType });
-    return "";
-  } catch (error) {
-    if (error instanceof Fault && !error.isUnknown) return error.message;
-    throw error;
-  }
-}
+/** A file that got no place is refused as such; to copy it by hand would be no help. */
+const withoutFilesOf = ({ files }: SourceManifest, paths: readonly string[]): string[] =>
+  paths.filter(path => !files.some(file => file.path === path));
 
 /** Data that will be written, not virtual sizes: sparse stays sparse. */
 function bytesNeeded(manifest: SourceManifest, { files }: TargetShape): number {

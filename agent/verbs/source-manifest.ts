@@ -21,7 +21,7 @@ import { fileDigest } from "./file-digest.js";
 import { NVRAM_DIR, SWTPM_DIR } from "./state-dirs.js";
 import type { Call, World } from "./verb.js";
 
-/** `digests` asks for the digests of backing files, which costs reading them. */
+/** `digests` asks for the digests of backing files, which costs reading them. Facts of the host are not part of it. */
 export async function manifestOf(
   survey: Survey,
   options: { readonly digests: boolean },
@@ -46,6 +46,7 @@ export async function manifestOf(
     vcpus: domain.vcpus,
     dataBytes: files.filter(file => file.mode === "copied").reduce((sum, file) => sum + file.dataBytes, 0),
     virtType: domain.virttype,
+    facts: undefined,
   };
 }
 

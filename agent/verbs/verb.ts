@@ -16,6 +16,8 @@ import type { Guests } from "../journal/guests.js";
 import type { Files } from "../os/files.js";
 import type { Hypervisor } from "../os/hypervisor.js";
 import type { RunTool } from "../os/tool.js";
+import type { HypervisorFacts } from "../probe/hypervisor.js";
+import type { Roots } from "../probe/roots.js";
 import type { TransferListener } from "../transfer/target.js";
 
 export interface Call {
@@ -32,6 +34,10 @@ export interface Call {
 export interface World {
   readonly config: AgentConfig;
   readonly hypervisor: Hypervisor;
+  /** What libvirt says of itself and the host, remembered for some minutes. */
+  readonly capabilities: HypervisorFacts;
+  /** Where the host's facts are read. */
+  readonly roots: Roots;
   readonly files: Files;
   /** Where images may lie. */
   readonly places: ImagePlaces;

@@ -11,6 +11,7 @@ import { requireYes } from "../question.js";
 import type { Runner } from "../runner.js";
 import type { Session } from "../session.js";
 import { addAdopt } from "./server-adopt.js";
+import { addCheck } from "./server-check.js";
 import { addCreate } from "./server-create.js";
 import { addConfirm, addMigrate, addRevert } from "./server-migrate.js";
 import { addResize } from "./server-resize.js";
@@ -36,6 +37,7 @@ export function addServerCommands(program: Command, runner: Runner): void {
       }),
     );
   addStartAndStop(server, runner);
+  addCheck(server, runner);
   addMigrate(server, runner);
   addResize(server, runner);
   addConfirm(server, runner);

@@ -3,6 +3,7 @@
 import { type ResizeServerRequest, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Server } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
+import { checkServer } from "../migration/check-server.js";
 import { ownerOf, seesAll } from "../policy/policy.js";
 import type { Api } from "./api.js";
 
@@ -60,6 +61,10 @@ export function serverService(api: Api): ServiceImplementation {
     resizeServer: async (request, caller) => {
       const { id } = await permitted(request.server, caller);
       return migrations.resize({ server: id, flavor: request.flavor, ...moved(request, caller) });
+    },
+    checkServer: async (request, caller) => {
+      const { id } = await permitted(request.server, caller);
+      return checkServer({ ...request, server: id }, api, caller.signal);
     },
     confirmServer: async ({ server }, caller) => {
       const { id } = await permitted(server, caller);

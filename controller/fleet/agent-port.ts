@@ -5,11 +5,17 @@
 
 import type {
   AttestResponse,
+  CheckTargetRequest,
+  CheckTargetResponse,
+  DescribeSourceRequest,
+  DescribeSourceResponse,
   GetOperationResponse,
   InspectDomainRequest,
   InspectDomainResponse,
+  MeasurePathRequest,
   PerformRequest,
   PerformResult,
+  TransferProbe,
 } from "../../proto/gen/ferry/v1/agent.js";
 import type { HostDescription } from "../../proto/gen/ferry/v1/host.js";
 import type { Progress } from "../../proto/gen/ferry/v1/model.js";
@@ -31,6 +37,16 @@ export interface AgentPort {
     signal?: AbortSignal,
   ): Promise<InspectDomainResponse>;
   describeHost(host: string, signal?: AbortSignal): Promise<HostDescription>;
+  /** What a migration would learn of its source; nothing is journalled. */
+  describeSource(
+    host: string,
+    request: DescribeSourceRequest,
+    signal?: AbortSignal,
+  ): Promise<DescribeSourceResponse>;
+  /** What a target would say; nothing is claimed. */
+  checkTarget(host: string, request: CheckTargetRequest, signal?: AbortSignal): Promise<CheckTargetResponse>;
+  /** Asked of the source, about a target that was just checked. */
+  measurePath(host: string, request: MeasurePathRequest, signal?: AbortSignal): Promise<TransferProbe>;
   getOperation(host: string, key: string, signal?: AbortSignal): Promise<GetOperationResponse>;
   cancelOperation(host: string, key: string, signal?: AbortSignal): Promise<void>;
 }

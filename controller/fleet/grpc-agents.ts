@@ -10,11 +10,17 @@ import { fromFaultInfo } from "../../proto/fault-info.js";
 import {
   AgentServiceService,
   type AttestResponse,
+  type CheckTargetRequest,
+  type CheckTargetResponse,
+  type DescribeSourceRequest,
+  type DescribeSourceResponse,
   type GetOperationResponse,
   type InspectDomainRequest,
   type InspectDomainResponse,
+  type MeasurePathRequest,
   type PerformRequest,
   type PerformResult,
+  type TransferProbe,
 } from "../../proto/gen/ferry/v1/agent.js";
 import { HostDescription } from "../../proto/gen/ferry/v1/host.js";
 import { call, createClient, stream } from "../../proto/rpc-client.js";
@@ -73,6 +79,31 @@ export class GrpcAgents implements AgentPort {
     return description ?? HostDescription.create();
   }
 
+  async describeSource(
+    host: string,
+    request: DescribeSourceRequest,
+    signal?: AbortSignal,
+  ): Promise<DescribeSourceResponse> {
+    const client = await this.#client(host);
+    return call(client, AgentServiceService.describeSource, request, patient(signal));
+  }
+
+  async checkTarget(
+    host: string,
+    request: CheckTargetRequest,
+    signal?: AbortSignal,
+  ): Promise<CheckTargetResponse> {
+    const client = await this.#client(host);
+    return call(client, AgentServiceService.checkTarget, request, patient(signal));
+  }
+
+  async measurePath(host: string, request: MeasurePathRequest, signal?: AbortSignal): Promise<TransferProbe> {
+    const client = await this.#client(host);
+    const { probe } = await call(client, AgentServiceService.measurePath, request, optionsOf(signal));
+    if (probe === undefined) throw new Fault("internal", `the agent of ${host} measured nothing`, { host });
+    return probe;
+  }
+
   async getOperation(host: string, key: string, signal?: AbortSignal): Promise<GetOperationResponse> {
     const client = await this.#client(host);
     return call(client, AgentServiceService.getOperation, { key }, optionsOf(signal));
@@ -99,6 +130,11 @@ export class GrpcAgents implements AgentPort {
     return client;
   }
 }
+
+/** Base images may have to be read, and libvirt may have to start emulators. */
+const PATIENCE_MS = 110_000;
+
+const patient = (signal: AbortSignal | undefined) => ({ deadlineMs: PATIENCE_MS, ...optionsOf(signal) });
 
 const optionsOf = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
 

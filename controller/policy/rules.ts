@@ -37,6 +37,7 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
   "/ferry.v1.ServerService/StopServer": rule("os_compute_api:servers:stop", "member", true),
   "/ferry.v1.ServerService/DeleteServer": rule("os_compute_api:servers:delete", "member", true),
   "/ferry.v1.ServerService/MigrateServer": rule("os_compute_api:os-migrate-server:migrate", "manager"),
+  "/ferry.v1.ServerService/CheckServer": rule("ferry:servers:check", "manager"),
   "/ferry.v1.ServerService/ResizeServer": rule("os_compute_api:servers:resize", "member", true),
   "/ferry.v1.ServerService/ConfirmServer": rule("os_compute_api:servers:confirm_resize", "member", true),
   "/ferry.v1.ServerService/RevertServer": rule("os_compute_api:servers:revert_resize", "member", true),

@@ -5,6 +5,7 @@
 
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CheckServerResponse } from "../../proto/gen/ferry/v1/controller.js";
 import type { Host, Lab } from "./lab.js";
 import {
   BASE_IMAGE,
@@ -48,6 +49,21 @@ beforeAll(async () => {
   await Promise.all(["web", "plain"].map(name => bootOf(lab, "h1", name, 1)));
 });
 afterAll(() => lab.down());
+
+describe("a check", () => {
+  it("finds room for each of them on the other host, measures the path, and leaves nothing there", async () => {
+    for (const name of ["web", "idle", "plain", "secure"]) {
+      const finished = await lab.ferry("-o", "json", "server", "check", name);
+      const { refusals, hosts } = CheckServerResponse.fromJSON(JSON.parse(finished.stdout));
+      const objections = hosts.flatMap(({ checks }) => checks.flatMap(({ reasons }) => reasons));
+      expect({ name, refusals, objections }).toEqual({ name, refusals: [], objections: [] });
+      expect(hosts.map(({ host, ok }) => ({ host, ok }))).toEqual([{ host: "h2", ok: true }]);
+      expect(hosts[0]?.estimate?.copySeconds).toBeGreaterThan(0);
+    }
+    expect(await domainsOn(lab, "h2")).toEqual([]);
+    expect(await filesOn(lab, "h2")).toEqual([]);
+  });
+});
 
 describe("a running server with an overlay, an ephemeral, a swap disk and a config drive", () => {
   it("moves over the migration network, with all that it is, and leaves nothing behind", async () => {

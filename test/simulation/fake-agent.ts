@@ -12,11 +12,16 @@ import { asFault, Fault } from "../../proto/fault.js";
 import { toFaultInfo } from "../../proto/fault-info.js";
 import {
   type AttestResponse,
+  type CheckTargetResponse,
+  type DescribeSourceRequest,
+  type DescribeSourceResponse,
   type GetOperationResponse,
   type InspectDomainRequest,
   type InspectDomainResponse,
+  type MeasurePathRequest,
   PerformRequest,
   type PerformResult,
+  type TransferProbe,
 } from "../../proto/gen/ferry/v1/agent.js";
 import type { HostDescription } from "../../proto/gen/ferry/v1/host.js";
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
@@ -110,6 +115,26 @@ export class FakeFleet implements AgentPort {
 
   describeHost(name: string): Promise<HostDescription> {
     return Promise.reject(new Fault("unsupported", `${name} is not a machine`));
+  }
+
+  async describeSource(name: string, request: DescribeSourceRequest): Promise<DescribeSourceResponse> {
+    const { host } = this.#reach(name);
+    return { manifest: manifestOf(host, request.serverId), refusals: [] };
+  }
+
+  async checkTarget(name: string): Promise<CheckTargetResponse> {
+    const { refusals: reasons } = this.#reach(name);
+    const outcome = reasons.length === 0 ? "ok" : "refused";
+    const check = { name: "definition", outcome, informational: false, source: "the test", reasons };
+    const offer = { checkId: `check-${name}`, dataAddress: name, dataPort: 1, token: "token" };
+    return { checks: [check], offer };
+  }
+
+  async measurePath(name: string, { targetHost }: MeasurePathRequest): Promise<TransferProbe> {
+    this.#reach(name);
+    const trouble = this.#troubleFor("measure_path", targetHost);
+    if (trouble !== undefined) throw trouble.fault ?? new Fault("timeout", "no answer in time");
+    return { roundTripMs: 1, bytesPerSecond: 1_048_576 };
   }
 
   async getOperation(name: string, key: string): Promise<GetOperationResponse> {

@@ -22,6 +22,7 @@ export function manifestOf(host: FakeHost, serverId: string): SourceManifest {
     vcpus: domain?.vcpus ?? 0,
     dataBytes: files.length * SIZE_BYTES,
     virtType: "qemu",
+    facts: undefined,
   };
 }
 

@@ -51,6 +51,9 @@ export class Life {
       attest: (host, serverId, signal) => agent.attest(host, serverId, signal),
       inspectDomain: (host, request, signal) => agent.inspectDomain(host, request, signal),
       describeHost: (host, signal) => agent.describeHost(host, signal),
+      describeSource: (host, request, signal) => agent.describeSource(host, request, signal),
+      checkTarget: (host, request, signal) => agent.checkTarget(host, request, signal),
+      measurePath: (host, request, signal) => agent.measurePath(host, request, signal),
       getOperation: (host, key, signal) => agent.getOperation(host, key, signal),
       cancelOperation: (host, key, signal) => agent.cancelOperation(host, key, signal),
     };

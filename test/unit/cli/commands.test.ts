@@ -199,6 +199,47 @@ describe("servers", () => {
   });
 });
 
+describe("a check", () => {
+  const ok = { name: "memory", outcome: "ok", informational: false, source: "/proc/meminfo", reasons: [] };
+  const reason = {
+    code: "refused",
+    message: "too old",
+    have: "6.2.0",
+    need: "7.2.0",
+    fix: "upgrade",
+    host: "",
+  };
+  const note = { ...ok, name: "qemu-version", outcome: "refused", informational: true, reasons: [reason] };
+  const refused = { ...ok, outcome: "unknown", reasons: [{ ...reason, message: "not known" }] };
+  const estimate = { bytes: 3 * 1024 ** 3, bytesPerSecond: 1024 ** 3, copySeconds: 3, unknown: "" };
+  const h2 = { host: "h2", ok: true, checks: [ok, note], estimate };
+  const unmeasured = { bytes: 1024, bytesPerSecond: undefined, copySeconds: undefined, unknown: "not asked" };
+  const h3 = { host: "h3", ok: false, checks: [refused], estimate: unmeasured };
+
+  it("shows hosts by checks with reasons, notes as notes, and what the copy would take", async () => {
+    controller.answers.checkServer = async () => ({ refusals: [], hosts: [h2, h3] });
+    const { code, out } = await controller.ferry("server check web-3 --read-only-drives carry");
+    expect(asked()).toEqual({ server: "web-3", host: "", readOnlyDrives: "carry" });
+    expect(code).toBe(0);
+    expect(out).toMatch(/\| h2\s+\| memory\s+\| ok\s+\|/);
+    expect(out).toMatch(
+      /\| h2\s+\| qemu-version\s+\| note\s+\| too old\s+\| 6\.2\.0\s+\| 7\.2\.0\s+\| upgrade/,
+    );
+    expect(out).toMatch(/\| h3\s+\| memory\s+\| unknown\s+\| not known/);
+    expect(out).toContain("h2: possible; 3 GiB to copy, about 3s at 1 GiB/s");
+    expect(out).toContain("h3: not possible; 1 KiB to copy, in unknown time (not asked)");
+  });
+
+  it("ends with 3 when no host could take it, and shows the source's own refusals first", async () => {
+    controller.answers.checkServer = async () => ({ refusals: [], hosts: [h3] });
+    expect((await controller.ferry("server check web-3 --host h3 -o json")).code).toBe(3);
+    controller.answers.checkServer = async () => ({ refusals: [reason], hosts: [] });
+    const { code, out } = await controller.ferry("server check web-3");
+    expect(code).toBe(3);
+    expect(out).toMatch(/Source refuses.*too old/s);
+  });
+});
+
 describe("a dry run", () => {
   const verdicts = [
     HostVerdict.create({ host: "h2", ok: true, weight: 1.5 }),

@@ -119,6 +119,7 @@ describe("commands", () => {
       flavor: ["create", "delete", "list", "show"],
       server: [
         "adopt",
+        "check",
         "confirm",
         "create",
         "delete",

@@ -142,6 +142,7 @@ export class Host implements Disposable {
       virtType: "qemu",
       memoryMib: 1,
       vcpus: 1,
+      facts: { guestCpuXml: '<cpu mode="custom" match="exact"><model>qemu64</model></cpu>' },
       disks: [{ targetDev: "vda", role: "root", path, format: "raw" }],
       files: [
         {

@@ -47,7 +47,7 @@ export class MemoryHypervisor implements Hypervisor {
 
   async domainCapabilities() {
     if (this.machineProblem !== "") throw new Fault("unsupported", this.machineProblem);
-    return "<domainCapabilities/>";
+    return '<domainCapabilities><vcpu max="288"/></domainCapabilities>';
   }
 
   async compareHypervisorCpu() {

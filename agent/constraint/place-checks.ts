@@ -1,0 +1,94 @@
+/** Checks of the place itself: guarded, free of this server, and with room, networks and files for it. */
+
+import type { Check } from "./check.js";
+import { conflicting, refused, taken, unknown } from "./check.js";
+
+const hook: Check = {
+  name: "hook",
+  source: "the libvirt hook's last proof",
+  judge: ({ hookProblem }) =>
+    hookProblem === ""
+      ? []
+      : [
+          refused(`the libvirt hook does not guard this host: ${hookProblem}`, {
+            have: hookProblem,
+            need: "a hook that was seen to refuse",
+            fix: "restart libvirtd, then try again",
+          }),
+        ],
+};
+
+const occupied: Check = {
+  name: "occupied",
+  source: "the target agent's journal",
+  judge: ({ occupiedBy }) =>
+    occupiedBy === ""
+      ? []
+      : [
+          conflicting(`the target has this server already: ${occupiedBy}`, {
+            have: occupiedBy,
+            need: "nothing of this server",
+            fix: "end that migration first",
+          }),
+        ],
+};
+
+const identity: Check = {
+  name: "identity",
+  source: "virDomainLookupByUUID, virDomainLookupByName",
+  judge({ uuidTaken, nameTakenBy }) {
+    if (uuidTaken) {
+      const fix = "undefine it there if it is a leftover";
+      return [taken("a domain with this uuid is defined on the target", { need: "no such domain", fix })];
+    }
+    if (nameTakenBy === undefined) return [];
+    const detail = { have: `uuid ${nameTakenBy}`, need: "a free name", fix: "rename one of the two" };
+    return [taken("another domain on the target has this name", detail)];
+  },
+};
+
+const networks: Check = {
+  name: "networks",
+  source: "virConnectListAllNetworks, /sys/class/net/*/bridge",
+  judge: ({ missingNetworks }) =>
+    missingNetworks.map(name =>
+      refused(`the target has no ${name}`, { need: name, fix: "create it there, or choose another host" }),
+    ),
+};
+
+const paths: Check = {
+  name: "paths",
+  source: "access(2) of each path in the domain",
+  judge: ({ missingPaths }) =>
+    missingPaths.map(path =>
+      refused(`the domain names a file that the target lacks: ${path}`, {
+        need: path,
+        fix: `copy it to the target: ${path}`,
+      }),
+    ),
+};
+
+const files: Check = {
+  name: "files",
+  source: "image_dirs in agent.toml, access(2) of each file's place",
+  judge: ({ fileRefusals }) => fileRefusals.map(reason => ({ outcome: "refused", reason })),
+};
+
+const space: Check = {
+  name: "space",
+  source: "statfs of the image folder, less reserve and claims",
+  judge({ bytesAvailable, bytesNeeded }) {
+    if (bytesAvailable === undefined)
+      return [unknown("the target's free disk space", "statfs of image_dirs")];
+    if (bytesAvailable >= bytesNeeded) return [];
+    return [
+      refused("the target has too little disk space", {
+        have: `${bytesAvailable} bytes`,
+        need: `${bytesNeeded} bytes`,
+        fix: "free space in the target's image folder, or choose another host",
+      }),
+    ];
+  },
+};
+
+export const PLACE_CHECKS: readonly Check[] = [hook, occupied, identity, networks, paths, files, space];

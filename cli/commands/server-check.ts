@@ -1,0 +1,52 @@
+/** `ferry server check`: which hosts could take a server, and what stands in the way of the others. */
+
+import type { Command } from "commander";
+import { FAULTS } from "../../proto/fault.js";
+import { ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
+import { CHECK_COLUMNS, checkLines, checkSummary, REFUSAL_COLUMNS } from "../output/check-view.js";
+import type { Runner } from "../runner.js";
+import type { Session } from "../session.js";
+import { readOnlyDrivesOption } from "./server-adopt.js";
+
+/** Base images may have to be read on both sides. */
+const CHECK_MS = 300_000;
+
+interface CheckOptions {
+  readonly host: string;
+  readonly readOnlyDrives: string;
+}
+
+const CHECK_HELP = `
+Asks everything that a migration asks before it stops the guest, and changes nothing. An answer that cannot be had is
+"unknown" and counts as a refusal. The exit code is 0 when at least one host could take the server.
+
+Examples:
+  ferry server check web-3
+  ferry server check web-3 --host h2 -o json
+`;
+
+export function addCheck(server: Command, runner: Runner): void {
+  server
+    .command("check")
+    .description("ask every host whether it could take a server, and why not")
+    .argument("<server>", "name or id")
+    .option("--host <host>", "ask only this host", "")
+    .addOption(readOnlyDrivesOption())
+    .addHelpText("after", CHECK_HELP)
+    .action(runner.online((session, options: CheckOptions, name = "") => check(session, options, name)));
+}
+
+async function check(
+  session: Session,
+  { host, readOnlyDrives }: CheckOptions,
+  server: string,
+): Promise<number> {
+  const request = { server, host, readOnlyDrives };
+  const answer = await session.call(ServerServiceService.checkServer, request, CHECK_MS);
+  const { output } = session;
+  if (output.format === "json") output.json(answer);
+  else if (answer.refusals.length > 0) output.list(answer.refusals, REFUSAL_COLUMNS);
+  else output.list(checkLines(answer.hosts), CHECK_COLUMNS);
+  for (const verdict of answer.hosts) output.say(checkSummary(verdict));
+  return answer.hosts.some(({ ok }) => ok) ? 0 : FAULTS["no-valid-host"].exit;
+}
