@@ -5,7 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 export interface Clock {
   /** Milliseconds since the epoch. May step. */
   nowMs(): number;
-  /** Milliseconds since some fixed moment of this process. Never steps. */
+  /** Whole milliseconds, because records have no others, since some fixed moment of this process. Never steps. */
   monotonicMs(): number;
   /** Rejects with the signal's reason when that aborts first. */
   sleep(durationMs: number, signal: AbortSignal): Promise<void>;
@@ -16,7 +16,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
+  monotonicMs: () => Math.trunc(performance.now()),
   async sleep(durationMs, signal) {
     try {
       await wait(Math.min(durationMs, LONGEST_TIMER_MS), undefined, { signal });

@@ -1,10 +1,7 @@
 /** Agents and the controller are killed while servers are moved: only the duration of a migration changes (DESIGN §4.8). */
 
-import { existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { expectArrived, type Journey } from "./after-failure.js";
-import { IMAGE_DIR } from "./guest.js";
 import { type Host, Lab, waitFor } from "./lab.js";
 import { LabServer } from "./lab-server.js";
 import { eventsOf } from "./migration-events.js";
@@ -12,7 +9,12 @@ import { NeverTwice } from "./never-twice.js";
 import { bookedMemory } from "./traces.js";
 
 const THERE: Journey = { source: "h1", target: "h2" };
-const RATE = "24mbit";
+const RATE = "16mbit";
+const MIB = 1024 * 1024;
+/** Of 58 MiB: by then only the largest file's one segment is still under way. */
+const LATE_BYTES = 52 * MIB;
+/** A segment is verified and acknowledged as one, so this much is lost with a connection. */
+const SEGMENT_BYTES = 32 * MIB;
 /** Frames, TLS, headers and what is sent twice by TCP. */
 const OVERHEAD = 1.1;
 
@@ -63,12 +65,12 @@ async function killAtEach(server: LabServer, id: string, host: Host, pattern: Re
   return killedAt;
 }
 
-it("killed during the copy, the controller and both agents carry on, and no finished file is sent again", async () => {
+it("killed during the copy, the controller and both agents carry on, and nothing verified is sent again", async () => {
   await lab.shape("h2", RATE, "mig0");
   const before = await received("h2");
   const id = await big.migrate("h2");
-  const base = lab.path("h2", `${IMAGE_DIR}/lab-base.qcow2`);
-  await waitFor(() => existsSync(base), { deadlineMs: 120_000, what: "the backing file has arrived" });
+  const isLate = async () => (await received("h2")) - before > LATE_BYTES;
+  await waitFor(isLate, { deadlineMs: 120_000, what: "the backing file has arrived" });
   await lab.agent("h1", "kill");
   await begunAgain("h1", id, "sendDisks");
   await lab.agent("h2", "kill");
@@ -77,10 +79,9 @@ it("killed during the copy, the controller and both agents carry on, and no fini
   await lab.controller("kill");
   await lab.shape("h2", "off", "mig0");
 
-  const { receipt } = await expectArrived(big, id, THERE);
-  const dataBytes = receipt.reduce((sum, file) => sum + file.dataBytes, 0);
-  const others = dataBytes - (await stat(base)).size;
-  expect((await received("h2")) - before).toBeLessThan(wasted + others * OVERHEAD);
+  await expectArrived(big, id, THERE);
+  // Without a journal of what is verified, all of it would have been sent after the last kill.
+  expect((await received("h2")) - before).toBeLessThan(wasted + SEGMENT_BYTES * OVERHEAD);
 });
 
 it("a controller that is killed at every step of a migration ends it well", async () => {
