@@ -10,8 +10,6 @@ export interface ServerAddress {
 
 /** The controller's gRPC port when an address names none. */
 export const CONTROLLER_PORT = 7400;
-/** The agents' gRPC port. */
-export const AGENT_PORT = 7401;
 
 export function parseServerAddress(text: string, defaultPort: number): ServerAddress {
   const match = /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\]/]+))(?::(\d{1,5}))?$/.exec(text);

@@ -36,4 +36,3 @@ export async function deleteFlavor(queries: Queries, id: string): Promise<void> 
 }
 
 export const flavorOf = (body: string): Flavor => Flavor.fromJSON(JSON.parse(body));
-export const flavorText = (flavor: Flavor): string => JSON.stringify(Flavor.toJSON(flavor));
