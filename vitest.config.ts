@@ -1,7 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Tests by kind of evidence. `fast` needs nothing but Node and runs in `npm run check`; `native` needs libvirt
+ * Tests by kind of evidence. `fast` needs nothing but Node and runs in `npm run check`; `postgres` repeats the tests of
+ * the store on a PostgreSQL that it starts; `native` needs libvirt
  * and QEMU on this machine; `lab` needs root and makes hosts out of namespaces: each file its own, a few files at a time.
  */
 const projectOf = (name: string, include: string[], timeoutMs: number, serial = false) => ({
@@ -19,6 +20,16 @@ export default defineConfig({
   test: {
     projects: [
       projectOf("fast", ["test/{unit,proofs,transcripts,simulation,types,tidy}/**/*.test.ts"], 20_000),
+      {
+        test: {
+          ...projectOf(
+            "postgres",
+            ["test/unit/{store,placement,fleet}/**/*.test.ts", "test/postgres/**/*.test.ts"],
+            60_000,
+          ).test,
+          globalSetup: "test/postgres/cluster.ts",
+        },
+      },
       projectOf("native", ["test/{native,contract}/**/*.test.ts"], 60_000, true),
       projectOf("lab", ["test/lab/**/*.test.ts"], 600_000),
     ],

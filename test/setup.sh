@@ -16,6 +16,8 @@ PACKAGES=(
   shellcheck
   # real systemd, for the tests of the units
   systemd dbus
+  # the store that controllers share
+  postgresql
 )
 NODE_MAJOR_MIN=20
 BUILD_INPUTS=(proto agent controller cli native/lib tsconfig.json tsconfig.build.json buf.gen.yaml buf.yaml package-lock.json)
@@ -54,7 +56,8 @@ install_packages() {
   apt_install $missing || { apt-get -q update && apt_install $missing; } || die "apt could not install: $missing"
 }
 
-apt_install() { DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@" </dev/null; }
+# At run level 1 packages do not start their daemons: the tests start what they need, and end it.
+apt_install() { RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@" </dev/null; }
 
 install_modules() { # the stamp is inside node_modules, and so goes with it
   [[ ! -L node_modules ]] || return 0 # linked to another checkout's, which looks after it

@@ -88,7 +88,7 @@ export async function bookedInventories(queries: Queries, host: string): Promise
 
 async function generationOf(queries: Queries, host: string): Promise<number> {
   const query = queries.selectFrom("host").select("generation").where("name", "=", host);
-  const row = await lockRow(query).executeTakeFirst();
+  const row = await lockRow(queries, query).executeTakeFirst();
   if (row === undefined) throw new Fault("not-found", `Compute host ${host} could not be found.`);
   return row.generation;
 }

@@ -1,17 +1,39 @@
 /** Where SQLite and PostgreSQL differ and a query must know. */
 
-import type { SelectQueryBuilder } from "kysely";
-import type { Schema } from "./schema.js";
+import { PostgresAdapter, type RawBuilder, type SelectQueryBuilder, sql } from "kysely";
+import type { Queries, Schema } from "./schema.js";
+
+export const isPostgres = (queries: Queries): boolean =>
+  queries.getExecutor().adapter instanceof PostgresAdapter;
 
 /**
- * Holds the selected rows against other transactions until this one ends. SQLite refuses the words `FOR UPDATE` and
- * does not need them: its one connection runs one transaction at a time.
+ * Holds the selected rows against other transactions until this one ends; one that wants them too waits instead of
+ * being repeated. SQLite refuses the words `FOR UPDATE` and does not need them: its one connection runs one
+ * transaction at a time.
  */
 export function lockRow<Table extends keyof Schema, Row>(
+  queries: Queries,
   query: SelectQueryBuilder<Schema, Table, Row>,
 ): SelectQueryBuilder<Schema, Table, Row> {
-  return query;
+  return isPostgres(queries) ? query.forUpdate() : query;
 }
+
+/** The same for rows of which any will do: those that somebody else holds are passed over. */
+export function lockFreeRow<Table extends keyof Schema, Row>(
+  queries: Queries,
+  query: SelectQueryBuilder<Schema, Table, Row>,
+): SelectQueryBuilder<Schema, Table, Row> {
+  return isPostgres(queries) ? query.forUpdate().skipLocked() : query;
+}
+
+/**
+ * The time of whoever keeps the rows, in milliseconds: the only clock that controllers on one database share. Not the
+ * transaction's time, which stands still while it waits for a lock.
+ */
+export const storeNowMs = (queries: Queries): RawBuilder<number> =>
+  isPostgres(queries)
+    ? sql<number>`(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+    : sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER)`;
 
 /** A unique index refused the row: SQLite's code, or PostgreSQL's SQLSTATE. */
 export function isUniqueViolation(error: unknown): boolean {

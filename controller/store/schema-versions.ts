@@ -6,7 +6,7 @@
 import { sql } from "kysely";
 import { Fault } from "../../proto/fault.js";
 import { readMeta, writeMeta } from "./meta.js";
-import type { Queries } from "./schema.js";
+import type { Engine } from "./store.js";
 
 const VERSION_1 = [
   `CREATE TABLE host (
@@ -52,9 +52,9 @@ const VERSION_1 = [
 
 const VERSIONS: readonly (readonly string[])[] = [VERSION_1];
 
-/** Brings the schema to the newest version, in one transaction. */
-export async function upgradeSchema(queries: Queries): Promise<void> {
-  await queries.transaction().execute(async tx => {
+/** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */
+export async function upgradeSchema(engine: Engine): Promise<void> {
+  await engine.alone(async tx => {
     await sql.raw("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)").execute(tx);
     const present = Number((await readMeta(tx, "schema_version")) ?? 0);
     if (present > VERSIONS.length) {

@@ -1,70 +1,76 @@
 /**
- * The controller's store: one SQLite file (WAL, synchronous=FULL) that belongs to one process.
+ * The controller's store: an SQLite file that belongs to one process, or a PostgreSQL database that several
+ * controllers share. What is above this folder does not know which.
  *
- * The file is locked for as long as the store is open, so a second controller on the same file is refused instead
- * of deciding beside the first one. There is one connection: a transaction holds everybody else up, so nothing but
- * the transaction's own queries may be awaited inside it.
+ * A transaction is all or nothing, durable when it resolves, and as if no other one ran beside it. It may be carried out
+ * more than once until it goes through, so its body touches nothing but its own queries, and awaits nothing else.
  */
 
-import Database from "better-sqlite3";
-import { Kysely, SqliteDialect } from "kysely";
-import { Fault } from "../../proto/fault.js";
-import type { Queries, Schema } from "./schema.js";
+import type { Hints } from "./hints.js";
+import { isPostgresUrl, openPostgres } from "./postgres.js";
+import type { Queries } from "./schema.js";
 import { upgradeSchema } from "./schema-versions.js";
+import { openSqlite } from "./sqlite.js";
+
+/** One kind of database, opened. */
+export interface Engine {
+  readonly queries: Queries;
+  /** Other controllers may work on it at the same time. */
+  readonly isShared: boolean;
+  readonly hints: Hints;
+  transaction<T>(body: (queries: Queries) => Promise<T>): Promise<T>;
+  /** One transaction, with every other controller that wants the same kept waiting: for changes of the schema. */
+  alone(body: (queries: Queries) => Promise<void>): Promise<void>;
+  close(): Promise<void>;
+}
 
 /** What most of the controller needs of the store. */
 export type Transactions = Pick<Store, "queries" | "transaction">;
 
-export class Store {
-  readonly queries: Queries;
+export interface StoreOptions {
+  /** PostgreSQL only: serve although a failover could forget what was committed. */
+  readonly allowLossyFailover?: boolean;
+}
 
-  private constructor(queries: Queries) {
-    this.queries = queries;
+export class Store {
+  readonly #engine: Engine;
+
+  private constructor(engine: Engine) {
+    this.#engine = engine;
   }
 
-  /** Opens or creates the store. `":memory:"` keeps it nowhere, for tests. */
-  static async open(path: string): Promise<Store> {
-    const database = openExclusively(path);
-    const queries = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
+  /**
+   * Opens or creates the store: a `postgres://` URL, or the path of an SQLite file. `":memory:"` keeps it nowhere, for
+   * tests.
+   */
+  static async open(location: string, options: StoreOptions = {}): Promise<Store> {
+    const engine = isPostgresUrl(location) ? await openPostgres(location, options) : openSqlite(location);
     try {
-      await upgradeSchema(queries);
+      await upgradeSchema(engine);
     } catch (error) {
-      database.close();
+      await engine.close();
       throw error;
     }
-    return new Store(queries);
+    return new Store(engine);
   }
 
-  /** All or nothing, durable when it resolves. */
+  get queries(): Queries {
+    return this.#engine.queries;
+  }
+
+  get isShared(): boolean {
+    return this.#engine.isShared;
+  }
+
+  get hints(): Hints {
+    return this.#engine.hints;
+  }
+
   transaction<T>(body: (queries: Queries) => Promise<T>): Promise<T> {
-    return this.queries.transaction().execute(body);
+    return this.#engine.transaction(body);
   }
 
   close(): Promise<void> {
-    return this.queries.destroy();
+    return this.#engine.close();
   }
 }
-
-function openExclusively(path: string): Database.Database {
-  const database = new Database(path, { timeout: 100 });
-  try {
-    database.pragma("locking_mode = EXCLUSIVE");
-    database.pragma("journal_mode = WAL");
-    database.pragma("synchronous = FULL");
-    database.pragma("foreign_keys = ON");
-    // The lock is taken by the first access, not by the pragma.
-    database.exec("BEGIN EXCLUSIVE; COMMIT");
-  } catch (error) {
-    database.close();
-    throw isBusy(error) ? inUse(path) : error;
-  }
-  return database;
-}
-
-const isBusy = (error: unknown): boolean =>
-  error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY");
-
-const inUse = (path: string): Fault =>
-  new Fault("conflict", `the store ${path} is in use by another ferry-controller`, {
-    fix: "stop the other controller, or give this one its own store",
-  });

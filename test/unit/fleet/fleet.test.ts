@@ -1,14 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Fleet, HEARTBEAT_INTERVAL_MS } from "../../../controller/fleet/fleet.js";
-import { Store } from "../../../controller/store/store.js";
+import type { Store } from "../../../controller/store/store.js";
 import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
 import { VirtualClock } from "../../simulation/virtual-clock.js";
+import { openFreshStore } from "../../store-under-test.js";
 
 let store: Store;
 let clock: VirtualClock;
 let fleet: Fleet;
 beforeEach(async () => {
-  store = await Store.open(":memory:");
+  store = await openFreshStore();
   clock = new VirtualClock();
   fleet = new Fleet({ store, clock });
 });

@@ -11,16 +11,17 @@ import {
 import { resourcesOf } from "../../../controller/placement/resources.js";
 import { capacityOf } from "../../../controller/placement/shortage.js";
 import { listAllocations } from "../../../controller/store/allocations.js";
-import { Store } from "../../../controller/store/store.js";
+import type { Store } from "../../../controller/store/store.js";
 import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
 import { Flavor } from "../../../proto/gen/ferry/v1/model.js";
 import { VirtualClock } from "../../simulation/virtual-clock.js";
+import { openFreshStore } from "../../store-under-test.js";
 
 const HOSTS = ["h1", "h2"];
 let store: Store;
 
 beforeEach(async () => {
-  store = await Store.open(":memory:");
+  store = await openFreshStore();
   const fleet = new Fleet({ store, clock: new VirtualClock() });
   for (const host of HOSTS) {
     const inventory = { resourceClass: "VCPU", total: 5, reserved: 1, allocationRatio: 1.5, used: 0 };

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeMeta } from "../../../controller/store/meta.js";
 import { appendLine, insertSaga, readJournal } from "../../../controller/store/sagas.js";
 import { Store } from "../../../controller/store/store.js";
+import { openFreshStore } from "../../store-under-test.js";
 
 let folder: string;
 let path: string;
@@ -54,7 +55,7 @@ describe("a saga's journal", () => {
   const line = { line: "{}", atMs: 1, epoch: 2, live: true };
   let store: Store;
   beforeEach(async () => {
-    store = await Store.open(":memory:");
+    store = await openFreshStore();
     await insertSaga(store.queries, { id: "m", kind: "test", input: "{}", owner: "one", epoch: 2 });
   });
   afterEach(() => store.close());

@@ -1,0 +1,50 @@
+/**
+ * A store in one SQLite file (WAL, synchronous=FULL) that belongs to one process.
+ *
+ * The file is locked for as long as the store is open, so a second controller on the same file is refused instead
+ * of deciding beside the first one. There is one connection: a transaction holds everybody else up, so nothing but
+ * the transaction's own queries may be awaited inside it.
+ */
+
+import Database from "better-sqlite3";
+import { Kysely, SqliteDialect } from "kysely";
+import { Fault } from "../../proto/fault.js";
+import { NO_HINTS } from "./hints.js";
+import type { Schema } from "./schema.js";
+import type { Engine } from "./store.js";
+
+export function openSqlite(path: string): Engine {
+  const queries = new Kysely<Schema>({ dialect: new SqliteDialect({ database: openExclusively(path) }) });
+  return {
+    queries,
+    isShared: false,
+    hints: NO_HINTS,
+    transaction: body => queries.transaction().execute(body),
+    alone: body => queries.transaction().execute(body),
+    close: () => queries.destroy(),
+  };
+}
+
+function openExclusively(path: string): Database.Database {
+  const database = new Database(path, { timeout: 100 });
+  try {
+    database.pragma("locking_mode = EXCLUSIVE");
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = FULL");
+    database.pragma("foreign_keys = ON");
+    // The lock is taken by the first access, not by the pragma.
+    database.exec("BEGIN EXCLUSIVE; COMMIT");
+  } catch (error) {
+    database.close();
+    throw isBusy(error) ? inUse(path) : error;
+  }
+  return database;
+}
+
+const isBusy = (error: unknown): boolean =>
+  error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY");
+
+const inUse = (path: string): Fault =>
+  new Fault("conflict", `the store ${path} is in use by another ferry-controller`, {
+    fix: "stop the other controller, give this one its own store, or let them share a PostgreSQL database",
+  });
