@@ -19,6 +19,8 @@ export interface Identity {
   readonly domain: string;
   /** Present exactly when the kind is `user`. */
   readonly role?: Role;
+  /** The project that a REST credential acts in. */
+  readonly project?: string;
 }
 
 export const ROLES = ["admin", "manager", "member"] as const satisfies readonly Role[];

@@ -31,6 +31,8 @@ export interface Caller {
   /** `/ferry.v1.ServerService/MigrateServer` */
   readonly path: string;
   readonly signal: AbortSignal;
+  /** Under which the call's actions can be found again; the callee makes one up when there is none. */
+  readonly requestId?: string;
 }
 
 type Handler<M> =

@@ -19,6 +19,7 @@ interface AdoptOptions {
   readonly readOnlyDrives: string;
   readonly dryRun?: boolean;
   readonly maxDowntime: number;
+  readonly project: string;
 }
 
 const HELP = `
@@ -46,6 +47,7 @@ export function addAdopt(server: Command, runner: Runner): void {
       wholeNumber,
       0,
     )
+    .option("--project <name>", "project that owns it; otherwise the caller's", "")
     .addHelpText("after", HELP)
     .action(
       runner.online(async (session, options: AdoptOptions, domain = "") => {
@@ -57,6 +59,7 @@ export function addAdopt(server: Command, runner: Runner): void {
           dryRun: options.dryRun ?? false,
           readOnlyDrives: options.readOnlyDrives,
           maxDowntimeSeconds: options.maxDowntime,
+          project: options.project,
         };
         const answer = await session.call(ServerServiceService.adoptServer, request, ADOPT_MS);
         if (session.output.format === "json") session.output.json(answer);

@@ -25,6 +25,7 @@ interface CreateOptions {
   readonly configDrive?: Readonly<Record<string, string>>;
   readonly start: boolean;
   readonly maxDowntime: number;
+  readonly project: string;
 }
 
 const HELP = `
@@ -71,6 +72,7 @@ export function addCreate(server: Command, runner: Runner): void {
       wholeNumber,
       0,
     )
+    .option("--project <name>", "project that owns it; otherwise the caller's", "")
     .addHelpText("after", HELP)
     .action(
       runner.online(async (session, options: CreateOptions, name = "") => {
@@ -87,6 +89,8 @@ export function addCreate(server: Command, runner: Runner): void {
           configDrive: readConfigDrive(options.configDrive ?? {}),
           start: options.start,
           maxDowntimeSeconds: options.maxDowntime,
+          project: options.project,
+          noWait: false,
         };
         const answer = await session.call(ServerServiceService.createServer, request, CREATE_MS);
         const created = present(answer.server, "a server");

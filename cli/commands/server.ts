@@ -15,6 +15,7 @@ import { addCheck } from "./server-check.js";
 import { addCreate } from "./server-create.js";
 import { addConfirm, addMigrate, addRevert } from "./server-migrate.js";
 import { addResize } from "./server-resize.js";
+import { addEvents, addLocks, addResetState } from "./server-words.js";
 
 const START_MS = 60_000;
 const DELETE_MS = 120_000;
@@ -42,6 +43,9 @@ export function addServerCommands(program: Command, runner: Runner): void {
   addResize(server, runner);
   addConfirm(server, runner);
   addRevert(server, runner);
+  addEvents(server, runner);
+  addLocks(server, runner);
+  addResetState(server, runner);
   addDelete(server, runner);
 }
 
@@ -79,7 +83,11 @@ function addStartAndStop(server: Command, runner: Runner): void {
     .addHelpText("after", "\nExample:\n  ferry server start web-3\n")
     .action(
       runner.online(async (session, _options, name = "") => {
-        const answer = await session.call(ServerServiceService.startServer, { server: name }, START_MS);
+        const answer = await session.call(
+          ServerServiceService.startServer,
+          { server: name, noWait: false },
+          START_MS,
+        );
         printServer(session, present(answer.server, "a server"));
       }),
     );
@@ -91,7 +99,7 @@ function addStartAndStop(server: Command, runner: Runner): void {
     .addHelpText("after", STOP_HELP)
     .action(
       runner.online(async (session, { shutdownTimeout }: { readonly shutdownTimeout: number }, name = "") => {
-        const request = { server: name, timeoutSeconds: shutdownTimeout };
+        const request = { server: name, timeoutSeconds: shutdownTimeout, noWait: false };
         const limitMs = START_MS + shutdownTimeout * 1000;
         const answer = await session.call(ServerServiceService.stopServer, request, limitMs);
         printServer(session, present(answer.server, "a server"));
@@ -111,7 +119,7 @@ function addDelete(server: Command, runner: Runner): void {
       runner.online(async (session, { yes = false }: { readonly yes?: boolean }, name = "") => {
         const question = `Delete server ${printable(name)} and its disks for ever?`;
         await requireYes(session.shell, { warning: "", question, yes });
-        await session.call(ServerServiceService.deleteServer, { server: name }, DELETE_MS);
+        await session.call(ServerServiceService.deleteServer, { server: name, noWait: false }, DELETE_MS);
         session.output.say(`server ${printable(name)} deleted`);
       }),
     );

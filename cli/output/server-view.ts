@@ -35,6 +35,11 @@ export function serverFields(server: Server): Field[] {
       server.maxDowntimeSeconds === 0 ? "" : formatDuration(server.maxDowntimeSeconds * 1000),
     ],
     ["owner", server.owner],
+    ["project", server.project],
+    [
+      "locked",
+      server.lockedBy && [`by its ${server.lockedBy}`, server.lockedReason].filter(Boolean).join(": "),
+    ],
     ["epoch", String(server.epoch)],
     ["created", formatTime(server.createdAtMs)],
     ["updated", formatTime(server.updatedAtMs)],

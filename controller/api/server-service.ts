@@ -1,18 +1,20 @@
 /** ServerService: servers and what is done to them. Members see and act on their own only. */
 
+import { Fault } from "../../proto/fault.js";
 import { type ResizeServerRequest, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Server } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
 import { checkServer } from "../migration/check-server.js";
-import { ownerOf, seesAll } from "../policy/policy.js";
+import { owns, seesAll } from "../policy/policy.js";
 import type { Api } from "./api.js";
+import { requesterFrom } from "./requester-from.js";
 
 /** What a migration and a resize are asked with alike. */
 type MoveMessage = Omit<ResizeServerRequest, "server" | "flavor">;
 
 export function serverService(api: Api): ServiceImplementation {
   const { servers, migrations, policy } = api;
-  const requestedBy = ({ identity }: Caller) => ownerOf(identity);
+  const requestedBy = (caller: Caller) => requesterFrom(caller, api.newId);
   const moved = (request: MoveMessage, caller: Caller) => ({
     dryRun: request.dryRun,
     shutdownTimeoutMs: request.shutdownTimeoutSeconds * 1000 || undefined,
@@ -27,29 +29,58 @@ export function serverService(api: Api): ServiceImplementation {
     return server;
   };
 
+  /** Also of a server that is gone, for those who see everything. */
+  const knownId = async (nameOrId: string, caller: Caller): Promise<string> => {
+    if (!seesAll(caller.identity)) return (await permitted(nameOrId, caller)).id;
+    const server = await servers.show(nameOrId).catch(() => undefined);
+    if (server !== undefined) return server.id;
+    if ((await servers.actions(nameOrId)).length > 0) return nameOrId;
+    throw new Fault("not-found", `Instance ${nameOrId} could not be found.`);
+  };
+
   return implement<typeof ServerServiceService>(ServerServiceService, {
     createServer: async (request, caller) => ({ server: await servers.create(request, requestedBy(caller)) }),
     adoptServer: (request, caller) => servers.adopt({ ...request, requestedBy: requestedBy(caller) }),
     listServers: async ({ host, status }, { identity }) => {
       const found = await servers.list({ host: host || undefined, status: status || undefined });
       return {
-        servers: seesAll(identity) ? found : found.filter(({ owner }) => owner === ownerOf(identity)),
+        servers: seesAll(identity) ? found : found.filter(server => owns(identity, server)),
       };
     },
     showServer: async ({ server }, caller) => ({ server: await permitted(server, caller) }),
-    startServer: async ({ server }, caller) => {
+    startServer: async ({ server, noWait }, caller) => {
       const { id } = await permitted(server, caller);
-      return { server: await servers.startServer(id, requestedBy(caller)) };
+      return { server: await servers.startServer(id, requestedBy(caller), { noWait }) };
     },
-    stopServer: async ({ server, timeoutSeconds }, caller) => {
+    stopServer: async ({ server, timeoutSeconds, noWait }, caller) => {
       const { id } = await permitted(server, caller);
-      const timeoutMs = timeoutSeconds * 1000;
-      return servers.stopServer(id, { timeoutMs, requestedBy: requestedBy(caller) });
+      const limit = timeoutSeconds === 0 ? {} : { timeoutMs: timeoutSeconds * 1000 };
+      return servers.stopServer(id, { ...limit, noWait, requestedBy: requestedBy(caller) });
     },
-    deleteServer: async ({ server }, caller) => {
+    deleteServer: async ({ server, noWait }, caller) => {
       const { id } = await permitted(server, caller);
-      await servers.deleteServer(id, requestedBy(caller));
+      await servers.deleteServer(id, requestedBy(caller), { noWait });
       return {};
+    },
+    lockServer: async ({ server, reason }, caller) => {
+      const found = await permitted(server, caller);
+      const as = owns(caller.identity, found) ? "owner" : "admin";
+      return { server: await servers.lock(found.id, { as, reason, requestedBy: requestedBy(caller) }) };
+    },
+    unlockServer: async ({ server }, caller) => {
+      const { id, lockedBy, ...found } = await permitted(server, caller);
+      const as = owns(caller.identity, found) ? "owner" : "admin";
+      if (lockedBy !== "" && lockedBy !== as) policy.requireUnlockOverride(caller.identity);
+      return { server: await servers.unlock(id, requestedBy(caller)) };
+    },
+    resetServerState: async ({ server, state }, caller) => {
+      const { id } = await permitted(server, caller);
+      return { server: await servers.resetState(id, state, requestedBy(caller)) };
+    },
+    listServerActions: async ({ server, requestId }, caller) => {
+      const id = await knownId(server, caller);
+      const actions = await servers.actions(id);
+      return { actions: actions.filter(action => requestId === "" || action.requestId === requestId) };
     },
     migrateServer: async (request, caller) => {
       const { id } = await permitted(request.server, caller);

@@ -18,7 +18,9 @@ import {
   type MigrationSelection,
   migrationMessage,
 } from "../store/migrations.js";
+import type { Queries } from "../store/schema.js";
 import { findServer, findServerById, type ServerRecord } from "../store/servers.js";
+import { recordAction } from "./actions.js";
 import { Changes } from "./changes.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
@@ -28,6 +30,7 @@ import { findingsOf, planOf } from "./recovery.js";
 import { refuseAimlessForce, refuseUnknownHost } from "./refuse-host.js";
 import { refuseResize } from "./refuse-resize.js";
 import { actionOf, type MigrationRequest } from "./request.js";
+import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
 import { scheduleRequestOf } from "./schedule-request.js";
 import { type MigrationChange, watchMigration } from "./watch.js";
 
@@ -39,7 +42,7 @@ interface MoveRequest {
   readonly gracefulOnly?: boolean | undefined;
   /** refuse (default) | carry */
   readonly readOnlyDrives?: string | undefined;
-  readonly requestedBy: string;
+  readonly requestedBy: RequestedBy;
 }
 
 export interface MigrateRequest extends MoveRequest {
@@ -108,7 +111,8 @@ export class Migrations {
 
   async #move(server: ServerRecord, asked: MoveRequest, aim: Aim): Promise<MigrateAnswer> {
     const { store, fleet } = this.#deps;
-    const request = this.#requestOf(asked, server, aim);
+    const requester = this.#requester(asked.requestedBy);
+    const request = this.#requestOf(asked, server, aim, requester);
     const hosts = await fleet.list();
     refuseUnknownHost(
       request.requestedHost,
@@ -118,35 +122,53 @@ export class Migrations {
     const verdicts = schedule(hosts, question);
     if (asked.dryRun === true) return { migration: undefined, verdicts };
 
-    if (!isMovable(server)) throw conflictOf(actionOf(request), server, server.id);
+    refuseLocked(server, requester);
+    if (!isMovable(server)) throw conflictOf(actionOf(request), server, server.id, MOVABLE);
     refuseSilent(server.host, fleet.stateOf(server.host));
     chosenHosts(verdicts, question);
-    await store.transaction(queries => this.#runner.create(queries, request.migrationId, { ...request }));
+    await store.transaction(async queries => {
+      await this.#runner.create(queries, request.migrationId, { ...request });
+      await this.#record(queries, actionOf(request), request, requester);
+    });
     this.#runner.poke(request.migrationId);
     return { migration: await this.show(request.migrationId), verdicts };
   }
 
-  /** The server stays on its target; the source is destroyed. Resolves when that is decided, not when it is done. */
-  async confirm(server: string, requestedBy: string): Promise<Migration> {
-    const record = await this.#finishedOf(server, "confirmResize");
+  /**
+   * The server stays on its target; the source is destroyed. Resolves when that is decided, not when it is done.
+   * What it is a part of is recorded `instead`, in the same transaction.
+   */
+  async confirm(
+    server: string,
+    requestedBy: RequestedBy,
+    instead?: (queries: Queries) => Promise<void>,
+  ): Promise<Migration> {
+    const requester = this.#requester(requestedBy);
+    const record = await this.#finishedOf(server, "confirmResize", requester);
     // Also the target: after this decision there is no way back to the source, and the target may be lost.
     for (const host of [record.targetHost, record.sourceHost])
       refuseSilent(host, this.#deps.fleet.stateOf(host));
-    await this.#runner.decide(record.id, "confirm", requestedBy, write =>
-      decide(record, "confirming", write),
-    );
+    await this.#runner.decide(record.id, "confirm", requester.by, async write => {
+      await decide(record, "confirming", write);
+      if (instead !== undefined) await instead(write.queries);
+      else await this.#record(write.queries, "confirmResize", asMigration(record), requester);
+    });
     return this.show(record.id);
   }
 
   /** The server goes back to its source, as it was; what it wrote on the target since then is lost. */
   async revert(
     server: string,
-    { discardWrites, requestedBy }: { discardWrites: boolean; requestedBy: string },
+    { discardWrites, requestedBy }: { discardWrites: boolean; requestedBy: RequestedBy },
   ): Promise<Migration> {
-    const record = await this.#revertibleOf(server);
+    const requester = this.#requester(requestedBy);
+    const record = await this.#revertibleOf(server, requester);
     if (!discardWrites) throw wouldDiscard(record);
     await this.#preflight(record);
-    await this.#runner.decide(record.id, "revert", requestedBy, write => decide(record, "reverting", write));
+    await this.#runner.decide(record.id, "revert", requester.by, async write => {
+      await decide(record, "reverting", write);
+      await this.#record(write.queries, "revertResize", asMigration(record), requester);
+    });
     return this.show(record.id);
   }
 
@@ -194,22 +216,40 @@ export class Migrations {
     return record;
   }
 
-  async #finishedOf(nameOrId: string, action: string): Promise<MigrationRecord> {
+  /** By the migration, not by what the server is said to be: a person may have declared it active or in error. */
+  async #finishedOf(nameOrId: string, action: string, requester: Requester): Promise<MigrationRecord> {
     const server = await findServer(this.#deps.store.queries, nameOrId);
-    if (server.vmState !== "resized" || server.taskState !== "") throw conflictOf(action, server, server.id);
-    const record = await this.#find(server.migrationId);
-    if (record.status !== "finished") {
-      throw new Fault("conflict", `migration ${record.id} of ${server.name} is ${record.status} already`);
-    }
-    return record;
+    refuseLocked(server, requester);
+    const record = await findMigration(this.#deps.store.queries, server.migrationId);
+    if (record?.status === "finished" && server.taskState === "") return record;
+    if (record === undefined || server.taskState !== "")
+      throw conflictOf(action, server, server.id, ["resized"]);
+    throw new Fault("invalid-argument", "Instance has not been resized.", {
+      have: `migration ${record.id}, ${record.status}`,
+      fix: `ferry migration show ${record.id}`,
+    });
+  }
+
+  #requester(requestedBy: RequestedBy): Requester {
+    return requesterOf(requestedBy, this.#deps.newId);
+  }
+
+  #record(
+    queries: Queries,
+    action: string,
+    { serverId, migrationId }: Pick<MigrationRequest, "serverId" | "migrationId">,
+    requester: Requester,
+  ): Promise<void> {
+    return recordAction(queries, { serverId, action, migrationId }, requester, this.#deps.clock.nowMs());
   }
 
   /** Finished, or stuck where only a person's revert leads back. */
-  async #revertibleOf(nameOrId: string): Promise<MigrationRecord> {
+  async #revertibleOf(nameOrId: string, requester: Requester): Promise<MigrationRecord> {
     const server = await findServer(this.#deps.store.queries, nameOrId);
+    refuseLocked(server, requester);
     const record = await findMigration(this.#deps.store.queries, server.migrationId);
     if (record?.stuck === true && record.status === "post-migrating") return record;
-    return this.#finishedOf(nameOrId, "revertResize");
+    return this.#finishedOf(nameOrId, "revertResize", requester);
   }
 
   /** Before anything is decided, so that a refusal is this call's answer and the target runs on (SAFETY R2). */
@@ -230,7 +270,7 @@ export class Migrations {
     if (refusal !== undefined) throw fromFaultInfo(refusal);
   }
 
-  #requestOf(asked: MoveRequest, server: ServerRecord, aim: Aim): MigrationRequest {
+  #requestOf(asked: MoveRequest, server: ServerRecord, aim: Aim, requester: Requester): MigrationRequest {
     const { settings, newId } = this.#deps;
     return {
       migrationId: newId(),
@@ -248,7 +288,8 @@ export class Migrations {
       maxDowntimeMs: server.maxDowntimeSeconds * 1000 || settings.maxDowntimeMs,
       maxAttempts: settings.maxAttempts,
       autoConfirmAfterMs: settings.autoConfirmAfterMs,
-      requestedBy: asked.requestedBy,
+      requestedBy: requester.by,
+      project: requester.project,
     };
   }
 }
@@ -256,10 +297,14 @@ export class Migrations {
 /** Where to, and as what. */
 type Aim = Pick<MigrationRequest, "requestedHost" | "force" | "flavor">;
 
+const asMigration = ({ id, serverId }: MigrationRecord) => ({ serverId, migrationId: id });
+
 const PREFLIGHT_LIMIT_MS = 30_000;
 
-const isMovable = ({ vmState, taskState, migrationId }: ServerRecord): boolean =>
-  (vmState === "active" || vmState === "stopped") && taskState === "" && migrationId === "";
+const MOVABLE: readonly string[] = ["active", "stopped"];
+
+const isMovable = ({ vmState, taskState, migrationId, deleteAsked }: ServerRecord): boolean =>
+  MOVABLE.includes(vmState) && taskState === "" && migrationId === "" && !deleteAsked;
 
 function refuseSilent(host: string, state: string): void {
   if (state === "up") return;

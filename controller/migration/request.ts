@@ -27,6 +27,8 @@ export interface MigrationRequest {
   readonly maxAttempts: number;
   readonly autoConfirmAfterMs: number;
   readonly requestedBy: string;
+  /** Of who asked; may be empty. */
+  readonly project: string;
 }
 
 type Flavors = Pick<MigrationRequest, "oldFlavor" | "flavor">;

@@ -9,6 +9,7 @@
 import { asFault, Fault } from "../../proto/fault.js";
 import { toFaultInfo } from "../../proto/fault-info.js";
 import type { PerformRequest, PerformResult } from "../../proto/gen/ferry/v1/agent.js";
+import { endActions } from "../store/actions.js";
 import { deleteAllocations } from "../store/allocations.js";
 import type { Queries } from "../store/schema.js";
 import {
@@ -121,20 +122,18 @@ export class ServerTasks {
     verb: Verb["$case"] | undefined,
     { server: said }: PerformResult,
   ): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs();
+    await endActions(queries, server.id, nowMs);
     if (verb === "deleteDomain") return forget(queries, server.id);
     const free = { taskState: "", pending: undefined, fault: undefined };
-    await updateServer(
-      queries,
-      server.id,
-      { ...free, ...afterVerb(verb, said, server) },
-      this.#deps.clock.nowMs(),
-    );
+    await updateServer(queries, server.id, { ...free, ...afterVerb(verb, said, server) }, nowMs);
   }
 
   /** A server that could not be made is removed again, first by its agent; every other one is as before. */
   async #refused(queries: Queries, server: ServerRecord, fault: Fault): Promise<void> {
     const nowMs = this.#deps.clock.nowMs();
     const verb = server.pending?.verb?.$case;
+    await endActions(queries, server.id, nowMs, toFaultInfo(fault));
     if (verb === "takeDomain") return forget(queries, server.id);
     if (verb === "createDomain") {
       const pending = this.request(server.id, server.epoch, { $case: "deleteDomain", value: {} });
@@ -147,7 +146,8 @@ export class ServerTasks {
       queueMicrotask(() => void this.#afterwards(server.id));
       return;
     }
-    const changes = verb === "deleteDomain" ? { vmState: "error", fault: toFaultInfo(fault) } : {};
+    const kept = { vmState: "error", deleteAsked: false, fault: toFaultInfo(fault) };
+    const changes = verb === "deleteDomain" ? kept : {};
     await updateServer(queries, server.id, { taskState: "", pending: undefined, ...changes }, nowMs);
   }
 

@@ -3,17 +3,15 @@
  * is being worked on, or is in a migration, answers in Nova's words that it is not free.
  */
 
-import { Fault } from "../../proto/fault.js";
 import type { InspectDomainResponse } from "../../proto/gen/ferry/v1/agent.js";
 import type { AdoptServerResponse, CreateServerRequest } from "../../proto/gen/ferry/v1/controller.js";
-import type { Flavor, Server } from "../../proto/gen/ferry/v1/model.js";
+import type { Flavor, Server, ServerAction } from "../../proto/gen/ferry/v1/model.js";
 import { claimForServer } from "../placement/placement.js";
 import { resourcesOf } from "../placement/resources.js";
 import { chosenHosts, schedule } from "../scheduler/schedule.js";
 import { findFlavor } from "../store/flavors.js";
 import {
   findServer,
-  findServerById,
   insertServer,
   listServers,
   type ServerRecord,
@@ -22,12 +20,16 @@ import {
   takeServer,
   updateServer,
 } from "../store/servers.js";
+import { actionsOf, recordAction } from "./actions.js";
 import { conflictOf } from "./conflict.js";
+import { Deletion } from "./deletion.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import { flavorOfDomain } from "./flavor-of-domain.js";
 import type { Verb } from "./migration-world.js";
 import type { Migrations } from "./operations.js";
+import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
 import { ServerTasks } from "./server-tasks.js";
+import { lockServer, resetServerState, unlockServer } from "./server-words.js";
 
 export interface AdoptRequest {
   readonly host: string;
@@ -39,7 +41,9 @@ export interface AdoptRequest {
   /** refuse | carry */
   readonly readOnlyDrives: string;
   readonly maxDowntimeSeconds: number;
-  readonly requestedBy: string;
+  /** Empty: that of who asks. */
+  readonly project?: string;
+  readonly requestedBy: RequestedBy;
 }
 
 export interface ServerSelection {
@@ -54,6 +58,7 @@ interface NewServer {
   readonly host: string;
   readonly flavor: Flavor;
   readonly owner: string;
+  readonly project: string;
   readonly image: string;
   readonly maxDowntimeSeconds: number;
   readonly powerState: string;
@@ -61,26 +66,29 @@ interface NewServer {
 
 export class Servers {
   readonly #deps: MigrationDependencies;
-  readonly #migrations: Migrations;
   readonly #tasks: ServerTasks;
+  readonly #deletion: Deletion;
 
   constructor(deps: MigrationDependencies, migrations: Migrations) {
     this.#deps = deps;
-    this.#migrations = migrations;
     this.#tasks = new ServerTasks(deps);
+    this.#deletion = new Deletion(deps, migrations, this.#tasks);
   }
 
   /** Carries on what a stopped controller left unfinished. */
-  start(): Promise<void> {
-    return this.#tasks.resumeAll();
+  async start(): Promise<void> {
+    await this.#tasks.resumeAll();
+    await this.#deletion.resume();
   }
 
-  close(): Promise<void> {
-    return this.#tasks.close();
+  async close(): Promise<void> {
+    await this.#deletion.close();
+    await this.#tasks.close();
   }
 
   /** Makes a server from a flavor and an image, on the host that was asked for or the scheduler's best. */
-  async create(request: CreateServerRequest, requestedBy: string): Promise<Server> {
+  async create(request: CreateServerRequest, requestedBy: RequestedBy): Promise<Server> {
+    const requester = this.#requester(requestedBy);
     const flavor = await findFlavor(this.#deps.store.queries, request.flavor);
     const [host] = await this.#hostsFor(flavor, request.host);
     const { name, imagePath: image, maxDowntimeSeconds } = request;
@@ -90,24 +98,41 @@ export class Servers {
       name,
       host: host ?? "",
       flavor,
-      owner: requestedBy,
+      owner: requester.by,
+      project: request.project || requester.project,
       image,
       maxDowntimeSeconds,
       powerState: "SHUTDOWN",
     };
     const { imagePath, imageFormat, interfaces, firmware, vtpm, rootMode, configDrive } = request;
-    await this.#admit(created, {
-      $case: "createDomain",
-      value: { name, flavor, imagePath, imageFormat, interfaces, firmware, vtpm, rootMode, configDrive },
-    });
-    await this.#tasks.carryOut(id);
-    if (request.start) await this.startServer(id, requestedBy);
+    const value = {
+      name,
+      flavor,
+      imagePath,
+      imageFormat,
+      interfaces,
+      firmware,
+      vtpm,
+      rootMode,
+      configDrive,
+    };
+    await this.#admit(created, { $case: "createDomain", value }, { action: "create", requester });
+    const made = this.#make(id, request.start, requester);
+    if (request.noWait) made.catch(() => undefined);
+    else await made;
     return this.show(id);
+  }
+
+  async #make(id: string, start: boolean, requester: Requester): Promise<void> {
+    await this.#tasks.carryOut(id);
+    // Part of the same action: it has its own request id only because every action needs one.
+    if (start) await this.startServer(id, { ...requester, requestId: `req-${this.#deps.newId()}` });
   }
 
   /** Takes over a domain that exists, or only says what it would find. */
   async adopt(request: AdoptRequest): Promise<AdoptServerResponse> {
-    const { host, domain, readOnlyDrives, requestedBy, maxDowntimeSeconds } = request;
+    const { host, domain, readOnlyDrives, maxDowntimeSeconds } = request;
+    const requester = this.#requester(request.requestedBy);
     const disks = { swapDisks: [...request.swapDisks], ephemeralDisks: [...request.ephemeralDisks] };
     await this.#deps.fleet.show(host);
     const found = await this.#deps.agent.inspectDomain(host, { domain, readOnlyDrives, ...disks });
@@ -121,13 +146,15 @@ export class Servers {
       name: found.name,
       host,
       flavor,
-      owner: requestedBy,
+      owner: requester.by,
+      project: request.project || requester.project,
       image: "",
       maxDowntimeSeconds,
     };
     // The host may have known a server of this uuid before, and refuses every epoch of that time.
     const { epoch } = await this.#deps.agent.attest(host, found.uuid);
-    await this.#admit(taken, { $case: "takeDomain", value: { ...disks, readOnlyDrives } }, epoch + 1);
+    const verb: Verb = { $case: "takeDomain", value: { ...disks, readOnlyDrives } };
+    await this.#admit(taken, verb, { action: "adopt", requester, epoch: epoch + 1 });
     await this.#tasks.carryOut(found.uuid);
     return { server: await this.show(found.uuid), ...said };
   }
@@ -144,46 +171,61 @@ export class Servers {
     return serverMessage(await findServer(this.#deps.store.queries, nameOrId));
   }
 
-  async startServer(nameOrId: string, _requestedBy: string): Promise<Server> {
-    const server = await findServer(this.#deps.store.queries, nameOrId);
-    await this.#take(server, "start", "powering-on", ["stopped"], { $case: "startDomain", value: {} });
-    await this.#tasks.carryOut(server.id);
+  async startServer(nameOrId: string, requestedBy: RequestedBy, { noWait = false } = {}): Promise<Server> {
+    const verb: Verb = { $case: "startDomain", value: {} };
+    const server = await this.#take(nameOrId, START, verb, requestedBy);
+    await this.#follow(this.#tasks.carryOut(server.id), noWait);
     return this.show(server.id);
   }
 
   async stopServer(
     nameOrId: string,
-    { timeoutMs = this.#deps.settings.shutdownTimeoutMs }: { timeoutMs?: number; requestedBy: string },
+    { timeoutMs = this.#deps.settings.shutdownTimeoutMs, noWait = false, requestedBy }: StopRequest,
   ): Promise<{ server: Server; note: string }> {
-    const server = await findServer(this.#deps.store.queries, nameOrId);
     const verb: Verb = { $case: "stopDomain", value: { timeoutMs, gracefulOnly: false } };
-    await this.#take(server, "stop", "powering-off", ["active"], verb);
-    const { stopped } = await this.#tasks.carryOut(server.id);
-    const wasDestroyed = stopped?.how.startsWith("destroyed") ?? false;
+    const server = await this.#take(nameOrId, STOP, verb, requestedBy);
+    const result = await this.#follow(this.#tasks.carryOut(server.id), noWait);
+    const wasDestroyed = result?.stopped?.how.startsWith("destroyed") ?? false;
     const note = wasDestroyed ? `guest ignored ACPI shutdown for ${timeoutMs / 1000} s: destroyed` : "";
     return { server: await this.show(server.id), note };
   }
 
   /** A server in its verify window is confirmed first, so that its source is not left behind. */
-  async deleteServer(nameOrId: string, requestedBy: string): Promise<void> {
+  async deleteServer(nameOrId: string, requestedBy: RequestedBy, { noWait = false } = {}): Promise<void> {
     const server = await findServer(this.#deps.store.queries, nameOrId);
-    if (server.vmState === "resized" && server.taskState === "")
-      await this.#confirmFirst(server, requestedBy);
-    const states = ["active", "stopped", "error"];
-    await this.#take(server, "delete", "deleting", states, { $case: "deleteDomain", value: {} });
-    await this.#tasks.carryOut(server.id);
+    await this.#deletion.ask(server, this.#requester(requestedBy));
+    await this.#follow(this.#deletion.bringAbout(server.id), noWait);
   }
 
-  async #confirmFirst({ id }: ServerRecord, requestedBy: string): Promise<void> {
-    const { id: migrationId } = await this.#migrations.confirm(id, requestedBy);
-    const signal = AbortSignal.timeout(CONFIRM_LIMIT_MS);
-    for await (const { migration } of this.#migrations.watch(migrationId, { signal, untilEnded: true })) {
-      if (migration.status === "confirmed") return;
-    }
-    throw new Fault(
-      "timeout",
-      `migration ${migrationId} is still being confirmed; delete the server afterwards`,
-    );
+  /** What was asked of a server, newest first; by id also of one that is gone. */
+  async actions(nameOrId: string): Promise<ServerAction[]> {
+    const { queries } = this.#deps.store;
+    const server = await findServer(queries, nameOrId).catch(() => undefined);
+    return actionsOf(queries, server?.id ?? nameOrId);
+  }
+
+  lock(nameOrId: string, request: { as: "owner" | "admin"; reason: string; requestedBy: RequestedBy }) {
+    const requester = this.#requester(request.requestedBy);
+    return lockServer(this.#deps, nameOrId, { ...request, requester });
+  }
+
+  unlock(nameOrId: string, requestedBy: RequestedBy): Promise<Server> {
+    return unlockServer(this.#deps, nameOrId, this.#requester(requestedBy));
+  }
+
+  resetState(nameOrId: string, state: string, requestedBy: RequestedBy): Promise<Server> {
+    return resetServerState(this.#deps, nameOrId, state, this.#requester(requestedBy));
+  }
+
+  #requester(requestedBy: RequestedBy): Requester {
+    return requesterOf(requestedBy, this.#deps.newId);
+  }
+
+  /** A caller who does not wait finds the outcome among the server's actions. */
+  async #follow<Result>(task: Promise<Result>, noWait: boolean): Promise<Result | undefined> {
+    if (!noWait) return task;
+    task.catch(() => undefined);
+    return undefined;
   }
 
   async #hostsFor(flavor: Flavor, requestedHost: string): Promise<string[]> {
@@ -193,44 +235,61 @@ export class Servers {
   }
 
   /** The row, its booking and what its agent will be asked are one transaction: nothing is forgotten by a crash. */
-  async #admit(server: NewServer, verb: Verb, epoch = 1): Promise<void> {
+  async #admit(
+    server: NewServer,
+    verb: Verb,
+    { action, requester, epoch = 1 }: { action: string; requester: Requester; epoch?: number },
+  ): Promise<void> {
     const { store, clock } = this.#deps;
     const nowMs = clock.nowMs();
     const pending = this.#tasks.request(server.id, epoch, verb);
     const unknown = { disks: [], interfaces: [], migrationId: "", fault: undefined };
+    const free = { lockedBy: "", lockedReason: "", deleteAsked: false };
     const building = { vmState: "building", taskState: "spawning", epoch, pending };
+    const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
     await store.transaction(async queries => {
-      await insertServer(queries, {
-        ...server,
-        ...unknown,
-        ...building,
-        createdAtMs: nowMs,
-        updatedAtMs: nowMs,
-      });
+      await insertServer(queries, { ...server, ...unknown, ...free, ...building, ...times });
       await claimForServer(queries, server.id, server.host, resourcesOf(server.flavor));
+      await recordAction(queries, { serverId: server.id, action, host: server.host }, requester, nowMs);
     });
   }
 
-  async #take(
-    server: ServerRecord,
-    action: string,
-    task: string,
-    states: readonly string[],
-    verb: Verb,
-  ): Promise<void> {
+  async #take(nameOrId: string, task: Task, verb: Verb, requestedBy: RequestedBy): Promise<ServerRecord> {
     const { store, clock } = this.#deps;
-    await store.transaction(async queries => {
-      const now = await findServerById(queries, server.id);
-      if (now === undefined || !states.includes(now.vmState)) throw conflictOf(action, now, server.id);
-      if (!(await takeServer(queries, server.id, task, clock.nowMs())))
-        throw conflictOf(action, now, server.id);
-      const pending = this.#tasks.request(server.id, now.epoch, verb);
-      await updateServer(queries, server.id, { pending }, clock.nowMs());
+    const requester = this.#requester(requestedBy);
+    return store.transaction(async queries => {
+      const nowMs = clock.nowMs();
+      const server = await findServer(queries, nameOrId);
+      refuseLocked(server, requester);
+      const isFit = task.from.includes(server.vmState);
+      if (!isFit || !(await takeServer(queries, server.id, task.taskState, nowMs)))
+        throw conflictOf(task.action, server, server.id, task.from);
+      const pending = this.#tasks.request(server.id, server.epoch, verb);
+      await updateServer(queries, server.id, { pending }, nowMs);
+      const asked = { serverId: server.id, action: task.action, host: server.host };
+      await recordAction(queries, asked, requester, nowMs);
+      return server;
     });
   }
 }
 
-const CONFIRM_LIMIT_MS = 5 * 60_000;
+/** Something that an agent does with a server outside migrations. */
+interface Task {
+  /** As Nova names it. */
+  readonly action: string;
+  readonly taskState: string;
+  /** States of the server in which it may be asked. */
+  readonly from: readonly string[];
+}
+
+const START: Task = { action: "start", taskState: "powering-on", from: ["stopped"] };
+const STOP: Task = { action: "stop", taskState: "powering-off", from: ["active", "error"] };
+
+interface StopRequest {
+  readonly timeoutMs?: number;
+  readonly noWait?: boolean;
+  readonly requestedBy: RequestedBy;
+}
 
 /** What adopt would take, for a person to look at. */
 function serverSeen(found: InspectDomainResponse, host: string, flavor: Flavor): Server {
@@ -254,5 +313,8 @@ function serverSeen(found: InspectDomainResponse, host: string, flavor: Flavor):
     fault: undefined,
     image: "",
     interfaces: found.interfaces,
+    project: "",
+    lockedBy: "",
+    lockedReason: "",
   };
 }

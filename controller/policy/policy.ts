@@ -10,7 +10,14 @@ import { readFileSync } from "node:fs";
 import { parse } from "smol-toml";
 import { asFault, Fault } from "../../proto/fault.js";
 import { type Identity, identityLabel, isRole, type Role } from "../../proto/identity.js";
-import { AGENT_ONLY, METHOD_RULES, MIGRATE_BY_FORCE, MIGRATE_TO_HOST, type Rule } from "./rules.js";
+import {
+  AGENT_ONLY,
+  METHOD_RULES,
+  MIGRATE_BY_FORCE,
+  MIGRATE_TO_HOST,
+  type Rule,
+  UNLOCK_OVERRIDE,
+} from "./rules.js";
 
 const RANK: Readonly<Record<Role, number>> = { member: 0, manager: 1, admin: 2 };
 
@@ -67,15 +74,15 @@ export class Policy {
     this.require(identity, MIGRATE_BY_FORCE);
   }
 
+  requireUnlockOverride(identity: Identity): void {
+    this.require(identity, UNLOCK_OVERRIDE);
+  }
+
   /** Members act on their own servers; a server of another does not exist for them, as in Nova. */
-  requireOwner(
-    identity: Identity,
-    path: string,
-    server: { readonly owner: string; readonly name: string },
-  ): void {
+  requireOwner(identity: Identity, path: string, server: Owned & { readonly name: string }): void {
     const rule = METHOD_RULES[path];
     if (rule === undefined || rule === AGENT_ONLY || !rule.owner || seesAll(identity)) return;
-    if (server.owner === ownerOf(identity)) return;
+    if (owns(identity, server)) return;
     throw new Fault("not-found", `Instance ${server.name} could not be found.`);
   }
 }
@@ -83,12 +90,27 @@ export class Policy {
 /** The name under which a caller owns servers. */
 export const ownerOf = (identity: Identity): string => identityLabel(identity);
 
-export const seesAll = ({ role }: Identity): boolean => role === "admin" || role === "manager";
+/** A manager of a project is one in that project only. */
+export const seesAll = ({ role, project }: Identity): boolean =>
+  role === "admin" || (role === "manager" && project === undefined);
+
+export interface Owned {
+  readonly owner: string;
+  /** Empty: it belongs to its owner alone. */
+  readonly project: string;
+}
+
+/** Within a project everything is common property; without one, everybody has their own. */
+export function owns(identity: Identity, { owner, project }: Owned): boolean {
+  if (identity.project === undefined || project === "") return owner === ownerOf(identity);
+  return project === identity.project;
+}
 
 const allRules = (): Rule[] => [
   ...Object.values(METHOD_RULES).filter(rule => rule !== AGENT_ONLY),
   MIGRATE_TO_HOST,
   MIGRATE_BY_FORCE,
+  UNLOCK_OVERRIDE,
 ];
 
 /** Health and reflection are for everybody with a certificate. */

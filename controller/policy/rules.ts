@@ -41,6 +41,14 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
   "/ferry.v1.ServerService/ResizeServer": rule("os_compute_api:servers:resize", "member", true),
   "/ferry.v1.ServerService/ConfirmServer": rule("os_compute_api:servers:confirm_resize", "member", true),
   "/ferry.v1.ServerService/RevertServer": rule("os_compute_api:servers:revert_resize", "member", true),
+  "/ferry.v1.ServerService/LockServer": rule("os_compute_api:os-lock-server:lock", "member", true),
+  "/ferry.v1.ServerService/UnlockServer": rule("os_compute_api:os-lock-server:unlock", "member", true),
+  "/ferry.v1.ServerService/ResetServerState": rule("os_compute_api:os-admin-actions:reset_state", "admin"),
+  "/ferry.v1.ServerService/ListServerActions": rule(
+    "os_compute_api:os-instance-actions:list",
+    "member",
+    true,
+  ),
   "/ferry.v1.MigrationService/ListMigrations": rule("os_compute_api:os-migrations:index", "manager"),
   "/ferry.v1.MigrationService/ShowMigration": rule("os_compute_api:servers:migrations:show", "member", true),
   "/ferry.v1.MigrationService/WatchMigration": rule("os_compute_api:servers:migrations:show", "member", true),
@@ -51,4 +59,6 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
 
 /** Choosing the target is a right of its own, and so is choosing it against the scheduler's advice. */
 export const MIGRATE_TO_HOST = rule("os_compute_api:os-migrate-server:migrate:host", "admin");
+/** Undoing an administrator's lock. */
+export const UNLOCK_OVERRIDE = rule("os_compute_api:os-lock-server:unlock:unlock_override", "admin");
 export const MIGRATE_BY_FORCE = rule("os_compute_api:os-migrate-server:migrate:force", "admin");

@@ -51,6 +51,9 @@ export interface MigrationRecord {
   readonly autoConfirmLeftMs: number;
   readonly epoch: number;
   readonly requestedBy: string;
+  /** Counts migrations from 1. */
+  readonly number: number;
+  readonly project: string;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   readonly endedAtMs: number;
@@ -81,6 +84,8 @@ const COLUMNS: Columns<MigrationRecord> = {
   autoConfirmLeftMs: int("auto_confirm_left_ms"),
   epoch: int("epoch"),
   requestedBy: text("requested_by"),
+  number: int("number"),
+  project: text("project"),
   createdAtMs: int("created_at_ms"),
   updatedAtMs: int("updated_at_ms"),
   endedAtMs: int("ended_at_ms"),
@@ -100,10 +105,18 @@ export interface MigrationSelection {
   readonly limit?: number;
 }
 
-export async function insertMigration(queries: Queries, record: MigrationRecord): Promise<void> {
+/** Under the next number. */
+export async function insertMigration(
+  queries: Queries,
+  record: Omit<MigrationRecord, "number">,
+): Promise<void> {
+  const last = await queries
+    .selectFrom("migration")
+    .select(({ fn }) => fn.max("number").as("number"))
+    .executeTakeFirst();
   await queries
     .insertInto("migration")
-    .values(toRow(COLUMNS, record) as MigrationTable)
+    .values(toRow(COLUMNS, { ...record, number: (last?.number ?? 0) + 1 }) as MigrationTable)
     .execute();
 }
 

@@ -50,7 +50,25 @@ const VERSION_1 = [
     PRIMARY KEY (migration, seq))`,
 ];
 
-const VERSIONS: readonly (readonly string[])[] = [VERSION_1];
+/** Owners and locks, the wish to delete, numbered migrations, and what was asked of each server. */
+const VERSION_2 = [
+  `ALTER TABLE server ADD COLUMN project TEXT NOT NULL DEFAULT ''`,
+  `ALTER TABLE server ADD COLUMN locked_by TEXT NOT NULL DEFAULT ''`,
+  `ALTER TABLE server ADD COLUMN locked_reason TEXT NOT NULL DEFAULT ''`,
+  `ALTER TABLE server ADD COLUMN delete_asked BIGINT NOT NULL DEFAULT 0`,
+  `ALTER TABLE migration ADD COLUMN number BIGINT NOT NULL DEFAULT 0`,
+  `ALTER TABLE migration ADD COLUMN project TEXT NOT NULL DEFAULT ''`,
+  `UPDATE migration SET number = (SELECT COUNT(*) FROM migration older
+    WHERE older.created_at_ms < migration.created_at_ms
+    OR (older.created_at_ms = migration.created_at_ms AND older.id <= migration.id))`,
+  `CREATE UNIQUE INDEX migration_number ON migration (number)`,
+  `CREATE TABLE action (
+    server_id TEXT NOT NULL, request_id TEXT NOT NULL, seq BIGINT NOT NULL, action TEXT NOT NULL,
+    requested_by TEXT NOT NULL, project TEXT NOT NULL, migration_id TEXT NOT NULL, host TEXT NOT NULL, started_at_ms BIGINT NOT NULL,
+    ended_at_ms BIGINT NOT NULL, fault TEXT, PRIMARY KEY (server_id, request_id))`,
+];
+
+const VERSIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */
 export async function upgradeSchema(engine: Engine): Promise<void> {

@@ -3,7 +3,7 @@
  * milliseconds, so that SQLite and PostgreSQL hold the same values. Columns are written in snake case.
  *
  *   host ─< inventory      server ─< migration ─ saga ─< saga_step      allocation: consumer × host × resource class
- *                                        └─< event
+ *                                        └─< event   server ─< action
  */
 
 import type { Kysely } from "kysely";
@@ -80,6 +80,12 @@ export interface ServerTable {
   fault: Json | null;
   /** The request to an agent that a `task_state` outside migrations waits for, with its key. */
   pending: Json | null;
+  project: string;
+  /** owner | admin, or empty. */
+  locked_by: string;
+  locked_reason: string;
+  /** It is to be deleted as soon as no migration holds it any more (SAFETY R16). */
+  delete_asked: Flag;
   created_at_ms: Int;
   updated_at_ms: Int;
 }
@@ -113,6 +119,9 @@ export interface MigrationTable {
   auto_confirm_left_ms: Int;
   epoch: Int;
   requested_by: string;
+  /** Counts migrations from 1. */
+  number: Int;
+  project: string;
   created_at_ms: Int;
   updated_at_ms: Int;
   ended_at_ms: Int;
@@ -145,6 +154,24 @@ export interface EventTable {
   text: string;
 }
 
+/** What was asked of a server: kept when the server is gone. */
+export interface ActionTable {
+  server_id: string;
+  request_id: string;
+  /** Counts the server's actions from 1. */
+  seq: Int;
+  action: string;
+  requested_by: string;
+  project: string;
+  /** The migration whose journal tells how it went; empty: the columns below do. */
+  migration_id: string;
+  host: string;
+  started_at_ms: Int;
+  /** 0 while it goes on. */
+  ended_at_ms: Int;
+  fault: Json | null;
+}
+
 export interface MetaTable {
   key: string;
   value: string;
@@ -160,6 +187,7 @@ export interface Schema {
   saga: SagaTable;
   saga_step: SagaStepTable;
   event: EventTable;
+  action: ActionTable;
   meta: MetaTable;
 }
 

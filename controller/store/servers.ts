@@ -3,7 +3,17 @@
 import { Fault } from "../../proto/fault.js";
 import { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
 import { Disk, FaultInfo, Flavor, NetworkInterface, type Server } from "../../proto/gen/ferry/v1/model.js";
-import { type Columns, int, message, messages, optionalMessage, text, toRecord, toRow } from "./columns.js";
+import {
+  type Columns,
+  flag,
+  int,
+  message,
+  messages,
+  optionalMessage,
+  text,
+  toRecord,
+  toRow,
+} from "./columns.js";
 import { isUniqueViolation } from "./dialect.js";
 import type { Queries, ServerTable } from "./schema.js";
 
@@ -26,6 +36,12 @@ export interface ServerRecord {
   readonly fault: FaultInfo | undefined;
   /** What its agent was asked and has not answered yet, outside migrations. */
   readonly pending: PerformRequest | undefined;
+  readonly project: string;
+  /** owner | admin, or empty. */
+  readonly lockedBy: string;
+  readonly lockedReason: string;
+  /** It is to be deleted as soon as no migration holds it any more (SAFETY R16). */
+  readonly deleteAsked: boolean;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }
@@ -47,6 +63,10 @@ const COLUMNS: Columns<ServerRecord> = {
   migrationId: text("migration_id"),
   fault: optionalMessage("fault", FaultInfo),
   pending: optionalMessage("pending", PerformRequest),
+  project: text("project"),
+  lockedBy: text("locked_by"),
+  lockedReason: text("locked_reason"),
+  deleteAsked: flag("delete_asked"),
   createdAtMs: int("created_at_ms"),
   updatedAtMs: int("updated_at_ms"),
 };
@@ -103,8 +123,8 @@ export async function updateServer(
 }
 
 /**
- * Takes the server for one task, if nobody else has: `from` task state → `to`, in one statement.
- * False when somebody was faster.
+ * Takes the server for one task, if nobody else has it or has asked for its end, in one statement. False when
+ * somebody was faster.
  */
 export async function takeServer(
   queries: Queries,
@@ -118,6 +138,8 @@ export async function takeServer(
     .where("id", "=", id)
     .where("task_state", "=", "")
     .where("migration_id", "=", "")
+    .where("pending", "is", null)
+    .where("delete_asked", "in", task === "deleting" ? [0, 1] : [0])
     .executeTakeFirst();
   return taken.numUpdatedRows === 1n;
 }
@@ -147,7 +169,7 @@ export function statusOf(vmState: string, taskState: string): string {
 }
 
 export function serverMessage(server: ServerRecord): Server {
-  const { disks, interfaces, pending: _pending, ...rest } = server;
+  const { disks, interfaces, pending: _pending, deleteAsked: _asked, ...rest } = server;
   return {
     ...rest,
     disks: [...disks],

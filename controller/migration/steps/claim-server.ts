@@ -55,7 +55,7 @@ async function insertOnce(
   }
 }
 
-function recordOf(request: MigrationRequest, nowMs: number, epoch: number): MigrationRecord {
+function recordOf(request: MigrationRequest, nowMs: number, epoch: number): Omit<MigrationRecord, "number"> {
   return {
     id: request.migrationId,
     serverId: request.serverId,
@@ -81,6 +81,7 @@ function recordOf(request: MigrationRequest, nowMs: number, epoch: number): Migr
     autoConfirmLeftMs: 0,
     epoch,
     requestedBy: request.requestedBy,
+    project: request.project,
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
     endedAtMs: 0,

@@ -4,7 +4,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ShowHostResponse } from "../../../proto/gen/ferry/v1/controller.js";
-import { Flavor, Host, HostVerdict, Migration, Server } from "../../../proto/gen/ferry/v1/model.js";
+import {
+  Flavor,
+  Host,
+  HostVerdict,
+  Migration,
+  Server,
+  ServerAction,
+} from "../../../proto/gen/ferry/v1/model.js";
 import { FakeController } from "./fake-controller.js";
 
 let controller: FakeController;
@@ -134,6 +141,8 @@ describe("servers", () => {
       configDrive: { "openstack/user_data": readFileSync(file) },
       start: true,
       maxDowntimeSeconds: 0,
+      project: "",
+      noWait: false,
     });
   });
 
@@ -157,7 +166,41 @@ describe("servers", () => {
     expect((await controller.ferry("server stop web-3 --shutdown-timeout 5")).error).toContain(
       "ignored ACPI",
     );
-    expect(asked()).toEqual({ server: "web-3", timeoutSeconds: 5 });
+    expect(asked()).toEqual({ server: "web-3", timeoutSeconds: 5, noWait: false });
+  });
+
+  it("tell what was asked of them, one line per event", async () => {
+    const action = ServerAction.create({
+      requestId: "req-7",
+      action: "migrate",
+      requestedBy: "user/ada",
+      startedAtMs: 1,
+      events: [
+        { event: "cold_migrate", startedAtMs: 1, finishedAtMs: 1001, result: "Success" },
+        {
+          event: "compute_prep_resize",
+          host: "h2",
+          startedAtMs: 1001,
+          finishedAtMs: 1500,
+          details: "no room",
+        },
+      ],
+    });
+    controller.answers.listServerActions = async () => ({ actions: [action] });
+    const { out } = await controller.ferry("server events web-3");
+    expect(out).toMatch(/req-7 +\| migrate \| user\/ada .* cold_migrate +\| - +\| +1s \| Success/);
+    expect(out).toMatch(/\| +\| +\| +\| .* compute_prep_resize \| h2 .* no room/);
+  });
+
+  it("are locked with a reason, unlocked, and declared in error", async () => {
+    for (const method of ["lockServer", "unlockServer", "resetServerState"] as const)
+      controller.answers[method] = async () => ({ server: web });
+    expect((await controller.ferry("server lock web-3 --reason audit")).out).toBe("web-3 is locked\n");
+    expect(asked()).toEqual({ server: "web-3", reason: "audit" });
+    expect((await controller.ferry("server unlock web-3")).code).toBe(0);
+    expect((await controller.ferry("server reset-state web-3")).out).toBe("web-3 is declared error\n");
+    expect(asked()).toEqual({ server: "web-3", state: "error" });
+    expect(await controller.ferry("server reset-state web-3 --state paused")).toMatchObject({ code: 2 });
   });
 
   it("are deleted only when it is meant", async () => {

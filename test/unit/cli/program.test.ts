@@ -59,7 +59,7 @@ describe("bash completion", () => {
   it("knows commands and options, past names and global options", async () => {
     expect(await complete("mig")).toEqual(["migration"]);
     expect(await complete("server", "m")).toEqual(["migrate"]);
-    expect(await complete("-o", "json", "server", "re")).toEqual(["resize", "revert"]);
+    expect(await complete("-o", "json", "server", "re")).toEqual(["resize", "revert", "reset-state"]);
     expect(await complete("server", "migrate", "web-3", "--dry")).toEqual(["--dry-run"]);
     expect(await complete("server", "migrate", "server", "--wa")).toEqual(["--wait", "--watch"]);
     expect(await complete("pki", "issue", "--cont")).toEqual(["--controller"]);
@@ -123,13 +123,17 @@ describe("commands", () => {
         "confirm",
         "create",
         "delete",
+        "events",
         "list",
+        "lock",
         "migrate",
+        "reset-state",
         "resize",
         "revert",
         "show",
         "start",
         "stop",
+        "unlock",
       ],
       migration: ["cancel", "list", "recover", "show", "watch"],
       pki: ["init", "issue", "show"],

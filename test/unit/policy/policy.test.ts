@@ -67,7 +67,7 @@ describe("heartbeats", () => {
 });
 
 describe("ownership", () => {
-  const server = { owner: "user/ana", name: "web-1" };
+  const server = { owner: "user/ana", project: "", name: "web-1" };
 
   it("hides a server of another from a member", () => {
     const refused = () => new Policy().requireOwner(user("member", "bob"), SHOW, server);
@@ -78,6 +78,24 @@ describe("ownership", () => {
     for (const identity of [user("member"), user("manager", "bob"), user("admin", "eve")]) {
       new Policy().requireOwner(identity, SHOW, server);
     }
+  });
+});
+
+describe("a project", () => {
+  const inProject = (role: Role, name: string, project: string): Identity => ({
+    ...user(role, name),
+    project,
+  });
+  const server = { owner: "user/ana", project: "blue", name: "web-1" };
+
+  it("shares its servers among its members, and hides them from everybody else's", () => {
+    new Policy().requireOwner(inProject("member", "bob", "blue"), SHOW, server);
+    for (const other of [inProject("member", "ana", "red"), inProject("manager", "bob", "red")])
+      expect(() => new Policy().requireOwner(other, SHOW, server)).toThrow("could not be found");
+  });
+
+  it("does not take a server without a project from its owner", () => {
+    new Policy().requireOwner(inProject("member", "ana", "red"), SHOW, { ...server, project: "" });
   });
 });
 

@@ -1,0 +1,105 @@
+/**
+ * What was asked of servers, as Nova's instance actions tell it. An action is recorded in the transaction that decides
+ * it, so whatever was refused leaves none. How a migration went is read from its saga's journal, not written twice.
+ */
+
+import { fromFaultInfo } from "../../proto/fault-info.js";
+import type { ServerAction, ServerActionEvent } from "../../proto/gen/ferry/v1/model.js";
+import { decodeJson, type Entry } from "../saga/journal-line.js";
+import { type ActionRecord, insertAction, listActions } from "../store/actions.js";
+import { findMigration, type MigrationRecord } from "../store/migrations.js";
+import { readJournal } from "../store/sagas.js";
+import type { Queries } from "../store/schema.js";
+import { journalEvents, type StoryEvent } from "./journal-events.js";
+import type { Requester } from "./requester.js";
+
+type Asked = Pick<ActionRecord, "serverId" | "action"> &
+  Partial<Pick<ActionRecord, "migrationId" | "host" | "endedAtMs">>;
+
+export function recordAction(
+  queries: Queries,
+  { serverId, action, migrationId = "", host = "", endedAtMs = 0 }: Asked,
+  { by: requestedBy, project, requestId }: Requester,
+  nowMs: number,
+): Promise<void> {
+  const asked = { serverId, action, migrationId, host, endedAtMs, requestedBy, project, requestId };
+  return insertAction(queries, { ...asked, startedAtMs: nowMs, fault: undefined });
+}
+
+/** Newest first; also of a server that is gone. */
+export async function actionsOf(queries: Queries, serverId: string): Promise<ServerAction[]> {
+  const actions: ServerAction[] = [];
+  for (const record of await listActions(queries, serverId)) {
+    actions.push(record.migrationId === "" ? taskAction(record) : await migrationAction(queries, record));
+  }
+  return actions;
+}
+
+/** What one agent does at one go; Nova's names. Whatever is not here is done by the controller, without an event. */
+const TASK_EVENTS: Readonly<Record<string, string>> = {
+  create: "compute__do_build_and_run_instance",
+  start: "compute_start_instance",
+  stop: "compute_stop_instance",
+  delete: "compute_terminate_instance",
+};
+
+function taskAction(record: ActionRecord): ServerAction {
+  const event = TASK_EVENTS[record.action];
+  const message = record.fault?.message ?? "";
+  return {
+    ...messageOf(record),
+    updatedAtMs: record.endedAtMs || record.startedAtMs,
+    message,
+    events:
+      event === undefined ? [] : [{ ...timesOf(record), event, host: record.host, ...resultOf(record) }],
+  };
+}
+
+const timesOf = ({ startedAtMs, endedAtMs }: ActionRecord) => ({ startedAtMs, finishedAtMs: endedAtMs });
+
+function resultOf({ endedAtMs, fault }: ActionRecord): Pick<ServerActionEvent, "result" | "details"> {
+  if (endedAtMs === 0) return { result: "", details: "" };
+  return fault === undefined
+    ? { result: "Success", details: "" }
+    : { result: "Error", details: fromFaultInfo(fault).message };
+}
+
+async function migrationAction(queries: Queries, record: ActionRecord): Promise<ServerAction> {
+  const [migration, lines] = [
+    await findMigration(queries, record.migrationId),
+    await readJournal(queries, record.migrationId),
+  ];
+  const entries = lines.map(({ line, atMs }): Entry => ({ line: decodeJson(line), atMs }));
+  const verdict = VERDICTS[record.action];
+  const events = journalEvents(entries, verdict).map(event => eventMessage(event, migration));
+  const times = events.flatMap(({ startedAtMs, finishedAtMs }) => [startedAtMs, finishedAtMs]);
+  return {
+    ...messageOf(record),
+    updatedAtMs: Math.max(record.startedAtMs, ...times),
+    message: events.find(({ result }) => result === "Error")?.details ?? "",
+    events,
+  };
+}
+
+const VERDICTS: Readonly<Record<string, "confirm" | "revert">> = {
+  confirmResize: "confirm",
+  revertResize: "revert",
+};
+
+function eventMessage(
+  { event, side, ...rest }: StoryEvent,
+  migration: MigrationRecord | undefined,
+): ServerActionEvent {
+  const hosts = { controller: "", source: migration?.sourceHost, target: migration?.targetHost };
+  return { event, host: hosts[side] ?? "", ...rest };
+}
+
+const messageOf = ({ requestId, serverId, action, requestedBy, project, ...record }: ActionRecord) => ({
+  requestId,
+  serverId,
+  action,
+  requestedBy,
+  project,
+  migrationId: record.migrationId,
+  startedAtMs: record.startedAtMs,
+});

@@ -1,0 +1,74 @@
+/** The action table: what was asked of each server, by whom, under which request id. Kept when the server is gone. */
+
+import { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
+import { type Columns, int, optionalMessage, text, toRecord, toRow } from "./columns.js";
+import type { ActionTable, Queries } from "./schema.js";
+
+export interface ActionRecord {
+  readonly serverId: string;
+  readonly requestId: string;
+  /** Nova's: create | delete | start | stop | migrate | resize | confirmResize | revertResize | lock | unlock | reset_state */
+  readonly action: string;
+  readonly requestedBy: string;
+  readonly project: string;
+  /** The migration whose journal tells how it went; empty: the fields below do. */
+  readonly migrationId: string;
+  readonly host: string;
+  readonly startedAtMs: number;
+  /** 0 while it goes on. */
+  readonly endedAtMs: number;
+  readonly fault: FaultInfo | undefined;
+}
+
+const COLUMNS: Columns<ActionRecord> = {
+  serverId: text("server_id"),
+  requestId: text("request_id"),
+  action: text("action"),
+  requestedBy: text("requested_by"),
+  project: text("project"),
+  migrationId: text("migration_id"),
+  host: text("host"),
+  startedAtMs: int("started_at_ms"),
+  endedAtMs: int("ended_at_ms"),
+  fault: optionalMessage("fault", FaultInfo),
+};
+
+export async function insertAction(queries: Queries, action: ActionRecord): Promise<void> {
+  const last = await queries
+    .selectFrom("action")
+    .select(({ fn }) => fn.max("seq").as("seq"))
+    .where("server_id", "=", action.serverId)
+    .executeTakeFirst();
+  const seq = (last?.seq ?? 0) + 1;
+  await queries
+    .insertInto("action")
+    .values({ ...toRow(COLUMNS, action), seq } as ActionTable)
+    .execute();
+}
+
+/** The task that an agent carries out for this server has ended; a server has one at a time. */
+export async function endActions(
+  queries: Queries,
+  serverId: string,
+  nowMs: number,
+  fault?: FaultInfo,
+): Promise<void> {
+  await queries
+    .updateTable("action")
+    .set(toRow<ActionRecord>(COLUMNS, { endedAtMs: nowMs, fault }))
+    .where("server_id", "=", serverId)
+    .where("migration_id", "=", "")
+    .where("ended_at_ms", "=", 0)
+    .execute();
+}
+
+/** Newest first. */
+export async function listActions(queries: Queries, serverId: string): Promise<ActionRecord[]> {
+  const rows = await queries
+    .selectFrom("action")
+    .selectAll()
+    .where("server_id", "=", serverId)
+    .orderBy("seq", "desc")
+    .execute();
+  return rows.map(row => toRecord(COLUMNS, row));
+}
