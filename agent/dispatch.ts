@@ -3,6 +3,7 @@
 import { Fault } from "../proto/fault.js";
 import type { PerformRequest, PerformResult } from "../proto/gen/ferry/v1/agent.js";
 import type { Dispatch, VerbName } from "./operations.js";
+import { cloneDisks } from "./verbs/clone-disks.js";
 import { closeMigration } from "./verbs/close-migration.js";
 import { createDomain } from "./verbs/create-domain.js";
 import { createTarget } from "./verbs/create-target.js";
@@ -36,6 +37,7 @@ type Verbs = {
 };
 
 const VERBS: Verbs = {
+  cloneDisks,
   closeMigration,
   createDomain,
   createTarget,

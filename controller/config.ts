@@ -21,6 +21,8 @@ export const controllerConfigSchema = z.strictObject({
   shutdown_timeout: seconds.default(60),
   /** Targets tried before a migration is given up. Nova's name. */
   max_attempts: z.number().int().min(1).max(20).default(3),
+  /** Whether a resize may choose the host that the server is on. Nova's name and default. */
+  allow_resize_to_same_host: z.boolean().default(false),
   policy_file: absolutePath.optional(),
   log_level: logLevel.default("info"),
   tls: tlsPaths,

@@ -86,6 +86,7 @@ const settingsOf = (config: ControllerConfig): MigrationSettings => ({
   maxDowntimeMs: config.max_downtime_seconds * 1000,
   shutdownTimeoutMs: config.shutdown_timeout * 1000,
   maxAttempts: config.max_attempts,
+  allowResizeToSameHost: config.allow_resize_to_same_host,
 });
 
 async function startMetrics(config: ControllerConfig, fleet: Fleet, migrations: Migrations) {

@@ -6,7 +6,7 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import type { Files } from "../os/files.js";
+import type { FileFacts, Files } from "../os/files.js";
 import type { Hypervisor } from "../os/hypervisor.js";
 import type { FencedFile, FenceJournal, FenceKey, FenceRecord } from "./fence-record.js";
 import { factsAt, locate } from "./set-aside.js";
@@ -16,6 +16,8 @@ export interface WhyNotUnfenceEdges {
   readonly incarnationOf: (domainXml: string) => string | undefined;
   readonly files: Pick<Files, "facts">;
   readonly journal: Pick<FenceJournal, "find">;
+  /** What has the name of a fenced file belongs to the other side of the migration on this host, and goes with it. */
+  readonly goesWithTarget: (path: string, facts: FileFacts) => Promise<boolean>;
 }
 
 export async function whyNotUnfence(edges: WhyNotUnfenceEdges, key: FenceKey): Promise<string[]> {
@@ -38,10 +40,9 @@ async function fileProblem(edges: WhyNotUnfenceEdges, file: FencedFile): Promise
     if (error instanceof Fault && error.code === "corrupt") return error.message;
     throw error;
   }
-  const isMoved = file.asidePath !== file.path;
-  return isMoved && (await factsAt(edges.files, file.path))
-    ? `${file.path} is taken by another file`
-    : undefined;
+  const taking = file.asidePath === file.path ? undefined : await factsAt(edges.files, file.path);
+  if (taking === undefined || (await edges.goesWithTarget(file.path, taking))) return undefined;
+  return `${file.path} is taken by another file`;
 }
 
 /** On the same host another incarnation of the server has name and uuid until it is withdrawn, which comes first. */

@@ -7,10 +7,10 @@
 import { constants } from "node:fs";
 import type { Files } from "../os/files.js";
 import { DigestTree } from "./digest-tree.js";
-import { openFd, syncData, withFd } from "./fd-io.js";
+import { openFd, readFull, syncData, withFd } from "./fd-io.js";
 import { fileFault } from "./file-fault.js";
-import { LEAF_BYTES } from "./protocol.js";
-import { type LeafRange, type ReadBackMode, readBackModeOf, readLeaves } from "./read-back.js";
+import { DIGEST_BYTES, LEAF_BYTES } from "./protocol.js";
+import { type LeafRange, leafRanges, type ReadBackMode, readBackModeOf, readLeaves } from "./read-back.js";
 
 export interface FileDigest {
   readonly rootDigest: string;
@@ -28,6 +28,7 @@ export interface DigestOptions {
 }
 
 const WINDOW_LEAVES = 4096;
+const HELD_LEAVES = 16;
 
 /** Flushes the file first, so that what is read is what is durable. */
 export async function digestFile(
@@ -41,6 +42,31 @@ export async function digestFile(
   } catch (thrown) {
     throw fileFault(thrown, `digest ${path}`);
   }
+}
+
+/** The root digest, read through this descriptor alone: to open the file again would break a lease on it. */
+export async function digestHeld(
+  files: Files,
+  fd: number,
+  { signal }: Pick<DigestOptions, "signal">,
+): Promise<string> {
+  const { sizeBytes } = await files.facts(fd);
+  const tree = new DigestTree(sizeBytes);
+  const whole: LeafRange = { first: 0, count: tree.leafCount };
+  tree.setZero(whole.first, whole.count);
+  const block = Buffer.allocUnsafeSlow(HELD_LEAVES * LEAF_BYTES);
+  for (const { first, count } of leafRanges(await files.extents(fd, 0, sizeBytes), whole)) {
+    for (let leaf = first; leaf < first + count; leaf += HELD_LEAVES) {
+      signal?.throwIfAborted();
+      const into = block.subarray(0, Math.min(HELD_LEAVES, first + count - leaf) * LEAF_BYTES);
+      const bytes = into.subarray(0, await readFull(fd, into, leaf * LEAF_BYTES));
+      const { digests, zero } = await files.hashBufferLeaves(bytes, LEAF_BYTES);
+      for (let index = 0; index < zero.length; index += 1)
+        if (zero[index] === 0)
+          tree.set(leaf + index, digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
+    }
+  }
+  return tree.root().toString("hex");
 }
 
 async function digestOpened(files: Files, fd: number, options: DigestOptions): Promise<FileDigest> {

@@ -3,14 +3,15 @@
  *
  * Whatever the way: holes stay holes, the copy is made beside its final name, flushed, compared with its source by
  * digest (a reflink shares the very blocks, there is nothing to compare) and only then named, without ever replacing anything.
- * A part left by an interrupted copy of the same migration is thrown away and made anew.
+ * A part left by an interrupted copy of the same migration is thrown away and made anew. A source that is held by a lease is
+ * read through the descriptor that holds it, and never opened again.
  */
 
 import { constants, fchmod, ftruncate } from "node:fs";
 import { promisify } from "node:util";
 import { Fault } from "../../proto/fault.js";
-import type { Files } from "../os/files.js";
-import { digestFile, type FileDigest } from "./digest-file.js";
+import type { FileFacts, Files } from "../os/files.js";
+import { digestFile, digestHeld, type FileDigest } from "./digest-file.js";
 import { openBelow, openFd, readFull, syncAll, withFd, writeAll } from "./fd-io.js";
 import { errnoOf, fileFault } from "./file-fault.js";
 import { type IncomingFile, partPathOf, rootOf } from "./incoming-file.js";
@@ -22,10 +23,14 @@ export type LocalCopyMethod = "reflink" | "copy-range" | "read-write";
 
 export interface LocalCopyRequest {
   readonly sourcePath: string;
+  /** Where the source is open already; left open. */
+  readonly sourceFd?: number | undefined;
   readonly target: IncomingFile;
   readonly migrationId: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (doneBytes: number, dataBytes: number) => void;
+  /** The copy is whole and about to get its name: what has to be journalled of it is journalled now. */
+  readonly onWhole?: (part: FileFacts) => void;
 }
 
 export interface LocalCopy {
@@ -43,15 +48,18 @@ export async function copyLocally(files: Files, request: LocalCopyRequest): Prom
   const { sourcePath, target, migrationId, signal } = request;
   const partPath = partPathOf(target, migrationId);
   try {
-    const sourceFd = await openFd(sourcePath, constants.O_RDONLY | constants.O_NOFOLLOW);
-    const method = await withFd(sourceFd, async source => {
+    const copy = await withSource(request, async source => {
       const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
       const partFd = await openBelow(files, partPath, rootOf(target), flags, 0o600);
-      return await withFd(partFd, part => copyOpened(files, request, source, part));
+      return await withFd(partFd, async part => {
+        const method = await copyOpened(files, request, source, part);
+        const digest = method === "reflink" ? undefined : await compare(files, request, source, partPath);
+        request.onWhole?.(await files.facts(part));
+        return { method, digest };
+      });
     });
-    const digest = method === "reflink" ? undefined : await compare(files, sourcePath, partPath, signal);
     await files.renameNoReplace(partPath, target.targetPath);
-    return { method, digest };
+    return copy;
   } catch (thrown) {
     if (signal?.aborted) throw new Fault("cancelled", `copy of ${target.id} was cancelled`);
     throw fileFault(thrown, `copy ${sourcePath} to ${target.targetPath}`);
@@ -81,6 +89,14 @@ export async function restoreLocally(
     throw fileFault(thrown, `restore ${path} from ${copyPath}`);
   }
 }
+
+const withSource = async <T>(
+  { sourcePath, sourceFd }: LocalCopyRequest,
+  use: (fd: number) => Promise<T>,
+): Promise<T> =>
+  sourceFd === undefined
+    ? withFd(await openFd(sourcePath, constants.O_RDONLY | constants.O_NOFOLLOW), use)
+    : use(sourceFd);
 
 type CopyWatch = Pick<LocalCopyRequest, "signal" | "onProgress">;
 
@@ -168,16 +184,13 @@ async function copyExtents(
 
 async function compare(
   files: Files,
-  sourcePath: string,
+  { sourcePath, signal }: LocalCopyRequest,
+  source: number,
   partPath: string,
-  signal: AbortSignal | undefined,
 ): Promise<FileDigest> {
   const options = signal === undefined ? {} : { signal };
-  const need = await digestFile(files, sourcePath, options);
+  const need = await digestHeld(files, source, options);
   const have = await digestFile(files, partPath, options);
-  if (have.rootDigest === need.rootDigest) return have;
-  throw new Fault("corrupt", `${partPath} differs from ${sourcePath}`, {
-    have: have.rootDigest,
-    need: need.rootDigest,
-  });
+  if (have.rootDigest === need) return have;
+  throw new Fault("corrupt", `${partPath} differs from ${sourcePath}`, { have: have.rootDigest, need });
 }

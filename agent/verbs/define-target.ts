@@ -1,6 +1,7 @@
 /**
  * define-target: the same machine, written for this host. Nothing may start it yet: it is denied before it is
- * defined, and stays so until create-target has seen the source's receipt.
+ * defined, and stays so until create-target has seen the source's receipt. From here on the server's row in the journal
+ * is the target's, also where source and target are one host.
  */
 
 import { Fault } from "../../proto/fault.js";
@@ -19,6 +20,13 @@ export const defineTarget: Verb<DefineTarget> = async (_request, call, world) =>
     call.serverId,
     `migration ${call.migrationId} is bringing this server here; it starts when its source has let go`,
   );
+  world.guests.update(call.serverId, {
+    role: "incoming",
+    migrationId: call.migrationId,
+    incarnation: plan.incarnation,
+    mayHaveRun: false,
+    disks: plan.disks,
+  });
   const stored = await world.hypervisor.define(plan.domainXml);
   const mark = readIncarnation(readDomain(stored).root);
   if (mark === undefined || formatIncarnation(mark) !== plan.incarnation) {

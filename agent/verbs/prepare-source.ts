@@ -19,14 +19,16 @@ export interface SourceDocument {
   readonly manifest: SourceManifest;
   readonly readOnlyDrives: "refuse" | "carry";
   readonly incarnation: string;
+  /** The server's row as it is here: what it is again when the migration is taken back. */
+  readonly row: Pick<Guest, "disks" | "mayHaveRun">;
 }
 
 export const prepareSource: Verb<PrepareSource> = async (request, call, world) => {
   const { refusals, manifest } = await describeSource(request.readOnlyDrives, call, world);
   if (manifest === undefined || refusals.length > 0) return result({ refusals: [...refusals] });
   const readOnlyDrives = readOnlyDrivesOf(request.readOnlyDrives);
-  const { incarnation } = activeGuest(call, world);
-  const document: SourceDocument = { manifest, readOnlyDrives, incarnation };
+  const { incarnation, disks, mayHaveRun } = activeGuest(call, world);
+  const document: SourceDocument = { manifest, readOnlyDrives, incarnation, row: { disks, mayHaveRun } };
   world.documents.put(call.serverId, call.migrationId, "source", document);
   return result({ manifest });
 };

@@ -25,6 +25,7 @@ import { readHostFacts } from "./host-facts.js";
 import { logPaths } from "./log-files.js";
 import { compareGuestCpu, machineSupport } from "./machine-support.js";
 import { awaitArrivals, otherArrivals } from "./other-arrivals.js";
+import { isSameHost, placeInPlace } from "./same-host.js";
 import { STATE_DIRS } from "./state-dirs.js";
 import { type TargetDocument, targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
@@ -37,8 +38,9 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   const { sourceHost } = request;
   const manifest = needed(request);
   // Whoever is refused anyway need not wait.
-  if (occupiedBy(call, world) === "") await awaitArrivals(sharedPaths(manifest, world), call, world);
-  const placement = await place(manifest, call, world);
+  if (occupiedBy(sourceHost, call, world) === "")
+    await awaitArrivals(sharedPaths(manifest, world), call, world);
+  const placement = await place(request, call, world);
   const shape = shapeForTarget(manifest, placement, request.flavor);
   // What cannot be resized cannot be written as a domain either.
   if (shape.refusals.length > 0) return result({ refusals: [...placement.refusals, ...shape.refusals] });
@@ -55,24 +57,27 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   const document: TargetDocument = { plan, manifest, sourceHost };
   world.documents.put(call.serverId, call.migrationId, "target", document);
   world.documents.put(call.serverId, call.migrationId, "claim", claim);
-  world.guests.update(call.serverId, {
+  if (!isSameHost(sourceHost, world)) expectServer(document, call, world);
+  return result({ plan });
+};
+
+function expectServer({ plan, manifest, sourceHost }: TargetDocument, call: Call, world: World): void {
+  const { migrationId, serverId, epoch } = call;
+  world.guests.update(serverId, {
     role: "incoming",
     name: readDomain(manifest.domainXml).name,
-    migrationId: call.migrationId,
+    migrationId,
     incarnation: plan.incarnation,
     mayHaveRun: false,
     disks: plan.disks,
   });
-  const { migrationId, serverId, epoch } = call;
   world.transfer.admitProbe({ migrationId, serverId, epoch, sourceHost, token: plan.token });
-  return result({ plan });
-};
+}
 
 /** Judges this host for a server as it is, and changes nothing. */
 export async function checkHost(request: PrepareTarget, call: Call, world: World): Promise<CheckResult[]> {
-  const manifest = needed(request);
-  const placement = await place(manifest, call, world);
-  const shape = shapeForTarget(manifest, placement, undefined);
+  const placement = await place(request, call, world);
+  const shape = shapeForTarget(needed(request), placement, undefined);
   return (await examine(request, placement, shape, call, world)).results;
 }
 
@@ -99,14 +104,15 @@ async function examine(
 ): Promise<Examination> {
   const manifest = needed(request);
   const domainXml = rewritten(manifest, shape, request.networkMap, call);
-  const facts = await gatherFacts(manifest, placement, shape, domainXml, call, world);
+  const facts = await gatherFacts(request, placement, shape, domainXml, call, world);
   const { memoryMib, vcpus } = shape;
   return { domainXml, facts, results: evaluate(facts, { ...manifest, memoryMib, vcpus }) };
 }
 
-/** What this host has to do with the server already; empty: nothing, or this very migration. */
-function occupiedBy({ serverId, migrationId }: Call, world: World): string {
+/** What this host has to do with the server already; empty: nothing, this very migration, or it is resized here. */
+function occupiedBy(sourceHost: string, { serverId, migrationId }: Call, world: World): string {
   const guest = world.guests.find(serverId);
+  if (isSameHost(sourceHost, world) && guest?.role === "active" && guest.migrationId === "") return "";
   if (guest === undefined || guest.role === "none" || guest.role === "retired") return "";
   if (guest.role === "incoming" && guest.migrationId === migrationId) return "";
   return `${guest.role} (migration ${guest.migrationId || "none"})`;
@@ -118,7 +124,9 @@ const foldersOf = ({ config }: World) => ({ imageDirs: config.image_dirs, stateD
 const sharedPaths = ({ files }: SourceManifest, world: World): string[] =>
   files.filter(({ kind }) => kind === "backing").flatMap(file => targetPathOf(file, foldersOf(world)) ?? []);
 
-async function place(manifest: SourceManifest, call: Call, world: World): Promise<Placement> {
+async function place(request: PrepareTarget, call: Call, world: World): Promise<Placement> {
+  const manifest = needed(request);
+  if (isSameHost(request.sourceHost, world)) return placeInPlace(manifest.files);
   const folders = foldersOf(world);
   const taken = manifest.files.map(async file => {
     const path = targetPathOf(file, folders);
@@ -130,10 +138,17 @@ async function place(manifest: SourceManifest, call: Call, world: World): Promis
 }
 
 /** QEMU would write over somebody else's log, and an unwinding would remove it. Copied files were placed with care. */
-async function takenNames({ files }: TargetShape, domainXml: string, world: World): Promise<FaultInfo[]> {
+async function takenNames(
+  sourceHost: string,
+  { files }: TargetShape,
+  domainXml: string,
+  world: World,
+): Promise<FaultInfo[]> {
+  // The server's own logs are set aside with its disks.
+  const logs = isSameHost(sourceHost, world) ? [] : logPaths(domainXml, world);
   const names = [
     ...files.filter(({ mode }) => mode === "added").map(({ path }) => ({ what: "the added disk", path })),
-    ...logPaths(domainXml, world).map(path => ({ what: "the guest's log", path })),
+    ...logs.map(path => ({ what: "the guest's log", path })),
   ];
   const taken = await Promise.all(names.map(({ path }) => world.exists(path)));
   return names
@@ -156,15 +171,15 @@ function rewritten(
 }
 
 async function gatherFacts(
-  manifest: SourceManifest,
+  request: PrepareTarget,
   placement: Placement,
   shape: TargetShape,
   domainXml: string,
   call: Call,
   world: World,
 ): Promise<TargetFacts> {
-  const { hypervisor } = world;
-  const sameName = await hypervisor.findDomainByName(readDomain(manifest.domainXml).name);
+  const manifest = needed(request);
+  const { sourceHost } = request;
   const needs = guestNeeds(readDomain(domainXml));
   const questions = { loaderPath: needs.firmware.loaderPath, withTpm: needs.tpm !== undefined };
   const emulatorPresent = await world.exists(manifest.emulator);
@@ -180,19 +195,35 @@ async function gatherFacts(
     needs,
     cpuCheck: world.config.cpu_check,
     hookProblem: world.hook.problem(),
-    occupiedBy: occupiedBy(call, world),
-    uuidTaken: (await hypervisor.findDomain(call.serverId)) !== undefined,
-    nameTakenBy: sameName?.uuid,
+    occupiedBy: occupiedBy(sourceHost, call, world),
+    ...(await takenIdentity(request, call, world)),
     emulatorPresent,
     machineProblem,
     defineProblem: machineProblem === "" ? await trialDefinition(domainXml, randomUUID(), world) : "",
     missingNetworks: await missingNetworks(domainXml, world),
     missingPaths: withoutFilesOf(manifest, await missingHostPaths(domainXml, shape.files, world)),
-    fileRefusals: [...placement.refusals, ...(await takenNames(shape, domainXml, world))],
+    fileRefusals: [...placement.refusals, ...(await takenNames(sourceHost, shape, domainXml, world))],
     memoryAvailableMib: await memoryAvailableMib(call, world),
     bytesAvailable: await bytesAvailable(call, world),
     bytesNeeded: bytesNeeded(manifest, shape),
   };
+}
+
+/** On its own host the server has its uuid and its name itself, as long as it is the incarnation that is resized. */
+async function takenIdentity(
+  request: PrepareTarget,
+  { serverId }: Call,
+  { hypervisor, fence, config }: World,
+): Promise<Pick<TargetFacts, "uuidTaken" | "nameTakenBy">> {
+  const { domainXml } = needed(request);
+  const [own, namesake] = [
+    await hypervisor.findDomain(serverId),
+    await hypervisor.findDomainByName(readDomain(domainXml).name),
+  ];
+  const marked = own && fence.incarnationOf(await hypervisor.domainXml(serverId, "inactive"));
+  const isSource = isSameHost(request.sourceHost, { config }) && marked === fence.incarnationOf(domainXml);
+  if (own === undefined || !isSource) return { uuidTaken: own !== undefined, nameTakenBy: namesake?.uuid };
+  return { uuidTaken: false, nameTakenBy: namesake?.uuid === serverId ? undefined : namesake?.uuid };
 }
 
 /** A file that got no place is refused as such; to copy it by hand would be no help. */

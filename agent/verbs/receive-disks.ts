@@ -5,6 +5,7 @@
 
 import { dirname } from "node:path";
 import type { CopyReceipt, ManifestFile, ReceiveDisks, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
+import type { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
 import { factsAt } from "../disk/file-identity.js";
 import { forgetTransfer, type IncomingFile } from "../transfer/incoming-file.js";
 import type { CopyReceipt as Received } from "../transfer/receipt.js";
@@ -39,7 +40,11 @@ export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => 
   return result({ copy });
 };
 
-function incomingFiles(plan: TargetPlan, described: readonly ManifestFile[], world: World): IncomingFile[] {
+export function incomingFiles(
+  plan: TargetPlan,
+  described: readonly ManifestFile[],
+  world: World,
+): IncomingFile[] {
   return plan.files
     .filter(({ mode }) => mode === "copied")
     .map(planned => {
@@ -54,9 +59,7 @@ function incomingFiles(plan: TargetPlan, described: readonly ManifestFile[], wor
     });
 }
 
-/** Files that were here already, by digest, have their line too: every file of the plan is accounted for. */
 function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
-  const present = plan.files.filter(({ mode }) => mode === "present");
   return {
     algorithm: received.algorithm,
     leafBytes: received.leafBytes,
@@ -76,17 +79,23 @@ function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
         readBack: file.readBackMode,
         changes: [],
       })),
-      ...present.map(({ id, path, sizeBytes }) => ({
-        id,
-        path,
-        sizeBytes,
-        mode: "present",
-        dataBytes: 0,
-        algorithm: received.algorithm,
-        digest: "",
-        readBack: "",
-        changes: [],
-      })),
+      ...presentLines(plan, received.algorithm),
     ],
   };
 }
+
+/** Files that were here already have their line too: every file of the plan is accounted for. */
+export const presentLines = ({ files }: TargetPlan, algorithm: string): CopiedFile[] =>
+  files
+    .filter(({ mode }) => mode === "present")
+    .map(({ id, path, sizeBytes }) => ({
+      id,
+      path,
+      sizeBytes,
+      mode: "present",
+      dataBytes: 0,
+      algorithm,
+      digest: "",
+      readBack: "",
+      changes: [],
+    }));

@@ -32,7 +32,9 @@ export const removeTargetFiles: Verb<RemoveTargetFiles> = async (_request, call,
     await removeArtifact({ ...artifact, identity }, call, world);
   }
   await removeEmptyFolders(call.serverId, call.migrationId, world);
-  if (world.guests.find(call.serverId)?.migrationId === call.migrationId) {
+  const guest = world.guests.find(call.serverId);
+  // On the source's own host the server is active again by now.
+  if (guest?.migrationId === call.migrationId && guest.role !== "active") {
     const nothing = { role: "none", migrationId: "", incarnation: "", mayHaveRun: false, disks: [] } as const;
     world.guests.update(call.serverId, nothing);
   }

@@ -13,15 +13,18 @@ export const retireSource: Verb<RetireSource> = async (_request, call, world) =>
   const { incarnation } = sourceDocument(call, world);
   const { missing } = await retire(world.fence, fenceKey(call, incarnation));
   for (const id of missing) call.note(`${id} was gone from the source already`);
-  noteKeptBacking(call, world);
+  const isGone = world.guests.find(call.serverId)?.incarnation === incarnation;
+  if (isGone) noteKeptBacking(call, world);
   await forgetCreated(call, world);
-  world.guests.update(call.serverId, {
-    role: "retired",
-    migrationId: "",
-    incarnation: "",
-    mayHaveRun: false,
-    disks: [],
-  });
+  // Resized on its own host, the server is here as the target's incarnation by now.
+  if (isGone)
+    world.guests.update(call.serverId, {
+      role: "retired",
+      migrationId: "",
+      incarnation: "",
+      mayHaveRun: false,
+      disks: [],
+    });
   return result();
 };
 

@@ -52,7 +52,7 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, wor
   return result();
 };
 
-async function fencedSource(
+export async function fencedSource(
   call: Call,
   world: World,
 ): Promise<{ record: FenceRecord; manifest: SourceManifest }> {
@@ -64,7 +64,7 @@ async function fencedSource(
 }
 
 /** Logs are not copied, so nothing is held of them: a person may read them meanwhile. */
-const holdFenced = (record: FenceRecord, call: Call, world: World): Promise<Hold> =>
+export const holdFenced = (record: FenceRecord, call: Call, world: World): Promise<Hold> =>
   verifyDead(world.fence, {
     server: call.serverId,
     files: record.files
@@ -74,7 +74,7 @@ const holdFenced = (record: FenceRecord, call: Call, world: World): Promise<Hold
   });
 
 /** Looks every second; `ended` settles once nothing looks any more, so that the hold can be disposed. */
-function watchHold(hold: Hold, until: AbortSignal): { signal: AbortSignal; ended: Promise<void> } {
+export function watchHold(hold: Hold, until: AbortSignal): { signal: AbortSignal; ended: Promise<void> } {
   const disturbed = new AbortController();
   const look = async () => {
     for await (const _ of setInterval(LOOK_INTERVAL_MS, undefined, { signal: until }))
@@ -105,7 +105,7 @@ function outgoingFiles(
     });
 }
 
-function fencedFile(id: string, record: FenceRecord, hold: Hold): OutgoingFile | undefined {
+export function fencedFile(id: string, record: FenceRecord, hold: Hold): OutgoingFile | undefined {
   const [owner, within] = id.startsWith("tpm/") ? ["tpm", id.slice("tpm/".length)] : [id, ""];
   const file = record.files.find(candidate => candidate.id === owner);
   if (file === undefined) return undefined;

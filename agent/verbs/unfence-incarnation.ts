@@ -16,7 +16,7 @@ export const unfenceIncarnation: Verb<UnfenceIncarnation> = async (
   call,
   world,
 ) => {
-  const { incarnation } = sourceDocument(call, world);
+  const { incarnation, row } = sourceDocument(call, world);
   const record = await world.fence.journal.find(fenceKey(call, incarnation));
   if (record === undefined) activeGuest(call, world);
   else {
@@ -26,7 +26,7 @@ export const unfenceIncarnation: Verb<UnfenceIncarnation> = async (
     const { serverId: server, migrationId: migration, epoch } = call;
     await unfence(world.fence, { server, migration, incarnation, epoch }, mirror);
   }
-  world.guests.update(call.serverId, { role: "active", incarnation });
+  world.guests.update(call.serverId, { ...row, role: "active", incarnation });
   world.documents.remove(call.serverId, call.migrationId, "final");
   if (start && ranBefore(call, world)) await startGuest(call.serverId, incarnation, world);
   return result();

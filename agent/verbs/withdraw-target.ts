@@ -7,12 +7,15 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { WithdrawTarget } from "../../proto/gen/ferry/v1/agent.js";
+import { factsAt, isSameFile } from "../disk/file-identity.js";
 import { withdraw } from "../fence/fence.js";
 import type { IncarnationFile } from "../fence/fence-record.js";
 import { readRanMark } from "../fence/ran-mark.js";
+import { fenceKey, sourceDocument } from "./fence-incarnation.js";
 import { isFreeFor } from "./guest-row.js";
 import { incomingIdentity } from "./incoming-artifacts.js";
 import { logFiles } from "./log-files.js";
+import { isSameHost } from "./same-host.js";
 import { signedReceipt } from "./signed-receipt.js";
 import { SWTPM_DIR } from "./state-dirs.js";
 import { findTargetDocument, incarnationToWithdraw, type TargetDocument } from "./target-document.js";
@@ -32,10 +35,7 @@ export const withdrawTarget: Verb<WithdrawTarget> = async ({ afterRun, peerHost 
     files:
       document === undefined
         ? []
-        : [
-            ...(await receivedFiles(document, call, world)),
-            ...(await logFiles(document.plan.domainXml, world)),
-          ],
+        : [...(await receivedFiles(document, call, world)), ...(await targetLogs(document, call, world))],
   });
   await fenced.hold[Symbol.asyncDispose]();
   world.documents.remove(call.serverId, call.migrationId, "claim");
@@ -62,6 +62,20 @@ async function runsNow(incarnation: string, { serverId }: Call, world: World): P
   const domain = await world.hypervisor.findDomain(serverId);
   if (domain === undefined || domain.state === "shut-off" || domain.state === "paused") return false;
   return world.fence.incarnationOf(await world.hypervisor.domainXml(serverId, "inactive")) === incarnation;
+}
+
+/** On the source's own host a log is the target's only once the source's, which had the same name, was set aside. */
+async function targetLogs(document: TargetDocument, call: Call, world: World): Promise<IncarnationFile[]> {
+  const logs = await logFiles(document.plan.domainXml, world);
+  if (!isSameHost(document.sourceHost, world)) return logs;
+  const source = await world.fence.journal.find(fenceKey(call, sourceDocument(call, world).incarnation));
+  const isSourceLog = async ({ path }: IncarnationFile): Promise<boolean> => {
+    const there = await factsAt(world.files, path);
+    return there !== undefined && source?.files.some(({ identity }) => isSameFile(identity, there)) === true;
+  };
+  const own = source === undefined ? [] : logs;
+  const areSources = await Promise.all(own.map(isSourceLog));
+  return own.filter((_, index) => areSources[index] === false);
 }
 
 /** What this migration made, by identity; whatever else has one of the planned names is left alone. */

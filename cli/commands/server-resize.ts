@@ -1,4 +1,4 @@
-/** `ferry server resize`: another flavor, on another host. */
+/** `ferry server resize`: another flavor, on another host or, where the operator allows it, on its own. */
 
 import type { Command } from "commander";
 import { ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
@@ -12,7 +12,7 @@ interface ResizeOptions extends MoveOptions {
 const RESIZE_HELP = `
 The server moves to a host with room for the flavor, which the scheduler chooses, and becomes that size on the way:
 vCPUs, memory, a larger root or ephemeral disk, swap made anew. Disks never shrink. A revert brings back the old
-sizes with the old data.
+sizes with the old data. Its own host counts as well if controller.toml says allow_resize_to_same_host = true.
 
 Examples:
   ferry server resize web-3 --flavor m1.large --dry-run

@@ -47,7 +47,10 @@ function sentence(migration: Migration): string {
   const because = fault === undefined ? "" : `: ${fault.message}`;
   const sentences: Record<string, string> = {
     finished: `${serverName} is on ${targetHost}${measures(migration)}. Next: ferry server confirm ${serverName}, or ferry server revert ${serverName}`,
-    confirmed: `${serverName} stays on ${targetHost}; what ${sourceHost} kept of it is gone`,
+    confirmed:
+      sourceHost === targetHost
+        ? `${serverName} stays as it is on ${targetHost}; what it was before is gone`
+        : `${serverName} stays on ${targetHost}; what ${sourceHost} kept of it is gone`,
     reverted: `${serverName} is back on ${sourceHost}, as it was before`,
     error: wasUntouched(migration)
       ? `Migration ${id} was refused${because}. ${serverName} is on ${sourceHost} and was not touched`
@@ -58,8 +61,12 @@ function sentence(migration: Migration): string {
 }
 
 function measures({ downtimeMs, receipt }: Migration): string {
-  const copiedBytes = receipt.reduce((sum, file) => sum + file.dataBytes, 0);
-  const copied = copiedBytes > 0 ? `, ${formatBytes(copiedBytes)} copied and verified` : "";
+  const bytesOf = (isCloned: boolean) =>
+    receipt
+      .filter(({ mode }) => (mode === "cloned") === isCloned)
+      .reduce((sum, file) => sum + file.dataBytes, 0);
+  const said = (bytes: number, how: string) => (bytes > 0 ? `, ${formatBytes(bytes)} ${how}` : "");
+  const copied = `${said(bytesOf(false), "copied and verified")}${said(bytesOf(true), "cloned")}`;
   const down = downtimeMs > 0 ? `, guest down for ${formatDuration(downtimeMs)}` : "";
   return `${copied}${down}`;
 }

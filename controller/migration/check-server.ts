@@ -70,6 +70,7 @@ async function verdictsOn(
   const question = scheduleRequestOf({
     flavor: server.flavor,
     sourceHost: server.host,
+    mayStay: false,
     requestedHost: "",
     force: false,
   });

@@ -27,9 +27,11 @@ export async function withdrawTarget(
   return receipt;
 }
 
+/** A target that is the source's own host is not closed: the source still needs the migration there. */
 export async function leaveTarget(world: MigrationWorld, outcome: string): Promise<void> {
-  const { targetHost, targetAsked } = await world.record();
+  const { targetHost, sourceHost, targetAsked } = await world.record();
   if (!targetAsked) return;
   await world.perform(targetHost, { $case: "removeTargetFiles", value: {} });
+  if (targetHost === sourceHost) return;
   await world.perform(targetHost, { $case: "closeMigration", value: { outcome } });
 }

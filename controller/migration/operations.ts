@@ -97,7 +97,7 @@ export class Migrations {
     const { host: requestedHost = "", force = false } = asked;
     refuseAimlessForce(force, requestedHost);
     const server = await findServer(this.#deps.store.queries, asked.server);
-    return this.#move(server, asked, { requestedHost, force, flavor: server.flavor });
+    return this.#move(server, asked, { requestedHost, force, mayStay: false, flavor: server.flavor });
   }
 
   /** The same saga to another flavor, on a host of the scheduler's choice. */
@@ -106,7 +106,8 @@ export class Migrations {
     const server = await findServer(queries, asked.server);
     const flavor = await findFlavor(queries, asked.flavor);
     refuseResize(server, flavor);
-    return this.#move(server, asked, { requestedHost: "", force: false, flavor });
+    const mayStay = this.#deps.settings.allowResizeToSameHost;
+    return this.#move(server, asked, { requestedHost: "", force: false, mayStay, flavor });
   }
 
   async #move(server: ServerRecord, asked: MoveRequest, aim: Aim): Promise<MigrateAnswer> {
@@ -295,7 +296,7 @@ export class Migrations {
 }
 
 /** Where to, and as what. */
-type Aim = Pick<MigrationRequest, "requestedHost" | "force" | "flavor">;
+type Aim = Pick<MigrationRequest, "requestedHost" | "force" | "mayStay" | "flavor">;
 
 const asMigration = ({ id, serverId }: MigrationRecord) => ({ serverId, migrationId: id });
 

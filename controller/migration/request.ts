@@ -9,6 +9,8 @@ export interface MigrationRequest {
   readonly sourceHost: string;
   /** The only host that will do; empty: the scheduler chooses. */
   readonly requestedHost: string;
+  /** A resize may stay on the source. */
+  readonly mayStay: boolean;
   /** Take that host even where the scheduler advises against it. */
   readonly force: boolean;
   /** What the server is booked as, and is again when the migration is taken back. */

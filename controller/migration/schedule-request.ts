@@ -7,11 +7,16 @@ import type { MigrationRequest } from "./request.js";
 export const scheduleRequestOf = ({
   flavor,
   sourceHost,
+  mayStay,
   requestedHost,
   force,
-}: Pick<MigrationRequest, "flavor" | "sourceHost" | "requestedHost" | "force">): ScheduleRequest => ({
+}: Pick<
+  MigrationRequest,
+  "flavor" | "sourceHost" | "mayStay" | "requestedHost" | "force"
+>): ScheduleRequest => ({
   needed: resourcesOf(flavor),
   sourceHost,
+  mayStay,
   requestedHost,
   force,
   ignoreHosts: [],

@@ -230,7 +230,7 @@ export class Servers {
 
   async #hostsFor(flavor: Flavor, requestedHost: string): Promise<string[]> {
     const needed = resourcesOf(flavor);
-    const asked = { needed, sourceHost: "", requestedHost, force: false, ignoreHosts: [] };
+    const asked = { needed, sourceHost: "", mayStay: false, requestedHost, force: false, ignoreHosts: [] };
     return chosenHosts(schedule(await this.#deps.fleet.list(), asked), asked);
   }
 

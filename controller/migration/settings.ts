@@ -9,6 +9,8 @@ export interface MigrationSettings {
   readonly shutdownTimeoutMs: number;
   /** Targets that are tried before a migration is given up. */
   readonly maxAttempts: number;
+  /** A resize may stay on the host that the server is on. */
+  readonly allowResizeToSameHost: boolean;
 }
 
 export const DEFAULT_SETTINGS: MigrationSettings = {
@@ -16,4 +18,5 @@ export const DEFAULT_SETTINGS: MigrationSettings = {
   maxDowntimeMs: 60 * 60_000,
   shutdownTimeoutMs: 60_000,
   maxAttempts: 3,
+  allowResizeToSameHost: false,
 };

@@ -7,6 +7,8 @@ export interface ScheduleRequest {
   readonly needed: Resources;
   /** Where the server is now; empty when it is nowhere yet. */
   readonly sourceHost: string;
+  /** It may stay there: a resize where that is configured. */
+  readonly mayStay: boolean;
   /** The only host that will do; empty: any. */
   readonly requestedHost: string;
   /** Overrules what is advice: that a host is disabled. What it has no room for and whether it answers are facts. */

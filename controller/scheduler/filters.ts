@@ -54,11 +54,11 @@ function unguarded(host: Host): FaultInfo[] {
   ];
 }
 
-/** A server leaves its host, also for a resize. */
+/** A server leaves its host, unless it is resized and the operator lets it stay for that. */
 const differentHostFilter: Filter = {
   name: "DifferentHostFilter",
-  refusals(host, { sourceHost, requestedHost, ignoreHosts }) {
-    if (host.name === sourceHost) {
+  refusals(host, { sourceHost, mayStay, requestedHost, ignoreHosts }) {
+    if (host.name === sourceHost && !mayStay) {
       const reason = { have: host.name, need: "another host", fix: "name another host, or none" };
       const message =
         requestedHost === sourceHost

@@ -3,9 +3,10 @@
  * a revert brings back.
  */
 
+import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
-import type { Lab } from "./lab.js";
+import { type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import {
   bootOf,
   confirm,
@@ -163,5 +164,82 @@ describe("a server with nothing but a raw root disk", () => {
       flavor: { name: "m1.bare" },
     });
     expect((await filesOn(lab, "h2")).filter(file => file.includes("/plain"))).toEqual([]);
+  });
+});
+
+describe("a server that is resized on its own host", () => {
+  /** Every other host is off limits. */
+  beforeAll(async () => {
+    const config = lab.path("ctl", "/etc/ferry/controller.toml");
+    const text = await readFile(config, "utf8");
+    await writeFile(config, text.replace("[tls]", "allow_resize_to_same_host = true\n\n[tls]"));
+    await lab.controller("stop");
+    await lab.controller("start");
+    const isUp = async () => (await lab.ferry("host", "disable", "h2", "--reason", "test")).code === 0;
+    await waitFor(isUp, { deadlineMs: PATIENCE_MS, what: "the controller answers" });
+    const knows = async () => /\bh1\b.*\bup\b/.test(await ferry(lab, "host", "list"));
+    await waitFor(knows, { deadlineMs: PATIENCE_MS, what: "the controller has heard of h1" });
+  });
+
+  const filesOf = async () => (await filesOn(lab, "h1")).filter(file => file.includes("/plain"));
+
+  it("runs there with its new size, from disks of its own, while the originals wait", async () => {
+    const files = await filesOf();
+    const cables = () => lab.linkCounters("h1", "mig0");
+    const before = await cables();
+    const migration = await resize("plain", "m1.big");
+    expect(migration).toMatchObject({ sourceHost: "h1", targetHost: "h1", status: "finished" });
+    expect((await cables()).sentBytes - before.sentBytes).toBeLessThan(MIB);
+
+    const boot = await bootOf(lab, "h1", "plain", 3);
+    expect(disksSeen(boot)).toEqual([`vda ${2 * GIB}`, `vdb ${2 * GIB}`, `vdc ${128 * MIB}`]);
+    expect(cpusSeen(boot)).toBe(2);
+    expect(boot).toMatch(/MARKER-OK vda2 boots=3/);
+    const kept = (await filesOf()).filter(file => file.endsWith(`.fenced-${migration.id}`));
+    expect(kept).toEqual(files.map(file => `${file}.fenced-${migration.id}`));
+    const line = migration.receipt.find(({ id }) => id === "vda/0");
+    expect(line?.mode).toMatch(/^(cloned|copied)$/);
+    expect(await digestsOf(lab, "h1", [`${IMAGES}/plain/disk.fenced-${migration.id}`])).toEqual([
+      line?.changes[0]?.digestBefore,
+    ]);
+  });
+
+  it("is reverted bit for bit, and boots as if nothing had been", async () => {
+    const { id } = await migrationOf(lab, "plain");
+    const disk = `${IMAGES}/plain/disk`;
+    const fenced = await fingerprints(lab, "h1", [`${disk}.fenced-${id}`]);
+    await ferry(lab, "server", "revert", "plain", "--yes", "--wait");
+    // The guest writes to it as soon as it runs again: it is the same file.
+    expect((await fingerprints(lab, "h1", [disk]))[0]?.split(" ")[1]).toBe(fenced[0]?.split(" ")[1]);
+    const boot = await bootOf(lab, "h1", "plain", 3);
+    expect(disksSeen(boot)).toEqual([`vda ${GIB}`]);
+    expect(await filesOf()).toEqual([`${IMAGES}/plain/console.log`, disk]);
+  });
+
+  it("that is off, with firmware variables and a TPM, is given back to the last bit", async () => {
+    await createServer(lab, "secure", "--firmware", "efi", "--vtpm", "--flavor", "m1.bare");
+    await ferry(lab, "server", "stop", "secure", "--shutdown-timeout", "1");
+    const uuid = (await lab.output("h1", ["virsh", "-q", "domuuid", "secure"])).trim();
+    const standing = async () => {
+      const files = (await filesOn(lab, "h1")).filter(file => file.includes("secure") || file.includes(uuid));
+      return [...(await fingerprints(lab, "h1", files)), await definitionOf(lab, "h1", "secure")];
+    };
+    const before = await standing();
+    expect(before.map(line => line.split(" ")[0])).toContainEqual(expect.stringMatching(/nvram/));
+    const { receipt } = await resize("secure", "m1.big");
+    expect(receipt.map(({ id }) => id.split("/")[0])).toEqual(
+      expect.arrayContaining(["nvram", "tpm", "vda"]),
+    );
+    await revert(lab, "secure");
+    expect(await standing()).toEqual(before);
+  });
+
+  it("stays so when it is confirmed, with nothing of the originals", async () => {
+    await resize("plain", "m1.big");
+    await confirm(lab, "plain");
+    expect(await serverOf(lab, "plain")).toMatchObject({ host: "h1", flavor: { name: "m1.big" } });
+    expect((await filesOf()).filter(file => /fenced|dropped|part/.test(file))).toEqual([]);
+    await ferry(lab, "server", "delete", "plain", "--yes");
+    expect(await filesOf()).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 /** A resize is the same story with another flavor: what is booked, what the server is, and what is asked of whom. */
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { insertAllocations } from "../../controller/store/allocations.js";
 import { deleteFlavor } from "../../controller/store/flavors.js";
 import { Datacenter, LARGE, WEB } from "../simulation/datacenter.js";
 
@@ -89,6 +90,71 @@ describe("a resize", () => {
   it("to a flavor that nobody knows is not found", async () => {
     const refused = center.controller.migrations.resize({ server: WEB, flavor: "none", requestedBy: "test" });
     await expect(refused).rejects.toThrow("Flavor none could not be found.");
+  });
+});
+
+describe("a resize that may stay on its host", () => {
+  const fill = (host: string, memoryMib: number) =>
+    insertAllocations(
+      center.store.queries,
+      Object.entries({ MEMORY_MB: memoryMib, VCPU: 1, DISK_GB: 10 }).map(([resourceClass, amount]) => ({
+        consumer: `other-on-${host}`,
+        consumerKind: "server" as const,
+        host,
+        resourceClass,
+        amount,
+      })),
+    );
+  const refusal = { code: "refused", message: "no bridge br7", have: "", need: "", fix: "", host: "" };
+  const reopen = async (allowResizeToSameHost: boolean) => {
+    await center.close();
+    center = await Datacenter.open({ settings: { allowResizeToSameHost } });
+  };
+
+  it("is booked twice on its host until it is decided", async () => {
+    await reopen(true);
+    for (const host of ["h2", "h3"]) await fill(host, 4000);
+    await center.resize();
+    expect(await center.rest()).toMatchObject({ status: "finished", sourceHost: "h1", targetHost: "h1" });
+    const own = (await center.allocations()).filter(line => line.includes("on h1"));
+    expect(own).toEqual([...SMALL_ON("h1", "migration"), ...LARGE_ON("h1")]);
+  });
+
+  it("needs room for both sizes there", async () => {
+    await reopen(true);
+    // Without the source's booking there would be room on h1.
+    await fill("h1", 3000);
+    for (const host of ["h2", "h3"]) await fill(host, 3500);
+    await expect(center.resize()).rejects.toThrow(
+      /No valid host was found\. h1: host h1 has not enough memory/,
+    );
+  });
+
+  it("goes on to another host when its own refuses, and the source is still the source there", async () => {
+    await reopen(true);
+    for (const host of ["h2", "h3"]) await fill(host, 2500);
+    center.agents.agent("h1").refusals = [refusal];
+    await center.resize();
+    expect(await center.rest()).toMatchObject({ status: "finished", targetHost: "h2" });
+    expect(await center.events()).toContain("h1 refused: no bridge br7");
+    await center.controller.migrations.confirm(WEB, "test");
+    expect(await center.ended()).toMatchObject({ status: "confirmed" });
+    expect((await center.allocations()).filter(line => line.includes("on h1"))).toEqual([]);
+    expect(center.agents.agent("h1").host.files.size).toBe(0);
+  });
+
+  it("stays on its host when every other one refuses", async () => {
+    await reopen(true);
+    for (const host of ["h2", "h3"]) center.agents.agent(host).refusals = [refusal];
+    await center.resize();
+    expect(await center.rest()).toMatchObject({ status: "finished", targetHost: "h1" });
+  });
+
+  it("does not stay unless the operator allows it, and a migration never does", async () => {
+    for (const host of ["h2", "h3"]) await center.controller.fleet.setStatus(host, false, "");
+    await expect(center.resize()).rejects.toThrow(/h1: the server is on host h1 now/);
+    await reopen(true);
+    await expect(center.migrate("h1")).rejects.toThrow("Cannot migrate to the host where the server exists.");
   });
 });
 

@@ -17,6 +17,7 @@ import { Store } from "../../controller/store/store.js";
 import { HeartbeatRequest } from "../../proto/gen/ferry/v1/controller.js";
 import { Flavor, type Migration, type Server } from "../../proto/gen/ferry/v1/model.js";
 import { FakeFleet } from "./fake-agent.js";
+import type { FakeHost } from "./fake-host.js";
 import { Life } from "./mortal.js";
 import { VirtualClock } from "./virtual-clock.js";
 
@@ -40,8 +41,8 @@ export interface Controller {
   readonly deps: MigrationDependencies;
 }
 
-/** What `move` does: the one saga, to the same flavor or another one. */
-export type Kind = "migration" | "resize";
+/** What `move` does: the one saga, to the same flavor or another one, to another host or none. */
+export type Kind = "migration" | "resize" | "same-host resize";
 
 interface Options {
   readonly kind?: Kind;
@@ -73,7 +74,12 @@ export class Datacenter {
 
   static async open(options: Options = {}): Promise<Datacenter> {
     const { kind = "migration", settings = {}, isRunning = true } = options;
-    const center = new Datacenter(await Store.open(":memory:"), kind, { ...DEFAULT_SETTINGS, ...settings });
+    const staysHere = kind === "same-host resize";
+    const center = new Datacenter(await Store.open(":memory:"), kind, {
+      ...DEFAULT_SETTINGS,
+      allowResizeToSameHost: staysHere,
+      ...settings,
+    });
     const { host } = center.agents.agent("h1");
     const incarnation = `${WEB}:0`;
     host.domains.set(WEB, { incarnation, vcpus: 1, state: isRunning ? "RUNNING" : "SHUTDOWN" });
@@ -94,6 +100,8 @@ export class Datacenter {
       requestedBy: "test",
       ...adopted,
     });
+    if (staysHere)
+      for (const other of ["h2", "h3"]) await center.controller.fleet.setStatus(other, false, "test");
     return center;
   }
 
@@ -121,9 +129,14 @@ export class Datacenter {
     return migration;
   }
 
-  /** To h2, as a datacenter of this kind does it. */
+  /** To its target, as a datacenter of this kind does it. */
   move(): Promise<Migration> {
-    return this.kind === "resize" ? this.resize() : this.migrate();
+    return this.kind === "migration" ? this.migrate() : this.resize();
+  }
+
+  /** Where `move` brings the server. */
+  get targetHost(): string {
+    return this.kind === "same-host resize" ? "h1" : "h2";
   }
 
   addFlavor(flavor: Flavor): Promise<void> {
@@ -231,11 +244,18 @@ export class Datacenter {
     const able = [...this.agents.agents.values()].filter(
       ({ host }) => host.isRunnable(WEB) || (host.domains.get(WEB)?.state ?? "SHUTDOWN") !== "SHUTDOWN",
     );
-    if (able.length <= 1) return;
-    this.breaches.push(
-      `${able.map(({ host }) => host.name).join(" and ")} after ${this.agents.calls.slice(-5).join(", ")}`,
-    );
+    const after = `after ${this.agents.calls.slice(-5).join(", ")}`;
+    if (able.length > 1) this.breaches.push(`${able.map(({ host }) => host.name).join(" and ")} ${after}`);
+    for (const { host } of this.agents.agents.values())
+      for (const path of sharedPaths(host))
+        this.breaches.push(`two files are ${path} on ${host.name} ${after}`);
   }
+}
+
+/** No two incarnations may have their disks under the same names at the same time. */
+function sharedPaths({ files }: FakeHost): string[] {
+  const paths = [...files.values()].filter(({ aside }) => !aside).map(({ path }) => path);
+  return paths.filter((path, index) => paths.indexOf(path) !== index);
 }
 
 function heartbeatOf(host: string): HeartbeatRequest {

@@ -17,7 +17,9 @@ export interface FakeOperation {
   fault?: FaultInfo;
 }
 
-/** One migration at this host. */
+export type Side = "source" | "target";
+
+/** One side of a migration at this host; both may be here. */
 export interface FakeDocument {
   incarnation: string;
   manifest: SourceManifest;
@@ -34,8 +36,20 @@ export interface FakeDocument {
 export class FakeJournal {
   readonly guests = new Map<string, FakeGuest>();
   readonly operations = new Map<string, FakeOperation>();
-  readonly documents = new Map<string, FakeDocument>();
   readonly tombstones = new Map<string, string>();
+  readonly #documents = new Map<string, FakeDocument>();
+
+  document(migrationId: string, side: Side): FakeDocument | undefined {
+    return this.#documents.get(`${migrationId}/${side}`);
+  }
+
+  putDocument(migrationId: string, side: Side, document: FakeDocument): void {
+    this.#documents.set(`${migrationId}/${side}`, document);
+  }
+
+  removeDocuments(migrationId: string): void {
+    for (const side of ["source", "target"]) this.#documents.delete(`${migrationId}/${side}`);
+  }
 
   guest(serverId: string): FakeGuest {
     const known = this.guests.get(serverId);

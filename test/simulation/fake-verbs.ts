@@ -4,10 +4,15 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import type { PerformRequest, PerformResult, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
+import type {
+  CopyReceipt,
+  PerformRequest,
+  PerformResult,
+  TargetPlan,
+} from "../../proto/gen/ferry/v1/agent.js";
 import type { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
 import type { FakeHost } from "./fake-host.js";
-import type { FakeDocument, FakeGuest, FakeJournal } from "./fake-journal.js";
+import type { FakeDocument, FakeGuest, FakeJournal, Side } from "./fake-journal.js";
 import { manifestOf } from "./fake-manifest.js";
 import { receiptOf, receiptProblem } from "./fake-receipt.js";
 
@@ -106,7 +111,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
   prepareSource(_request, { serverId, migrationId }, scene) {
     const { incarnation } = activeGuest(serverId, scene);
     const manifest = manifestOf(scene.host, serverId);
-    scene.journal.documents.set(migrationId, {
+    scene.journal.putDocument(migrationId, "source", {
       incarnation,
       manifest,
       vcpus: manifest.vcpus,
@@ -122,7 +127,8 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
   ) {
     const guest = journal.guest(serverId);
     if (manifest === undefined) throw new Fault("invalid-argument", "no manifest");
-    if (guest.role === "active" || guest.role === "fenced") {
+    const isSameHost = sourceHost === host.name;
+    if (!isSameHost && (guest.role === "active" || guest.role === "fenced")) {
       throw new Fault("conflict", `server ${serverId} is ${guest.role} on ${host.name}`);
     }
     if (refusals.length > 0) return { refusals };
@@ -146,7 +152,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
       token: `token-${migrationId}`,
       nonce: Buffer.from("nonce"),
     };
-    journal.documents.set(migrationId, {
+    journal.putDocument(migrationId, "target", {
       incarnation,
       manifest,
       plan,
@@ -154,7 +160,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
       vcpus: flavor?.vcpus ?? manifest.vcpus,
       ...FRESH,
     });
-    Object.assign(guest, { role: "incoming", incarnation, mayHaveRun: false });
+    if (!isSameHost) Object.assign(guest, { role: "incoming", incarnation, mayHaveRun: false });
     return { plan };
   },
 
@@ -162,7 +168,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
 
   fenceIncarnation({ stateHash, peerHost }, call, scene) {
     const { host, journal } = scene;
-    const document = documentOf(call, scene);
+    const document = documentOf(call, scene, "source");
     const domain = host.domains.get(call.serverId);
     if (document.fence === "none") {
       if (domain?.state !== "SHUTDOWN")
@@ -179,7 +185,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
 
   unfenceIncarnation({ mirrorReceipt, peerHost }, call, scene) {
     const { host, journal } = scene;
-    const document = documentOf(call, scene);
+    const document = documentOf(call, scene, "source");
     if (document.fence === "fenced") {
       const mirror = { ...statement("mirror", call, scene, host.name), host: peerHost };
       const problem = receiptProblem(mirrorReceipt, mirror);
@@ -197,54 +203,41 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
   },
 
   receiveDisks({ plan, sourceHost }, call, scene) {
-    const document = documentOf(call, scene);
+    const document = documentOf(call, scene, "target");
     if (plan?.token !== document.plan?.token) throw new Fault("permission-denied", "another token");
-    const source = scene.peer(sourceHost);
-    const files = document.manifest.files.map(({ id, path, sizeBytes, dataBytes }): CopiedFile => {
-      const original = [...source.files].find(([key, file]) => key.endsWith(`/${id}`) && file.aside)?.[1];
-      if (original === undefined) throw new Fault("failed", `${id} is not fenced at ${sourceHost}`);
-      scene.host.files.set(`${document.incarnation}/${id}`, { digest: original.digest, path, aside: false });
-      const digest = original.digest;
-      return {
-        id,
-        path,
-        mode: "copied",
-        sizeBytes,
-        dataBytes,
-        algorithm: "blake3",
-        digest,
-        readBack: "cache",
-        changes: [],
-      };
-    });
-    document.hasReceipt = true;
-    const at = scene.nowMs();
-    const span = { wireBytes: 1, startedAtMs: at, finishedAtMs: at, resumedBytes: 0 };
-    return { copy: { algorithm: "blake3", leafBytes: 262_144, files, ...span } };
+    return { copy: copyFrom(scene.peer(sourceHost), document, scene) };
+  },
+
+  cloneDisks(_request, call, scene) {
+    if (documentOf(call, scene, "source").fence !== "fenced")
+      throw new Fault("refused", "the source is not fenced");
+    return { copy: copyFrom(scene.host, documentOf(call, scene, "target"), scene) };
   },
 
   sendDisks(_request, call, scene) {
-    if (documentOf(call, scene).fence !== "fenced") throw new Fault("refused", "the source is not fenced");
+    if (documentOf(call, scene, "source").fence !== "fenced")
+      throw new Fault("refused", "the source is not fenced");
     return {};
   },
 
   prepareDisks(_request, call, scene) {
-    const document = documentOf(call, scene);
+    const document = documentOf(call, scene, "target");
     if (!document.hasReceipt) throw new Fault("refused", "no copy receipt");
     document.isPrepared = true;
     return {};
   },
 
   defineTarget(_request, call, scene) {
-    const { hasReceipt, isPrepared, incarnation, vcpus } = documentOf(call, scene);
+    const { hasReceipt, isPrepared, incarnation, vcpus } = documentOf(call, scene, "target");
     if (!hasReceipt || !isPrepared) throw new Fault("refused", "no copy receipt");
     scene.host.denied.add(call.serverId);
     scene.host.domains.set(call.serverId, { incarnation, vcpus, state: "SHUTDOWN" });
+    Object.assign(scene.journal.guest(call.serverId), { role: "incoming", incarnation, mayHaveRun: false });
     return {};
   },
 
   createTarget({ fenceReceipt, leaveOff }, call, scene) {
-    const { sourceHost = "", incarnation } = documentOf(call, scene);
+    const { sourceHost = "", incarnation } = documentOf(call, scene, "target");
     const expected = { ...statement("fence", call, scene, scene.host.name), host: sourceHost };
     const problem = receiptProblem(fenceReceipt, expected);
     if (problem !== undefined) throw new Fault("refused", `create: ${problem}`);
@@ -257,7 +250,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
   },
 
   releaseTarget(_request, call, scene) {
-    const { incarnation } = documentOf(call, scene);
+    const { incarnation } = documentOf(call, scene, "target");
     Object.assign(scene.journal.guest(call.serverId), { role: "active", incarnation, mayHaveRun: true });
     const domain = scene.host.domains.get(call.serverId);
     if (domain === undefined || domain.state === "SHUTDOWN") throw new Fault("conflict", "nothing to resume");
@@ -269,40 +262,47 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
     const { host, journal } = scene;
     const guest = journal.guest(call.serverId);
     if (guest.mayHaveRun && !afterRun) throw new Fault("stuck", "the guest may have run on the target");
-    const document = journal.documents.get(call.migrationId);
-    host.denied.add(call.serverId);
-    host.domains.delete(call.serverId);
+    const document = journal.document(call.migrationId, "target");
     if (document !== undefined) {
       document.fence = "fenced";
       for (const [, file] of host.filesOf(document.incarnation)) file.aside = true;
     }
-    guest.role = "fenced";
+    const isSource = guest.role === "active" && guest.incarnation !== document?.incarnation;
+    if (!isSource) {
+      host.denied.add(call.serverId);
+      host.domains.delete(call.serverId);
+      guest.role = "fenced";
+    }
     return { receipt: receiptOf(statement("mirror", call, scene, peerHost)) };
   },
 
   removeTargetFiles(_request, call, { host, journal }) {
     const guest = journal.guest(call.serverId);
-    if (guest.role !== "fenced" && guest.role !== "none")
-      throw new Fault("conflict", `it is ${guest.role}, not fenced`);
-    const document = journal.documents.get(call.migrationId);
+    const document = journal.document(call.migrationId, "target");
+    if (document !== undefined && document.fence === "none")
+      throw new Fault("conflict", "it is not withdrawn");
     if (document !== undefined)
       for (const [key] of host.filesOf(document.incarnation)) host.files.delete(key);
+    // It was resized here and is the source again.
+    if (guest.role === "active") return {};
     Object.assign(guest, { role: "none", incarnation: "", mayHaveRun: false });
     host.denied.delete(call.serverId);
     return {};
   },
 
   retireSource(_request, call, scene) {
-    const document = documentOf(call, scene);
+    const document = documentOf(call, scene, "source");
     if (document.fence === "none") throw new Fault("conflict", "it is not fenced");
     for (const [key] of scene.host.filesOf(document.incarnation)) scene.host.files.delete(key);
     document.fence = "retired";
-    Object.assign(scene.journal.guest(call.serverId), { role: "retired", incarnation: "" });
+    const guest = scene.journal.guest(call.serverId);
+    if (guest.incarnation === document.incarnation)
+      Object.assign(guest, { role: "retired", incarnation: "" });
     return {};
   },
 
   preflightRevert(_request, call, scene) {
-    const { fence, incarnation, manifest } = documentOf(call, scene);
+    const { fence, incarnation, manifest } = documentOf(call, scene, "source");
     const present = scene.host.filesOf(incarnation).length === manifest.files.length;
     if (fence === "fenced" && present) return {};
     const none = { have: "", need: "", fix: "", host: scene.host.name };
@@ -310,11 +310,26 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
   },
 
   closeMigration({ outcome }, { migrationId }, { journal }) {
-    journal.documents.delete(migrationId);
+    journal.removeDocuments(migrationId);
     journal.tombstones.set(migrationId, outcome);
     return {};
   },
 };
+
+function copyFrom(source: FakeHost, document: FakeDocument, { host, nowMs }: FakeScene): CopyReceipt {
+  const files = document.manifest.files.map(({ id, path, sizeBytes, dataBytes }): CopiedFile => {
+    const original = [...source.files].find(([key, file]) => key.endsWith(`/${id}`) && file.aside)?.[1];
+    if (original === undefined) throw new Fault("failed", `${id} is not fenced at ${source.name}`);
+    const { digest } = original;
+    host.files.set(`${document.incarnation}/${id}`, { digest, path, aside: false });
+    const read = { algorithm: "blake3", digest, readBack: "cache" };
+    return { id, path, mode: "copied", sizeBytes, dataBytes, ...read, changes: [] };
+  });
+  document.hasReceipt = true;
+  const at = nowMs();
+  const span = { wireBytes: 1, startedAtMs: at, finishedAtMs: at, resumedBytes: 0 };
+  return { algorithm: "blake3", leafBytes: 262_144, files, ...span };
+}
 
 export function carryOut(request: PerformRequest, call: FakeCall, scene: FakeScene): PerformResult {
   const { verb } = request;
@@ -330,8 +345,8 @@ function activeGuest(serverId: string, { journal, host }: FakeScene): FakeGuest 
   return guest;
 }
 
-function documentOf({ migrationId }: FakeCall, { journal, host }: FakeScene): FakeDocument {
-  const document = journal.documents.get(migrationId);
+function documentOf({ migrationId }: FakeCall, { journal, host }: FakeScene, side: Side): FakeDocument {
+  const document = journal.document(migrationId, side);
   if (document === undefined)
     throw new Fault("refused", `migration ${migrationId} was never prepared on ${host.name}`);
   return document;

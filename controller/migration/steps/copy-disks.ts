@@ -1,6 +1,7 @@
 /**
  * The target receives while the source sends; the target's copy receipt is the only proof that counts. Both sides are
- * asked under their own key, so a repeated step attaches to whichever is still at work.
+ * asked under their own key, so a repeated step attaches to whichever is still at work. A server that stays on its host is
+ * copied there, by one agent that is both.
  */
 
 import { asFault, Fault } from "../../../proto/fault.js";
@@ -22,21 +23,9 @@ export const copyDisks: Reversible<MigrationWorld, Known, CopiedDisks> = {
   name: "copy-disks",
   limitMs: 7 * 24 * 3_600_000,
 
-  async run({ sourceHost, targetHost, plan, finalManifest: { files } }, world) {
-    const other = new AbortController();
-    const signal = AbortSignal.any([world.call.signal, other.signal]);
-    const receiving = world.perform(
-      targetHost,
-      { $case: "receiveDisks", value: { plan, sourceHost, files } },
-      { signal },
-    );
-    // The source knows from the start which parts are holes, and so what is left to do.
-    const sending = world.perform(
-      sourceHost,
-      { $case: "sendDisks", value: { plan, targetHost } },
-      { signal, onProgress: progress => world.progress(progress) },
-    );
-    const { copy } = await bothOrFirstFault(receiving, sending, other);
+  async run(known, world) {
+    const { sourceHost, targetHost } = known;
+    const copy = await (sourceHost === targetHost ? copyInPlace(known, world) : copyAcross(known, world));
     if (copy === undefined) throw new Fault("internal", `${targetHost} answered no copy receipt`);
     return { copy };
   },
@@ -47,6 +36,35 @@ export const copyDisks: Reversible<MigrationWorld, Known, CopiedDisks> = {
   /** What was written is removed with everything else of this migration at the target. */
   undo: nothingToUndo,
 };
+
+async function copyInPlace({ targetHost, plan, finalManifest: { files } }: Known, world: MigrationWorld) {
+  const { copy } = await world.perform(
+    targetHost,
+    { $case: "cloneDisks", value: { plan, files } },
+    { onProgress: progress => world.progress(progress) },
+  );
+  return copy;
+}
+
+async function copyAcross(
+  { sourceHost, targetHost, plan, finalManifest: { files } }: Known,
+  world: MigrationWorld,
+) {
+  const other = new AbortController();
+  const signal = AbortSignal.any([world.call.signal, other.signal]);
+  const receiving = world.perform(
+    targetHost,
+    { $case: "receiveDisks", value: { plan, sourceHost, files } },
+    { signal },
+  );
+  // The source knows from the start which parts are holes, and so what is left to do.
+  const sending = world.perform(
+    sourceHost,
+    { $case: "sendDisks", value: { plan, targetHost } },
+    { signal, onProgress: progress => world.progress(progress) },
+  );
+  return (await bothOrFirstFault(receiving, sending, other)).copy;
+}
 
 /** When one side fails the other is left; a plain no of either says more than the silence of the other. */
 async function bothOrFirstFault<Received>(

@@ -87,6 +87,8 @@ async function prepareOn(
   throwRefusals(answer, targetHost);
   if (answer.plan === undefined) throw new Fault("internal", `${targetHost} answered no plan`);
   const plan = answer.plan;
+  // Nothing crosses a network.
+  if (targetHost === sourceHost) return plan;
   const effect = `prepare-target:run-${targetHost}`;
   const probed = await world.perform(
     sourceHost,

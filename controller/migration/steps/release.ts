@@ -13,7 +13,7 @@ export const release: Onward<MigrationWorld, MigrationRequest & PreparedTarget, 
   limitMs: 60_000,
 
   async run({ sourceHost, targetHost }, world) {
-    for (const host of [targetHost, sourceHost]) {
+    for (const host of new Set([targetHost, sourceHost])) {
       await world.perform(host, { $case: "closeMigration", value: { outcome: "confirmed" } });
     }
     return {};

@@ -35,8 +35,15 @@ describe("the agent's configuration", () => {
 
 describe("the controller's configuration", () => {
   it("takes Nova's names for Nova's things", () => {
-    const config = controller("resize_confirm_window = 86400\nshutdown_timeout = 30\nmax_attempts = 2\n");
-    expect(config).toMatchObject({ resize_confirm_window: 86_400, shutdown_timeout: 30, max_attempts: 2 });
+    const config = controller(
+      "resize_confirm_window = 86400\nshutdown_timeout = 30\nmax_attempts = 2\nallow_resize_to_same_host = true\n",
+    );
+    expect(config).toMatchObject({
+      resize_confirm_window: 86_400,
+      shutdown_timeout: 30,
+      max_attempts: 2,
+      allow_resize_to_same_host: true,
+    });
   });
 
   it("knows where its SQLite file is", () => {

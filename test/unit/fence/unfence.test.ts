@@ -97,6 +97,7 @@ describe("the look before a revert", () => {
   const named = (world: World) => ({
     ...world.edges,
     hypervisor: { ...world.edges.hypervisor, findDomainByName: async () => world.namesake },
+    goesWithTarget: async (path: string) => path === world.at("images/vda.qcow2"),
   });
 
   it("finds nothing in the way of an untouched fence", async () => {
@@ -109,6 +110,7 @@ describe("the look before a revert", () => {
     await using world = await World.make();
     await fenceAndRelease(world);
     world.domain = { xml: domainXml(TARGET), state: "running", autostart: false };
+    await writeFile(world.at("images/vda.qcow2"), "the target's");
     expect(await whyNotUnfence(named(world), orderOf(world))).toEqual([]);
   });
 

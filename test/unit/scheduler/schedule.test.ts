@@ -15,6 +15,7 @@ const host = (name: string, changes: Partial<Host> = {}, freeMib = 4096): Host =
 const asked = (changes: Partial<ScheduleRequest> = {}): ScheduleRequest => ({
   needed: new Map([["MEMORY_MB", 1024]]),
   sourceHost: "h1",
+  mayStay: false,
   requestedHost: "",
   force: false,
   ignoreHosts: [],

@@ -41,24 +41,24 @@ export class Host implements Disposable {
   nowMs = 0;
   readonly #journal: Journal;
 
-  private constructor(name: string, tls: World["tls"]) {
+  private constructor(name: string, tls: World["tls"], files?: Files) {
     this.name = name;
     for (const folder of ["state", "run", "images"]) mkdirSync(this.at(folder));
     writeFileSync(this.at("qemu"), "");
     // Stands for the journal's reserve, which takes its time to write.
     writeFileSync(this.at("state/reserve"), "");
     this.#journal = Journal.open(this.at("state"));
-    const files = this.#files();
+    const known = files ?? this.#files();
     const log = pino({ enabled: false });
     const material = () => ({ ca: "", cert: "", key: "" });
     const world = createWorld({
       config: this.#config(),
       journal: this.#journal,
       hypervisor: this.hypervisor,
-      files,
+      files: known,
       tls,
       log,
-      transfer: new TransferListener({ tls: material, files, clock: { nowMs: () => 0 }, log }),
+      transfer: new TransferListener({ tls: material, files: known, clock: { nowMs: () => 0 }, log }),
       hook: { problem: () => this.hookProblem, require: () => this.#requireHook() },
       bootId: "boot-1",
     });
@@ -66,12 +66,13 @@ export class Host implements Disposable {
     this.hypervisor.hook = xml => this.#refusalOf(xml);
   }
 
-  static async make(name: string, certificates: Certificates): Promise<Host> {
+  /** With the file primitives of Node alone, unless the test brings the real ones. */
+  static async make(name: string, certificates: Certificates, files?: Files): Promise<Host> {
     const known = IDENTITIES.get(certificates) ?? new Map<string, World["tls"]>();
     IDENTITIES.set(certificates, known);
     const tls = known.get(name) ?? (await certificates.tls({ kind: "agent", name }));
     known.set(name, tls);
-    return new Host(name, tls);
+    return new Host(name, tls, files);
   }
 
   at(path: string): string {
