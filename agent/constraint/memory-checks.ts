@@ -1,8 +1,8 @@
 /** Checks of memory: how much, from which pools, on which cells, and the CPUs beside them. */
 
 import type { HugePages, NumaCell } from "../../proto/gen/ferry/v1/host.js";
+import { formatRangeList } from "../../proto/range-list.js";
 import { type GuestNeeds, type HugePageNeed, hugeMemoryKib } from "../domain/guest-needs.js";
-import { formatRangeList } from "../probe/range-list.js";
 import type { Check, Objection } from "./check.js";
 import { refused, unknown } from "./check.js";
 import { unlessRefusedBefore } from "./machine-checks.js";

@@ -3,7 +3,7 @@
  * be defined there, so that a check judges the very machine that will be started.
  */
 
-import { parseRangeList } from "../probe/range-list.js";
+import { parseCpuSet, parseRangeList } from "../../proto/range-list.js";
 import type { Domain } from "./domain-xml.js";
 import { devicesOf, sizeKibOf } from "./domain-xml.js";
 import { type CpuMode, cpuModeOf } from "./guest-cpu.js";
@@ -130,23 +130,10 @@ function hostCellLists(root: Element): string[] {
 }
 
 function numbersIn(lists: readonly string[]): number[] | undefined {
-  const found = new Set<number>();
-  for (const list of lists) {
-    const [out, into] = [
-      list.split(",").filter(isTakenOut),
-      list.split(",").filter(part => !isTakenOut(part)),
-    ];
-    const [without, all] = [
-      parseRangeList(out.map(part => part.slice(1)).join(",")),
-      parseRangeList(into.join(",")),
-    ];
-    if (without === undefined || all === undefined) return undefined;
-    for (const number of all) if (!without.includes(number)) found.add(number);
-  }
-  return [...found].sort((a, b) => a - b);
+  const found = lists.map(parseCpuSet);
+  if (found.includes(undefined)) return undefined;
+  return [...new Set(found.flatMap(numbers => numbers ?? []))].sort((a, b) => a - b);
 }
-
-const isTakenOut = (part: string): boolean => part.startsWith("^");
 
 function firmwareOf({ root, firmware }: Domain): FirmwareNeed {
   const features = childOf(root, "os", "firmware");

@@ -6,9 +6,9 @@
  */
 
 import type { CpuThread, HostCpu } from "../../proto/gen/ferry/v1/host.js";
+import { formatRangeList, parseRangeList } from "../../proto/range-list.js";
 import { parseCpuInfo } from "./cpu-info.js";
 import { parseKnownCount } from "./number-text.js";
-import { formatRangeList, parseRangeList } from "./range-list.js";
 import type { Trees } from "./roots.js";
 import type { Tree } from "./tree.js";
 

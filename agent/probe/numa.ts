@@ -6,10 +6,10 @@
  */
 
 import type { CpuThread, NumaCell, NumaDistance } from "../../proto/gen/ferry/v1/host.js";
+import { formatRangeList, parseRangeList } from "../../proto/range-list.js";
 import { readHugePages } from "./huge-pages.js";
 import { readMemoryInfo } from "./memory.js";
 import { parseCount } from "./number-text.js";
-import { formatRangeList, parseRangeList } from "./range-list.js";
 import type { Tree } from "./tree.js";
 
 const NODES = "devices/system/node";

@@ -33,6 +33,7 @@ async function readDevice(sys: Tree, address: string): Promise<PciDevice> {
     iommuGroup,
     physicalFunction,
     ...(await readVirtualFunctions(sys, device)),
+    networkInterfaces: await sys.optionalNames(`${device}/net`),
   };
 }
 

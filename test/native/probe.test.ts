@@ -7,11 +7,11 @@ import { basename } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { describeHost } from "../../agent/probe/host.js";
-import { parseRangeList } from "../../agent/probe/range-list.js";
 import { LIVE_ROOTS } from "../../agent/probe/roots.js";
 import { SpaceProbe } from "../../agent/probe/space.js";
 import { readSystemOnce } from "../../agent/probe/system.js";
 import { HostDescription } from "../../proto/gen/ferry/v1/host.js";
+import { parseRangeList } from "../../proto/range-list.js";
 import { recordedLibvirt } from "../unit/probe/recorded-libvirt.js";
 
 const run = (program: string, ...options: string[]) =>

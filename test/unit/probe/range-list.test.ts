@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatRangeList, parseRangeList } from "../../../agent/probe/range-list.js";
+import { formatRangeList, parseRangeList } from "../../../proto/range-list.js";
 
 const cpus = fc.uniqueArray(fc.nat(65_535), { maxLength: 200 });
 

@@ -35,3 +35,13 @@ export function formatRangeList(numbers: Iterable<number>): string {
   }
   return ranges.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
 }
+
+/** Nova's and libvirt's sets: `^3` takes out what the rest names, wherever it stands. */
+export function parseCpuSet(text: string): number[] | undefined {
+  const parts = text.split(",").map(part => part.trim());
+  const out = parts.filter(part => part.startsWith("^")).map(part => part.slice(1));
+  const taken = parseRangeList(out.join(","));
+  const named = parseRangeList(parts.filter(part => !part.startsWith("^")).join(","));
+  if (taken === undefined || named === undefined) return undefined;
+  return named.filter(number => !taken.includes(number));
+}
