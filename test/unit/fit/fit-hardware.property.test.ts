@@ -1,6 +1,6 @@
 /** NUMA and device fit against a search that tries everything, on small random hosts. */
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fitHardware, fitsHardware } from "../../../proto/fit/fit-hardware.js";
 import type { GuestHardware } from "../../../proto/fit/guest-hardware.js";
