@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
 # Makes a checkout ready to run: Debian packages, npm packages, the build. Installs only what is missing, says what it
-# installs, and does nothing when there is nothing to do. Used by `npm test` and `npm run demo`.
+# installs, and does nothing when there is nothing to do. Used by `npm test`, `npm run demo` and `npm run bench`.
+#
+#   bash test/setup.sh          everything
+#   bash test/setup.sh bench    only what the benchmarks need
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 PATH=$PATH:/usr/sbin:/sbin
 
-PACKAGES=(
-  # to build the native addons
-  build-essential python3 pkg-config libvirt-dev
+# To build the native addons.
+PACKAGES=(build-essential python3 pkg-config libvirt-dev)
+# What the benchmarks compare with.
+PACKAGES+=(openssh-client openssh-server rsync socat qemu-utils iproute2 util-linux e2fsprogs diffutils)
+[[ ${1:-} == bench ]] || PACKAGES+=(
   # the hypervisor, with firmware and TPM for the guests that have them
-  libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils ovmf swtpm swtpm-tools
+  libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 ovmf swtpm swtpm-tools
   # the lab: networks, the guest's kernel, disks and initial file system
-  iproute2 util-linux procps kmod cpio syslinux syslinux-common mtools dosfstools fdisk e2fsprogs genisoimage
+  procps kmod cpio syslinux syslinux-common mtools dosfstools fdisk genisoimage
   # to check the shell scripts
   shellcheck
   # real systemd, for the tests of the units
@@ -20,7 +25,7 @@ PACKAGES=(
   postgresql
 )
 NODE_MAJOR_MIN=20
-BUILD_INPUTS=(proto agent controller cli native/lib tsconfig.json tsconfig.build.json buf.gen.yaml buf.yaml package-lock.json)
+BUILD_INPUTS=(proto agent controller cli bench native/lib tsconfig.json tsconfig.build.json buf.gen.yaml buf.yaml package-lock.json)
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -57,7 +62,10 @@ install_packages() {
 }
 
 # At run level 1 packages do not start their daemons: the tests start what they need, and end it.
-apt_install() { RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@" </dev/null; }
+apt_install() {
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@" </dev/null
+}
 
 install_modules() { # the stamp is inside node_modules, and so goes with it
   [[ ! -L node_modules ]] || return 0 # linked to another checkout's, which looks after it
