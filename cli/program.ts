@@ -3,11 +3,15 @@
 import { Command, Help, Option } from "commander";
 import { VERSION } from "../proto/version.js";
 import { positiveInteger } from "./arguments.js";
+import { addAggregateCommands } from "./commands/aggregate.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addFlavorCommands } from "./commands/flavor.js";
+import { addGroupCommands } from "./commands/group.js";
 import { addHostCommands } from "./commands/host.js";
 import { addMigrationCommands } from "./commands/migration.js";
 import { addPkiCommands } from "./commands/pki.js";
+import { addPlacementCommands } from "./commands/placement.js";
+import { addPolicyCommands } from "./commands/policy.js";
 import { addServerCommands } from "./commands/server.js";
 import type { Runner } from "./runner.js";
 import type { Shell } from "./shell.js";
@@ -61,7 +65,11 @@ export function buildProgram(runner: Runner, shell: Pick<Shell, "write" | "write
   addServerCommands(program, runner);
   addMigrationCommands(program, runner);
   addHostCommands(program, runner);
+  addAggregateCommands(program, runner);
+  addGroupCommands(program, runner);
+  addPlacementCommands(program, runner);
   addFlavorCommands(program, runner);
+  addPolicyCommands(program, runner);
   addPkiCommands(program, runner);
   addCompletionCommand(program, shell);
   return program;

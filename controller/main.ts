@@ -17,8 +17,10 @@ import { TlsSource } from "../proto/tls-source.js";
 import { VERSION } from "../proto/version.js";
 import { systemClock } from "./clock.js";
 import { type ControllerConfig, readControllerConfig, storePathOf } from "./config.js";
+import { Aggregates } from "./fleet/aggregates.js";
 import { Fleet } from "./fleet/fleet.js";
 import { GrpcAgents } from "./fleet/grpc-agents.js";
+import { ServerGroups } from "./fleet/server-groups.js";
 import { controllerMetrics } from "./metrics.js";
 import { AutoConfirm } from "./migration/auto-confirm.js";
 import { Migrations } from "./migration/operations.js";
@@ -53,6 +55,8 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
     onBug: crash,
     onLine: (migration: string, line: Line) => logLine(log, migration, line),
   };
+  const aggregates = new Aggregates({ ...deps, isAvailable: host => fleet.isAvailable(host) });
+  const serverGroups = new ServerGroups(deps);
   const migrations = new Migrations(deps);
   const servers = new Servers(deps, migrations);
   await migrations.start();
@@ -61,7 +65,7 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   const server = await createServer({
     tls,
     address: config.listen,
-    services: controllerServices({ store, fleet, agent, migrations, servers, policy, newId: randomUUID }),
+    services: controllerServices({ ...deps, migrations, servers, aggregates, serverGroups, policy }),
     admit: ({ identity, path }) => policy.admit(identity, path),
     onFailure: (thrown, { path }) => log.info({ path, fault: asFault(thrown).message }, "call refused"),
   });

@@ -2,6 +2,8 @@
 
 import type { Command } from "commander";
 import { HostServiceService } from "../../proto/gen/ferry/v1/controller.js";
+import { PlacementServiceService } from "../../proto/gen/ferry/v1/placement.js";
+import { collect } from "../arguments.js";
 import { descriptionFields, hostColumns, hostFields } from "../output/host-view.js";
 import { present } from "../present.js";
 import type { Runner } from "../runner.js";
@@ -25,6 +27,7 @@ export function addHostCommands(program: Command, runner: Runner): void {
     .argument("<host>", "name of the host")
     .addHelpText("after", "\nExample:\n  ferry host show h1\n")
     .action(runner.online((session, _options, name = "") => show(session, name)));
+  addSet(host, runner);
   addSwitch(host, runner, true);
   addSwitch(host, runner, false);
 }
@@ -34,6 +37,45 @@ async function show(session: Session, name: string): Promise<void> {
   const fields = hostFields(present(answer.host, "a host"), session.shell.now());
   const described = answer.description === undefined ? [] : descriptionFields(answer.description);
   session.output.record(answer, [...fields, ...described]);
+}
+
+interface SetOptions {
+  readonly trait?: readonly string[];
+  readonly unsetTrait?: readonly string[];
+  readonly zone?: string;
+}
+
+const SET_HELP = `
+A host is in the zone of its aggregate. --zone puts it into the aggregate that is named like the zone, and makes that
+if there is none; --zone "" takes it out of its zone.
+
+Examples:
+  ferry host set h1 --zone east
+  ferry host set h1 --trait CUSTOM_GOLD --unset-trait CUSTOM_SILVER
+`;
+
+function addSet(host: Command, runner: Runner): void {
+  host
+    .command("set")
+    .description("say where a host is and what it can do")
+    .argument("<host>", "name of the host")
+    .option("--trait <trait>", "it has this trait, e.g. CUSTOM_GOLD; may be repeated", collect)
+    .option("--unset-trait <trait>", "it has this trait no more; may be repeated", collect)
+    .option("--zone <zone>", "its availability zone")
+    .addHelpText("after", SET_HELP)
+    .action(
+      runner.online(async (session, { trait, unsetTrait, zone }: SetOptions, name = "") => {
+        const request = {
+          host: name,
+          addTraits: [...(trait ?? [])],
+          removeTraits: [...(unsetTrait ?? [])],
+          availabilityZone: zone,
+        };
+        const answer = await session.call(PlacementServiceService.setHostPlacement, request);
+        const changed = present(answer.host, "a host");
+        session.output.record(changed, hostFields(changed, session.shell.now()));
+      }),
+    );
 }
 
 function addSwitch(host: Command, runner: Runner, enabled: boolean): void {

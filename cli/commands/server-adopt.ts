@@ -9,10 +9,11 @@ import { printable } from "../output/printable.js";
 import { serverFields } from "../output/server-view.js";
 import type { Runner } from "../runner.js";
 import type { Session } from "../session.js";
+import { addPlacingOptions, type PlacingOptions, placingRequest } from "./server-placing.js";
 
 const ADOPT_MS = 120_000;
 
-interface AdoptOptions {
+interface AdoptOptions extends PlacingOptions {
   readonly host: string;
   readonly swapDisk?: readonly string[];
   readonly ephemeralDisk?: readonly string[];
@@ -32,8 +33,7 @@ Examples:
 `;
 
 export function addAdopt(server: Command, runner: Runner): void {
-  server
-    .command("adopt")
+  addPlacingOptions(server.command("adopt"))
     .description("manage a libvirt domain that exists already")
     .argument("<domain>", "libvirt's name or uuid of it")
     .requiredOption("--host <host>", "where it is")
@@ -60,6 +60,7 @@ export function addAdopt(server: Command, runner: Runner): void {
           readOnlyDrives: options.readOnlyDrives,
           maxDowntimeSeconds: options.maxDowntime,
           project: options.project,
+          ...placingRequest(options),
         };
         const answer = await session.call(ServerServiceService.adoptServer, request, ADOPT_MS);
         if (session.output.format === "json") session.output.json(answer);

@@ -9,11 +9,12 @@ import { keyValue, wholeNumber } from "../arguments.js";
 import { serverFields } from "../output/server-view.js";
 import { present } from "../present.js";
 import type { Runner } from "../runner.js";
+import { addPlacingOptions, type PlacingOptions, placingRequest } from "./server-placing.js";
 
 /** An image may have to be copied first. */
 const CREATE_MS = 600_000;
 
-interface CreateOptions {
+interface CreateOptions extends PlacingOptions {
   readonly flavor: string;
   readonly image: string;
   readonly imageFormat: string;
@@ -35,11 +36,12 @@ Examples:
   ferry server create web-3 --flavor m1.small --image /var/lib/ferry/images/debian.qcow2 --image-format qcow2
   ferry server create db-1 --flavor m1.large --image /srv/images/db.raw --image-format raw --root-mode copy \\
       --nic bridge=br0 --firmware efi --vtpm --host h2
+  ferry server create db-2 --flavor m1.large --image /srv/images/db.raw --image-format raw \\
+      --availability-zone east --hint group=databases --hint different_host=db-1
 `;
 
 export function addCreate(server: Command, runner: Runner): void {
-  server
-    .command("create")
+  addPlacingOptions(server.command("create"))
     .description("create a server from a flavor and an image")
     .argument("<name>", "name of the server")
     .requiredOption("--flavor <flavor>", "name or id of its size")
@@ -91,6 +93,7 @@ export function addCreate(server: Command, runner: Runner): void {
           maxDowntimeSeconds: options.maxDowntime,
           project: options.project,
           noWait: false,
+          ...placingRequest(options),
         };
         const answer = await session.call(ServerServiceService.createServer, request, CREATE_MS);
         const created = present(answer.server, "a server");

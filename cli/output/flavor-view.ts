@@ -1,6 +1,7 @@
 /** Flavors as tables. */
 
 import type { Flavor } from "../../proto/gen/ferry/v1/model.js";
+import { pairs } from "./pairs.js";
 import type { Column, Field } from "./table.js";
 
 export const FLAVOR_COLUMNS: readonly Column<Flavor>[] = [
@@ -11,7 +12,7 @@ export const FLAVOR_COLUMNS: readonly Column<Flavor>[] = [
   { title: "Disk", value: ({ rootGib }) => `${rootGib} GiB`, right: true },
   { title: "Ephemeral", value: ({ ephemeralGib }) => `${ephemeralGib} GiB`, right: true },
   { title: "Swap", value: ({ swapMib }) => `${swapMib} MiB`, right: true },
-  { title: "Properties", value: ({ extraSpecs }) => specs(extraSpecs) },
+  { title: "Properties", value: ({ extraSpecs }) => pairs(extraSpecs) },
 ];
 
 export const flavorFields = (flavor: Flavor): Field[] =>
@@ -25,8 +26,3 @@ export function flavorSummary({ name, vcpus, ramMib, rootGib, ephemeralGib, swap
   ];
   return `${name} (${vcpus} vcpu, ${ramMib} MiB, root ${rootGib} GiB${optional.join("")})`;
 }
-
-const specs = (extraSpecs: Readonly<Record<string, string>>): string =>
-  Object.entries(extraSpecs)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(", ");

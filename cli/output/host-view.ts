@@ -12,6 +12,7 @@ export const hostColumns = (now: Date): Column<Host>[] => [
   { title: "Host", value: ({ name }) => name },
   { title: "Status", value: ({ status }) => status },
   { title: "State", value: ({ state }) => state },
+  { title: "Zone", value: ({ availabilityZone }) => availabilityZone },
   { title: "Servers", value: ({ servers }) => String(servers), right: true },
   { title: "VCPUs", value: host => usage(host, "VCPU"), right: true },
   { title: "RAM", value: host => usage(host, "MEMORY_MB"), right: true },
@@ -32,6 +33,9 @@ export function hostFields(host: Host, now: Date): Field[] {
     ["last heartbeat", `${heartbeat} (${formatAge(host.lastHeartbeatMs, now)})`],
     ["agent version", host.agentVersion],
     ["boot id", host.bootId],
+    ["availability zone", host.availabilityZone],
+    ["aggregates", host.aggregates.join(", ")],
+    ["traits", host.traits.join(", ")],
     ["servers", String(host.servers)],
     ...host.inventories.map(inventoryField),
   ];
@@ -60,7 +64,7 @@ function inventoryField(inventory: Inventory): Field {
   return [resourceClass, `${booked} (${amount(total, resourceClass)} present${kept}${ratio})`];
 }
 
-function amount(value: number, resourceClass: string): string {
+export function amount(value: number, resourceClass: string): string {
   if (resourceClass === "MEMORY_MB") return formatBytes(value * MIB);
   return resourceClass === "DISK_GB" ? formatBytes(value * GIB) : String(value);
 }

@@ -2,6 +2,7 @@
 
 import type { Disk, HostVerdict, Server } from "../../proto/gen/ferry/v1/model.js";
 import { flavorSummary } from "./flavor-view.js";
+import { pairs } from "./pairs.js";
 import type { Column, Field } from "./table.js";
 import { formatBytes, formatDuration, formatTime } from "./units.js";
 
@@ -27,7 +28,10 @@ export function serverFields(server: Server): Field[] {
     ["power_state", server.powerState],
     ["fault", server.fault?.message ?? ""],
     ["migration", server.migrationId],
+    ["availability zone", zoneText(server)],
+    ...hintFields(server),
     ["image", server.image],
+    ["image properties", pairs(server.imageProperties)],
     ...server.disks.map(diskField),
     ...server.interfaces.map(({ mac, type, source }): Field => ["interface", `${mac} on ${type} ${source}`]),
     [
@@ -43,6 +47,19 @@ export function serverFields(server: Server): Field[] {
     ["epoch", String(server.epoch)],
     ["created", formatTime(server.createdAtMs)],
     ["updated", formatTime(server.updatedAtMs)],
+  ];
+}
+
+function zoneText({ availabilityZone, pinnedAvailabilityZone }: Server): string {
+  return pinnedAvailabilityZone === "" ? availabilityZone : `${availabilityZone} (kept: it was asked for)`;
+}
+
+function hintFields({ schedulerHints: hints }: Server): Field[] {
+  if (hints === undefined) return [];
+  return [
+    ["server group", hints.group],
+    ["same host as", hints.sameHost.join(", ")],
+    ["other host than", hints.differentHost.join(", ")],
   ];
 }
 
@@ -77,6 +94,7 @@ export const VERDICT_COLUMNS: readonly Column<VerdictLine>[] = [
     value: line => first(line, line.verdict.ok ? line.verdict.weight.toFixed(2) : "-"),
     right: true,
   },
+  { title: "Filter", value: line => line.verdict.refusedBy[line.index] ?? "" },
   { title: "Reason", value: line => reasonOf(line)?.message ?? "" },
   { title: "Have", value: line => reasonOf(line)?.have ?? "" },
   { title: "Need", value: line => reasonOf(line)?.need ?? "" },

@@ -1,7 +1,9 @@
 /** What the gRPC handlers act on. They map, ask, and map back; no rule of the product lives in this folder. */
 
 import type { AgentPort } from "../fleet/agent-port.js";
+import type { Aggregates } from "../fleet/aggregates.js";
 import type { Fleet } from "../fleet/fleet.js";
+import type { ServerGroups } from "../fleet/server-groups.js";
 import type { Migrations } from "../migration/operations.js";
 import type { Servers } from "../migration/servers.js";
 import type { Policy } from "../policy/policy.js";
@@ -13,6 +15,8 @@ export interface Api {
   readonly agent: AgentPort;
   readonly migrations: Migrations;
   readonly servers: Servers;
+  readonly aggregates: Aggregates;
+  readonly serverGroups: ServerGroups;
   readonly policy: Policy;
   readonly newId: () => string;
 }

@@ -11,17 +11,21 @@
 import { Fault } from "../../proto/fault.js";
 import type { HeartbeatRequest, HeartbeatResponse } from "../../proto/gen/ferry/v1/controller.js";
 import type { Host, Inventory } from "../../proto/gen/ferry/v1/model.js";
+import type { Aggregate } from "../../proto/gen/ferry/v1/placement.js";
 import type { Clock } from "../clock.js";
-import { usageOf } from "../store/allocations.js";
+import { DEFAULT_ZONE, listAggregates } from "../store/aggregates.js";
 import {
+  changeHost,
   countServersByHost,
   findHost,
   type HostRow,
   insertHost,
+  knownHost,
   listHosts,
+  raiseGenerations,
   updateHost,
 } from "../store/hosts.js";
-import { listInventories, replaceInventories } from "../store/inventories.js";
+import { bookedInventories, replaceInventories } from "../store/inventories.js";
 import type { Queries } from "../store/schema.js";
 import type { Transactions } from "../store/store.js";
 import { followDomains } from "./follow-domains.js";
@@ -52,8 +56,10 @@ export class Fleet {
   /** Records what an agent says of its own host; the caller has checked that it is that host's agent. */
   async heartbeat(report: HeartbeatRequest): Promise<HeartbeatResponse> {
     await this.#store.transaction(async tx => {
-      await this.#recordHost(tx, report);
-      await replaceInventories(tx, report.host, report.inventories);
+      const isNew = await this.#recordHost(tx, report);
+      const offersMore = await replaceInventories(tx, report.host, report.inventories);
+      // Beats that say nothing new leave the generation, and with it whatever was read of this host, alone.
+      if (isNew || offersMore) await raiseGenerations(tx, [report.host]);
       await followDomains(tx, report, this.#clock.nowMs());
     });
     this.#heardMs.set(report.host, this.#clock.monotonicMs());
@@ -69,16 +75,13 @@ export class Fleet {
 
   async list(): Promise<Host[]> {
     const queries = this.#store.queries;
-    const [rows, counts] = [await listHosts(queries), await countServersByHost(queries)];
-    return Promise.all(rows.map(row => this.#hostOf(queries, row, counts.get(row.name) ?? 0)));
+    const [rows, view] = [await listHosts(queries), await viewOf(queries)];
+    return rows.map(row => this.#hostOf(row, view));
   }
 
   async show(name: string): Promise<Host> {
     const queries = this.#store.queries;
-    const row = await findHost(queries, name);
-    if (row === undefined) throw new Fault("not-found", `Compute host ${name} could not be found.`);
-    const counts = await countServersByHost(queries);
-    return this.#hostOf(queries, row, counts.get(name) ?? 0);
+    return this.#hostOf(await knownHost(queries, name), await viewOf(queries, name));
   }
 
   /**
@@ -86,22 +89,40 @@ export class Fleet {
    * host is what it says; its start counter is believed anew from then on.
    */
   async setStatus(name: string, enabled: boolean, reason = ""): Promise<Host> {
-    await this.show(name);
     const changes = enabled
       ? { status: "enabled", disabled_reason: "", quarantine: "", incarnation: 0 }
       : { status: "disabled", disabled_reason: reason };
-    await updateHost(this.#store.queries, name, changes);
+    await this.#store.transaction(async tx => {
+      await knownHost(tx, name);
+      await changeHost(tx, name, changes);
+    });
     return this.show(name);
+  }
+
+  /** It may be given servers. */
+  async isAvailable(name: string): Promise<boolean> {
+    const row = await findHost(this.#store.queries, name);
+    return row?.status === "enabled" && this.stateOf(name) === "up";
+  }
+
+  /** Traits that a person gives a host, or takes from it. */
+  async changeTraits(name: string, add: readonly string[], remove: readonly string[]): Promise<void> {
+    for (const trait of [...add, ...remove]) refuseTrait(trait);
+    await this.#store.transaction(async tx => {
+      const kept = traitsOf(await knownHost(tx, name)).filter(trait => !remove.includes(trait));
+      await changeHost(tx, name, { traits: JSON.stringify([...new Set([...kept, ...add])].sort()) });
+    });
   }
 
   /** host:port on which the agent of a host is dialled. */
   async addressOf(name: string): Promise<string> {
-    const { address } = await this.show(name);
+    const { address } = await knownHost(this.#store.queries, name);
     if (address === "") throw new Fault("unreachable", `the agent of ${name} has not said where it listens`);
     return address;
   }
 
-  async #recordHost(tx: Queries, report: HeartbeatRequest): Promise<void> {
+  /** True when the scheduler would see a difference. */
+  async #recordHost(tx: Queries, report: HeartbeatRequest): Promise<boolean> {
     const known = await findHost(tx, report.host);
     const said = {
       address: report.address,
@@ -118,9 +139,16 @@ export class Fleet {
       incarnation: report.incarnation,
     };
     if (known === undefined) {
-      const fresh = { status: "enabled", disabled_reason: "", quarantine: "", generation: 0 };
+      const fresh = {
+        status: "enabled",
+        disabled_reason: "",
+        quarantine: "",
+        generation: 0,
+        traits: "[]",
+        hardware: "",
+      };
       await insertHost(tx, { name: report.host, ...fresh, ...said, ...identity });
-      return;
+      return true;
     }
     const quarantine = suspicionOf(known, report) ?? known.quarantine;
     // The highest counter is remembered, whatever a restored host says.
@@ -129,9 +157,11 @@ export class Fleet {
         ? Math.max(known.incarnation, report.incarnation)
         : report.incarnation;
     await updateHost(tx, report.host, { ...said, ...identity, incarnation, quarantine });
+    return quarantine !== known.quarantine || report.hookProblem !== known.hook_problem;
   }
 
-  async #hostOf(queries: Queries, row: HostRow, servers: number): Promise<Host> {
+  #hostOf(row: HostRow, { servers, inventories, aggregates }: FleetView): Host {
+    const member = aggregates.filter(({ hosts }) => hosts.includes(row.name));
     return {
       name: row.name,
       state: this.stateOf(row.name),
@@ -142,14 +172,37 @@ export class Fleet {
       lastHeartbeatMs: row.last_heartbeat_ms,
       agentVersion: row.agent_version,
       bootId: row.boot_id,
-      servers,
-      inventories: await inventoriesOf(queries, row.name),
+      servers: servers.get(row.name) ?? 0,
+      inventories: inventories.get(row.name) ?? [],
       hookProblem: row.quarantine || row.hook_problem,
+      availabilityZone:
+        member.find(({ availabilityZone: zone }) => zone !== "")?.availabilityZone ?? DEFAULT_ZONE,
+      aggregates: member.map(({ name }) => name),
+      traits: traitsOf(row),
     };
   }
 }
 
-async function inventoriesOf(queries: Queries, host: string): Promise<Inventory[]> {
-  const [inventories, used] = [await listInventories(queries, host), await usageOf(queries, host)];
-  return inventories.map(inventory => ({ ...inventory, used: used.get(inventory.resourceClass) ?? 0 }));
+const traitsOf = ({ traits }: HostRow): string[] => JSON.parse(traits) as string[];
+
+function refuseTrait(trait: string): void {
+  if (/^[A-Z][A-Z0-9_]{0,254}$/.test(trait)) return;
+  throw new Fault("invalid-argument", `${JSON.stringify(trait)} is no trait`, {
+    need: "upper case letters, digits and underscores, for example CUSTOM_GOLD",
+  });
+}
+
+/** What other tables say of hosts, by host. */
+interface FleetView {
+  readonly servers: ReadonlyMap<string, number>;
+  readonly inventories: ReadonlyMap<string, Inventory[]>;
+  readonly aggregates: readonly Aggregate[];
+}
+
+async function viewOf(queries: Queries, host?: string): Promise<FleetView> {
+  return {
+    servers: await countServersByHost(queries),
+    inventories: await bookedInventories(queries, host === undefined ? undefined : [host]),
+    aggregates: await listAggregates(queries),
+  };
 }

@@ -9,7 +9,7 @@ import { Fault } from "../../proto/fault.js";
 import type { Server } from "../../proto/gen/ferry/v1/model.js";
 import { findMigration } from "../store/migrations.js";
 import type { Queries } from "../store/schema.js";
-import { findServer, type ServerRecord, serverMessage, updateServer } from "../store/servers.js";
+import { findServer, type ServerRecord, showServer, updateServer } from "../store/servers.js";
 import { recordAction } from "./actions.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import type { Requester } from "./requester.js";
@@ -69,6 +69,6 @@ async function say(
     await updateServer(queries, server.id, await words(server, queries), nowMs);
     const asked = { serverId: server.id, action, endedAtMs: nowMs };
     await recordAction(queries, asked, requester, nowMs);
-    return serverMessage(await findServer(queries, server.id));
+    return showServer(queries, await findServer(queries, server.id));
   });
 }

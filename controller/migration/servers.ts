@@ -9,6 +9,7 @@ import type { Flavor, Server, ServerAction } from "../../proto/gen/ferry/v1/mode
 import { claimForServer } from "../placement/placement.js";
 import { resourcesOf } from "../placement/resources.js";
 import { chosenHosts, schedule } from "../scheduler/schedule.js";
+import { DEFAULT_ZONE, zonesByHost } from "../store/aggregates.js";
 import { findFlavor } from "../store/flavors.js";
 import {
   findServer,
@@ -16,6 +17,7 @@ import {
   listServers,
   type ServerRecord,
   serverMessage,
+  showServer,
   statusOf,
   takeServer,
   updateServer,
@@ -28,10 +30,11 @@ import { flavorOfDomain } from "./flavor-of-domain.js";
 import type { Verb } from "./migration-world.js";
 import type { Migrations } from "./operations.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
+import { placingOf, type ServerPlacing, type ServerWishes } from "./server-placing.js";
 import { ServerTasks } from "./server-tasks.js";
 import { lockServer, resetServerState, unlockServer } from "./server-words.js";
 
-export interface AdoptRequest {
+export interface AdoptRequest extends ServerWishes {
   readonly host: string;
   /** libvirt name or uuid. */
   readonly domain: string;
@@ -52,7 +55,7 @@ export interface ServerSelection {
   readonly status?: string | undefined;
 }
 
-interface NewServer {
+interface NewServer extends ServerPlacing {
   readonly id: string;
   readonly name: string;
   readonly host: string;
@@ -89,11 +92,14 @@ export class Servers {
   /** Makes a server from a flavor and an image, on the host that was asked for or the scheduler's best. */
   async create(request: CreateServerRequest, requestedBy: RequestedBy): Promise<Server> {
     const requester = this.#requester(requestedBy);
-    const flavor = await findFlavor(this.#deps.store.queries, request.flavor);
+    const { queries } = this.#deps.store;
+    const flavor = await findFlavor(queries, request.flavor);
+    const placing = await placingOf(queries, request);
     const [host] = await this.#hostsFor(flavor, request.host);
     const { name, imagePath: image, maxDowntimeSeconds } = request;
     const id = this.#deps.newId();
     const created = {
+      ...placing,
       id,
       name,
       host: host ?? "",
@@ -133,6 +139,7 @@ export class Servers {
   async adopt(request: AdoptRequest): Promise<AdoptServerResponse> {
     const { host, domain, readOnlyDrives, maxDowntimeSeconds } = request;
     const requester = this.#requester(request.requestedBy);
+    const placing = await placingOf(this.#deps.store.queries, request);
     const disks = { swapDisks: [...request.swapDisks], ephemeralDisks: [...request.ephemeralDisks] };
     await this.#deps.fleet.show(host);
     const found = await this.#deps.agent.inspectDomain(host, { domain, readOnlyDrives, ...disks });
@@ -141,6 +148,7 @@ export class Servers {
     if (request.dryRun || found.refusals.length > 0)
       return { server: serverSeen(found, host, flavor), ...said };
     const taken = {
+      ...placing,
       powerState: found.powerState,
       id: found.uuid,
       name: found.name,
@@ -160,15 +168,17 @@ export class Servers {
   }
 
   async list({ host, status }: ServerSelection = {}): Promise<Server[]> {
-    const all = await listServers(this.#deps.store.queries);
+    const { queries } = this.#deps.store;
+    const [all, zones] = [await listServers(queries), await zonesByHost(queries)];
     return all
       .filter(server => host === undefined || server.host === host)
       .filter(server => status === undefined || statusOf(server.vmState, server.taskState) === status)
-      .map(serverMessage);
+      .map(server => serverMessage(server, zones.get(server.host) ?? DEFAULT_ZONE));
   }
 
   async show(nameOrId: string): Promise<Server> {
-    return serverMessage(await findServer(this.#deps.store.queries, nameOrId));
+    const { queries } = this.#deps.store;
+    return showServer(queries, await findServer(queries, nameOrId));
   }
 
   async startServer(nameOrId: string, requestedBy: RequestedBy, { noWait = false } = {}): Promise<Server> {
@@ -316,5 +326,9 @@ function serverSeen(found: InspectDomainResponse, host: string, flavor: Flavor):
     project: "",
     lockedBy: "",
     lockedReason: "",
+    availabilityZone: "",
+    pinnedAvailabilityZone: "",
+    schedulerHints: undefined,
+    imageProperties: {},
   };
 }

@@ -13,16 +13,14 @@
 
 import { Fault } from "../../proto/fault.js";
 import { fromFaultInfo } from "../../proto/fault-info.js";
-import type { Inventory } from "../../proto/gen/ferry/v1/model.js";
 import {
   deleteAllocations,
   hasAllocations,
   insertAllocations,
   reassignAllocations,
-  usageOf,
 } from "../store/allocations.js";
 import { lockRow } from "../store/dialect.js";
-import { listInventories } from "../store/inventories.js";
+import { bookedInventories } from "../store/inventories.js";
 import type { Queries } from "../store/schema.js";
 import type { Resources } from "./resources.js";
 import { shortagesOf } from "./shortage.js";
@@ -35,7 +33,8 @@ export async function claimForServer(
   needed: Resources,
 ): Promise<void> {
   const generation = await generationOf(queries, host);
-  const [shortage] = shortagesOf(host, await bookedInventories(queries, host), needed);
+  const offered = (await bookedInventories(queries, [host])).get(host) ?? [];
+  const [shortage] = shortagesOf(host, offered, needed);
   if (shortage !== undefined) throw fromFaultInfo(shortage);
   await raiseGeneration(queries, host, generation);
   const rows = [...needed].map(([resourceClass, amount]) => ({
@@ -79,11 +78,6 @@ export async function undoMove(queries: Queries, serverId: string, migrationId: 
 /** The source is let go. */
 export async function finishMove(queries: Queries, migrationId: string): Promise<void> {
   await deleteAllocations(queries, migrationId);
-}
-
-export async function bookedInventories(queries: Queries, host: string): Promise<Inventory[]> {
-  const [inventories, used] = [await listInventories(queries, host), await usageOf(queries, host)];
-  return inventories.map(inventory => ({ ...inventory, used: used.get(inventory.resourceClass) ?? 0 }));
 }
 
 async function generationOf(queries: Queries, host: string): Promise<number> {

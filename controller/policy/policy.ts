@@ -9,9 +9,11 @@
 import { readFileSync } from "node:fs";
 import { parse } from "smol-toml";
 import { asFault, Fault } from "../../proto/fault.js";
+import type { PolicyRule } from "../../proto/gen/ferry/v1/placement.js";
 import { type Identity, identityLabel, isRole, type Role } from "../../proto/identity.js";
 import {
   AGENT_ONLY,
+  HEAL_PLACEMENT,
   METHOD_RULES,
   MIGRATE_BY_FORCE,
   MIGRATE_TO_HOST,
@@ -61,9 +63,28 @@ export class Policy {
   }
 
   require(identity: Identity, rule: Rule): void {
-    const needed = this.#roles.get(rule.name) ?? rule.role;
-    if (identity.role !== undefined && RANK[identity.role] >= RANK[needed]) return;
-    throw denied(rule, describe(identity), needed);
+    const needed = this.#roleFor(rule);
+    if (!has(identity, needed)) throw denied(rule, describe(identity), needed);
+  }
+
+  /** Every rule once, as it is applied, and whether this caller has the role for it. */
+  describe(identity: Identity): PolicyRule[] {
+    const methods = new Map<string, string[]>();
+    for (const [path, rule] of Object.entries(METHOD_RULES))
+      if (rule !== AGENT_ONLY) methods.set(rule.name, [...(methods.get(rule.name) ?? []), path.slice(1)]);
+    const rules = new Map(allRules().map(rule => [rule.name, rule]));
+    return [...rules.values()].map(rule => ({
+      name: rule.name,
+      role: this.#roleFor(rule),
+      defaultRole: rule.role,
+      owner: rule.owner,
+      methods: methods.get(rule.name) ?? [],
+      allowed: has(identity, this.#roleFor(rule)),
+    }));
+  }
+
+  #roleFor({ name, role }: Rule): Role {
+    return this.#roles.get(name) ?? role;
   }
 
   requireHostChoice(identity: Identity): void {
@@ -76,6 +97,10 @@ export class Policy {
 
   requireUnlockOverride(identity: Identity): void {
     this.require(identity, UNLOCK_OVERRIDE);
+  }
+
+  requireHeal(identity: Identity): void {
+    this.require(identity, HEAL_PLACEMENT);
   }
 
   /** Members act on their own servers; a server of another does not exist for them, as in Nova. */
@@ -111,7 +136,10 @@ const allRules = (): Rule[] => [
   MIGRATE_TO_HOST,
   MIGRATE_BY_FORCE,
   UNLOCK_OVERRIDE,
+  HEAL_PLACEMENT,
 ];
+
+const has = ({ role }: Identity, needed: Role): boolean => role !== undefined && RANK[role] >= RANK[needed];
 
 /** Health and reflection are for everybody with a certificate. */
 function admitTools(path: string): void {

@@ -54,6 +54,45 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
   "/ferry.v1.MigrationService/WatchMigration": rule("os_compute_api:servers:migrations:show", "member", true),
   "/ferry.v1.MigrationService/CancelMigration": rule("os_compute_api:servers:migrations:delete", "manager"),
   "/ferry.v1.MigrationService/RecoverMigration": rule("ferry:migrations:recover", "admin"),
+  "/ferry.v1.AggregateService/CreateAggregate": rule("os_compute_api:os-aggregates:create", "admin"),
+  "/ferry.v1.AggregateService/ListAggregates": rule("os_compute_api:os-aggregates:index", "admin"),
+  "/ferry.v1.AggregateService/ShowAggregate": rule("os_compute_api:os-aggregates:show", "admin"),
+  "/ferry.v1.AggregateService/UpdateAggregate": rule("os_compute_api:os-aggregates:update", "admin"),
+  "/ferry.v1.AggregateService/SetAggregateMetadata": rule(
+    "os_compute_api:os-aggregates:set_metadata",
+    "admin",
+  ),
+  "/ferry.v1.AggregateService/AddAggregateHost": rule("os_compute_api:os-aggregates:add_host", "admin"),
+  "/ferry.v1.AggregateService/RemoveAggregateHost": rule("os_compute_api:os-aggregates:remove_host", "admin"),
+  "/ferry.v1.AggregateService/DeleteAggregate": rule("os_compute_api:os-aggregates:delete", "admin"),
+  "/ferry.v1.AggregateService/ListAvailabilityZones": rule(
+    "os_compute_api:os-availability-zone:list",
+    "member",
+  ),
+  "/ferry.v1.ServerGroupService/CreateServerGroup": rule(
+    "os_compute_api:os-server-groups:create",
+    "member",
+    true,
+  ),
+  "/ferry.v1.ServerGroupService/ListServerGroups": rule(
+    "os_compute_api:os-server-groups:index",
+    "member",
+    true,
+  ),
+  "/ferry.v1.ServerGroupService/ShowServerGroup": rule(
+    "os_compute_api:os-server-groups:show",
+    "member",
+    true,
+  ),
+  "/ferry.v1.ServerGroupService/DeleteServerGroup": rule(
+    "os_compute_api:os-server-groups:delete",
+    "member",
+    true,
+  ),
+  "/ferry.v1.PlacementService/SetHostPlacement": rule("placement:resource_providers:update", "admin"),
+  "/ferry.v1.PlacementService/ShowPlacement": rule("placement:resource_providers:list", "manager"),
+  "/ferry.v1.PlacementService/AuditPlacement": rule("ferry:placement:audit", "manager"),
+  "/ferry.v1.PolicyService/ListPolicyRules": rule("ferry:policy:list", "member"),
   "/ferry.v1.FleetService/Heartbeat": AGENT_ONLY,
 };
 
@@ -62,3 +101,6 @@ export const MIGRATE_TO_HOST = rule("os_compute_api:os-migrate-server:migrate:ho
 /** Undoing an administrator's lock. */
 export const UNLOCK_OVERRIDE = rule("os_compute_api:os-lock-server:unlock:unlock_override", "admin");
 export const MIGRATE_BY_FORCE = rule("os_compute_api:os-migrate-server:migrate:force", "admin");
+
+/** Correcting bookings is more than looking at them. */
+export const HEAL_PLACEMENT = rule("ferry:placement:heal", "admin");

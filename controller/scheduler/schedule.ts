@@ -14,15 +14,18 @@ import { weigh } from "./weighers.js";
 export function schedule(hosts: readonly Host[], request: ScheduleRequest): HostVerdict[] {
   const judged = hosts.map(host => ({
     host,
-    reasons: FILTERS.flatMap(filter => filter.refusals(host, request)),
+    refusals: FILTERS.flatMap(({ name, refusals }) =>
+      refusals(host, request).map(reason => ({ name, reason })),
+    ),
   }));
-  const weights = weigh(judged.filter(({ reasons }) => reasons.length === 0).map(({ host }) => host));
+  const weights = weigh(judged.filter(({ refusals }) => refusals.length === 0).map(({ host }) => host));
   return judged
-    .map(({ host, reasons }) => ({
+    .map(({ host, refusals }) => ({
       host: host.name,
-      ok: reasons.length === 0,
+      ok: refusals.length === 0,
       weight: weights.get(host.name) ?? 0,
-      reasons,
+      reasons: refusals.map(({ reason }) => reason),
+      refusedBy: refusals.map(({ name }) => name),
     }))
     .sort(
       (one, other) =>

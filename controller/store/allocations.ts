@@ -1,5 +1,6 @@
 /** The allocation table: what each consumer holds of each host. */
 
+import { raiseGenerations } from "./hosts.js";
 import type { Queries } from "./schema.js";
 
 /** A server holds where it lives; a migration holds what the server would need back on its source. */
@@ -30,6 +31,7 @@ export async function listAllocations(queries: Queries): Promise<AllocationRecor
   }));
 }
 
+/** The caller raises the hosts' generations, because it has to compare them. */
 export async function insertAllocations(
   queries: Queries,
   allocations: readonly AllocationRecord[],
@@ -45,18 +47,26 @@ export async function insertAllocations(
   await queries.insertInto("allocation").values(rows).execute();
 }
 
-/** Booked on a host, by resource class. */
-export async function usageOf(queries: Queries, host: string): Promise<Map<string, number>> {
-  const rows = await queries
+/** Booked, by host and resource class; of all hosts when none is named. */
+export async function usageByHost(
+  queries: Queries,
+  hosts?: readonly string[],
+): Promise<Map<string, Map<string, number>>> {
+  let query = queries
     .selectFrom("allocation")
-    .select(({ fn }) => ["resource_class", fn.sum<number>("amount").as("used")])
-    .where("host", "=", host)
-    .groupBy("resource_class")
-    .execute();
-  return new Map(rows.map(row => [row.resource_class, Number(row.used)]));
+    .select(({ fn }) => ["host", "resource_class", fn.sum<number>("amount").as("used")])
+    .groupBy(["host", "resource_class"]);
+  if (hosts !== undefined) query = query.where("host", "in", [...hosts]);
+  const usage = new Map<string, Map<string, number>>();
+  for (const row of await query.execute()) {
+    const classes = usage.get(row.host) ?? new Map<string, number>();
+    usage.set(row.host, classes.set(row.resource_class, Number(row.used)));
+  }
+  return usage;
 }
 
 export async function deleteAllocations(queries: Queries, consumer: string): Promise<void> {
+  await raiseGenerations(queries, await hostsOf(queries, consumer));
   await queries.deleteFrom("allocation").where("consumer", "=", consumer).execute();
 }
 
@@ -64,20 +74,25 @@ export async function reassignAllocations(
   queries: Queries,
   from: string,
   to: { readonly consumer: string; readonly kind: ConsumerKind },
-): Promise<number> {
-  const moved = await queries
+): Promise<void> {
+  await raiseGenerations(queries, await hostsOf(queries, from));
+  await queries
     .updateTable("allocation")
     .set({ consumer: to.consumer, consumer_kind: to.kind })
     .where("consumer", "=", from)
-    .executeTakeFirst();
-  return Number(moved.numUpdatedRows);
+    .execute();
 }
 
 export async function hasAllocations(queries: Queries, consumer: string): Promise<boolean> {
-  const row = await queries
+  return (await hostsOf(queries, consumer)).length > 0;
+}
+
+async function hostsOf(queries: Queries, consumer: string): Promise<string[]> {
+  const rows = await queries
     .selectFrom("allocation")
-    .select("consumer")
+    .select("host")
+    .distinct()
     .where("consumer", "=", consumer)
-    .executeTakeFirst();
-  return row !== undefined;
+    .execute();
+  return rows.map(({ host }) => host);
 }

@@ -57,6 +57,12 @@ export const texts = (name: string): Column<readonly string[]> => ({
   read: cell => JSON.parse(String(cell)) as string[],
 });
 
+export const textMap = (name: string): Column<Readonly<Record<string, string>>> => ({
+  name,
+  write: value => JSON.stringify(value),
+  read: cell => JSON.parse(String(cell)) as Record<string, string>,
+});
+
 type AnyColumn = Column<unknown>;
 
 /** The named fields as cells; fields that are absent stay as they are in the store. */

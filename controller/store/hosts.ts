@@ -1,12 +1,20 @@
 /** The host table: what is known of each host whether or not its agent answers. */
 
 import type { Insertable, Selectable, Updateable } from "kysely";
+import { Fault } from "../../proto/fault.js";
 import type { HostTable, Queries } from "./schema.js";
 
 export type HostRow = Readonly<Selectable<HostTable>>;
 
 export async function findHost(queries: Queries, name: string): Promise<HostRow | undefined> {
   return queries.selectFrom("host").selectAll().where("name", "=", name).executeTakeFirst();
+}
+
+/** Refused when there is none of that name. */
+export async function knownHost(queries: Queries, name: string): Promise<HostRow> {
+  const row = await findHost(queries, name);
+  if (row === undefined) throw new Fault("not-found", `Compute host ${name} could not be found.`);
+  return row;
 }
 
 export async function listHosts(queries: Queries): Promise<HostRow[]> {
@@ -25,6 +33,16 @@ export async function updateHost(
   await queries.updateTable("host").set(changes).where("name", "=", name).execute();
 }
 
+/** Something that the scheduler sees. */
+export async function changeHost(
+  queries: Queries,
+  name: string,
+  changes: Updateable<HostTable>,
+): Promise<void> {
+  await updateHost(queries, name, changes);
+  await raiseGenerations(queries, [name]);
+}
+
 /** Servers at home on each host. */
 export async function countServersByHost(queries: Queries): Promise<Map<string, number>> {
   const rows = await queries
@@ -33,4 +51,14 @@ export async function countServersByHost(queries: Queries): Promise<Map<string, 
     .groupBy("host")
     .execute();
   return new Map(rows.map(row => [row.host, Number(row.count)]));
+}
+
+/** Whoever has seen these hosts before has to look again. */
+export async function raiseGenerations(queries: Queries, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  await queries
+    .updateTable("host")
+    .set(build => ({ generation: build("generation", "+", 1) }))
+    .where("name", "in", [...names])
+    .execute();
 }

@@ -68,7 +68,28 @@ const VERSION_2 = [
     ended_at_ms BIGINT NOT NULL, fault TEXT, PRIMARY KEY (server_id, request_id))`,
 ];
 
-const VERSIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2];
+/** Where servers may be: aggregates with their zones, server groups, traits, and what was asked when a server was made. */
+const VERSION_3 = [
+  `CREATE TABLE aggregate (
+    id BIGINT PRIMARY KEY, uuid TEXT NOT NULL, name TEXT NOT NULL UNIQUE, availability_zone TEXT NOT NULL,
+    metadata TEXT NOT NULL, created_at_ms BIGINT NOT NULL, updated_at_ms BIGINT NOT NULL)`,
+  `CREATE TABLE aggregate_host (
+    aggregate BIGINT NOT NULL REFERENCES aggregate, host TEXT NOT NULL REFERENCES host, PRIMARY KEY (aggregate, host))`,
+  `CREATE INDEX aggregate_by_host ON aggregate_host (host)`,
+  `CREATE TABLE server_group (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, policy TEXT NOT NULL, max_server_per_host BIGINT NOT NULL, owner TEXT NOT NULL,
+    created_at_ms BIGINT NOT NULL)`,
+  `ALTER TABLE host ADD COLUMN traits TEXT NOT NULL DEFAULT '[]'`,
+  `ALTER TABLE host ADD COLUMN hardware TEXT NOT NULL DEFAULT ''`,
+  `ALTER TABLE server ADD COLUMN server_group TEXT NOT NULL DEFAULT ''`,
+  `ALTER TABLE server ADD COLUMN availability_zone TEXT NOT NULL DEFAULT ''`,
+  `ALTER TABLE server ADD COLUMN same_host TEXT NOT NULL DEFAULT '[]'`,
+  `ALTER TABLE server ADD COLUMN different_host TEXT NOT NULL DEFAULT '[]'`,
+  `ALTER TABLE server ADD COLUMN image_properties TEXT NOT NULL DEFAULT '{}'`,
+  `CREATE INDEX server_by_group ON server (server_group)`,
+];
+
+const VERSIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */
 export async function upgradeSchema(engine: Engine): Promise<void> {

@@ -3,7 +3,7 @@
  * milliseconds, so that SQLite and PostgreSQL hold the same values. Columns are written in snake case.
  *
  *   host ─< inventory      server ─< migration ─ saga ─< saga_step      allocation: consumer × host × resource class
- *                                        └─< event   server ─< action
+ *    └─< aggregate_host ─ aggregate      └─< event   server ─< action, server_group ─< server
  */
 
 import type { Kysely } from "kysely";
@@ -33,8 +33,12 @@ export interface HostTable {
   /** Why this host is suspected of having been restored or cloned; empty when it is not. */
   quarantine: string;
   last_heartbeat_ms: Int;
-  /** Raised by every change of what is booked on this host. */
+  /** Raised by every change of this host that the scheduler can see: bookings, offers, status, traits, aggregates. */
   generation: Int;
+  /** What a person says that it can do, besides what its hardware says. */
+  traits: Json;
+  /** As its agent last reported it; empty until then. */
+  hardware: Json;
 }
 
 export interface InventoryTable {
@@ -43,6 +47,31 @@ export interface InventoryTable {
   total: Int;
   reserved: Int;
   allocation_ratio: number;
+}
+
+export interface AggregateTable {
+  id: Int;
+  uuid: string;
+  name: string;
+  availability_zone: string;
+  metadata: Json;
+  created_at_ms: Int;
+  updated_at_ms: Int;
+}
+
+export interface AggregateHostTable {
+  aggregate: Int;
+  host: string;
+}
+
+export interface ServerGroupTable {
+  id: string;
+  name: string;
+  /** affinity | anti-affinity | soft-affinity | soft-anti-affinity */
+  policy: string;
+  max_server_per_host: Int;
+  owner: string;
+  created_at_ms: Int;
 }
 
 export interface AllocationTable {
@@ -88,6 +117,13 @@ export interface ServerTable {
   delete_asked: Flag;
   created_at_ms: Int;
   updated_at_ms: Int;
+  /** Id, or empty. */
+  server_group: string;
+  /** That it was asked for, or empty. */
+  availability_zone: string;
+  same_host: Json;
+  different_host: Json;
+  image_properties: Json;
 }
 
 export interface MigrationTable {
@@ -180,7 +216,10 @@ export interface MetaTable {
 export interface Schema {
   host: HostTable;
   inventory: InventoryTable;
+  aggregate: AggregateTable;
+  aggregate_host: AggregateHostTable;
   allocation: AllocationTable;
+  server_group: ServerGroupTable;
   flavor: FlavorTable;
   server: ServerTable;
   migration: MigrationTable;

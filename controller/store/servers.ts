@@ -3,6 +3,7 @@
 import { Fault } from "../../proto/fault.js";
 import { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
 import { Disk, FaultInfo, Flavor, NetworkInterface, type Server } from "../../proto/gen/ferry/v1/model.js";
+import { zoneOf } from "./aggregates.js";
 import {
   type Columns,
   flag,
@@ -11,6 +12,8 @@ import {
   messages,
   optionalMessage,
   text,
+  textMap,
+  texts,
   toRecord,
   toRow,
 } from "./columns.js";
@@ -44,6 +47,15 @@ export interface ServerRecord {
   readonly deleteAsked: boolean;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
+  /** Id of the server group, or empty. */
+  readonly serverGroup: string;
+  /** The zone that was asked for, or empty. */
+  readonly availabilityZone: string;
+  /** Ids of servers on whose host it is to be, or not to be. */
+  readonly sameHost: readonly string[];
+  readonly differentHost: readonly string[];
+  /** What the image asks of a host. */
+  readonly imageProperties: Readonly<Record<string, string>>;
 }
 
 const COLUMNS: Columns<ServerRecord> = {
@@ -69,6 +81,11 @@ const COLUMNS: Columns<ServerRecord> = {
   deleteAsked: flag("delete_asked"),
   createdAtMs: int("created_at_ms"),
   updatedAtMs: int("updated_at_ms"),
+  serverGroup: text("server_group"),
+  availabilityZone: text("availability_zone"),
+  sameHost: texts("same_host"),
+  differentHost: texts("different_host"),
+  imageProperties: textMap("image_properties"),
 };
 
 const recordOf = (row: ServerTable): ServerRecord => toRecord(COLUMNS, row);
@@ -168,12 +185,36 @@ export function statusOf(vmState: string, taskState: string): string {
   return vmState === "stopped" ? "SHUTOFF" : "ACTIVE";
 }
 
-export function serverMessage(server: ServerRecord): Server {
-  const { disks, interfaces, pending: _pending, deleteAsked: _asked, ...rest } = server;
+/** With the zone of its present host. */
+export const showServer = async (queries: Queries, server: ServerRecord): Promise<Server> =>
+  serverMessage(server, await zoneOf(queries, server.host));
+
+/** `zone` is that of its present host. */
+export function serverMessage(server: ServerRecord, zone: string): Server {
+  const { disks, interfaces, pending: _pending, deleteAsked: _asked, ...others } = server;
+  const { serverGroup, sameHost, differentHost, ...rest } = others;
   return {
     ...rest,
     disks: [...disks],
     interfaces: [...interfaces],
     status: statusOf(server.vmState, server.taskState),
+    availabilityZone: zone,
+    pinnedAvailabilityZone: server.availabilityZone,
+    schedulerHints: { group: serverGroup, sameHost: [...sameHost], differentHost: [...differentHost] },
+    imageProperties: { ...server.imageProperties },
   };
+}
+
+/** Servers at home on a host that were asked into a zone. */
+export async function pinnedServersOn(
+  queries: Queries,
+  host: string,
+): Promise<{ readonly name: string; readonly zone: string }[]> {
+  const rows = await queries
+    .selectFrom("server")
+    .select(["name", "availability_zone"])
+    .where("host", "=", host)
+    .where("availability_zone", "<>", "")
+    .execute();
+  return rows.map(row => ({ name: row.name, zone: row.availability_zone }));
 }

@@ -12,6 +12,12 @@ import {
   Server,
   ServerAction,
 } from "../../../proto/gen/ferry/v1/model.js";
+import {
+  Aggregate,
+  PlacementFinding,
+  PolicyRule,
+  ServerGroup,
+} from "../../../proto/gen/ferry/v1/placement.js";
 import { FakeController } from "./fake-controller.js";
 
 let controller: FakeController;
@@ -56,6 +62,7 @@ describe("hosts", () => {
     state: "up",
     status: "enabled",
     servers: 3,
+    availabilityZone: "nova",
     lastHeartbeatMs: Date.now() - 3000,
     inventories: [
       { resourceClass: "VCPU", total: 8, reserved: 0, allocationRatio: 4, used: 5 },
@@ -67,9 +74,9 @@ describe("hosts", () => {
     controller.answers.listHosts = async () => ({ hosts: [h1] });
     const { code, out, error } = await controller.ferry("host list");
     expect({ code, error }).toEqual({ code: 0, error: "" });
-    expect(out).toMatch(/\| Host\s+\| Status\s+\| State\s+\| Servers/);
+    expect(out).toMatch(/\| Host\s+\| Status\s+\| State\s+\| Zone\s+\| Servers/);
     expect(out).toMatch(
-      /\| h1\s+\| enabled\s+\| up\s+\|\s+3 \|\s+5 \/ 32 \| 2 GiB \/ 15\.5 GiB \|\s+- \| [34]s ago/,
+      /\| h1\s+\| enabled\s+\| up\s+\| nova\s+\|\s+3 \|\s+5 \/ 32 \| 2 GiB \/ 15\.5 GiB \|\s+- \| [34]s ago/,
     );
   });
 
@@ -143,6 +150,9 @@ describe("servers", () => {
       maxDowntimeSeconds: 0,
       project: "",
       noWait: false,
+      availabilityZone: "",
+      schedulerHints: undefined,
+      imageProperties: {},
     });
   });
 
@@ -298,6 +308,7 @@ describe("a dry run", () => {
         },
         { code: "refused", message: "no bridge br0", fix: "create br0" },
       ],
+      refusedBy: ["placement", "ComputeFilter"],
     }),
   ];
 
@@ -307,9 +318,9 @@ describe("a dry run", () => {
     expect(code).toBe(0);
     expect(out).toMatch(/\| h2\s+\| yes\s+\|\s+1\.50 \|/);
     expect(out).toMatch(
-      /\| h3\s+\| no\s+\|\s+- \| not enough memory \| 100 MiB \| 512 MiB \| another flavor/,
+      /\| h3\s+\| no\s+\|\s+- \| placement\s+\| not enough memory \| 100 MiB \| 512 MiB \| another flavor/,
     );
-    expect(out).toMatch(/\|\s+\|\s+\|\s+\| no bridge br0/);
+    expect(out).toMatch(/\|\s+\|\s+\|\s+\| ComputeFilter \| no bridge br0/);
   });
 
   it("fails when no host could take the server", async () => {
@@ -440,4 +451,80 @@ describe("migrations", () => {
     controller.answers.cancelMigration = async () => ({ migration: { ...moved, direction: "unwinding" } });
     expect((await controller.ferry("migration cancel 42")).out).toContain("unwinding");
   });
+});
+
+describe("where servers may be", () => {
+  const aggregate = Aggregate.create({ id: 1, name: "fast", availabilityZone: "east", hosts: ["h1"] });
+
+  it("is said with the OpenStack client's words for aggregates", async () => {
+    controller.answers.createAggregate = async () => ({ aggregate });
+    await controller.ferry("aggregate create fast --zone east --property ssd=true");
+    expect(asked()).toEqual({ name: "fast", availabilityZone: "east", metadata: { ssd: "true" } });
+    controller.answers.addAggregateHost = async () => ({ aggregate });
+    expect((await controller.ferry("aggregate add host fast h1")).out).toMatch(/hosts\s+\| h1/);
+    expect(asked()).toEqual({ aggregate: "fast", host: "h1" });
+  });
+
+  it("is changed in one go, metadata included", async () => {
+    controller.answers.updateAggregate = async () => ({ aggregate });
+    controller.answers.setAggregateMetadata = async () => ({ aggregate });
+    await controller.ferry("aggregate set fast --name faster --property a=b --unset c");
+    expect(controller.requests.map(({ request }) => request)).toEqual([
+      { aggregate: "fast", name: "faster", availabilityZone: undefined },
+      { aggregate: "1", set: { a: "b" }, unset: ["c"] },
+    ]);
+  });
+
+  it("is said of a host: its zone and its traits", async () => {
+    controller.answers.setHostPlacement = async () => ({ host: Host.create({ name: "h1" }) });
+    await controller.ferry(
+      "host set h1 --zone east --trait CUSTOM_A --trait CUSTOM_B --unset-trait CUSTOM_C",
+    );
+    expect(asked()).toEqual({
+      host: "h1",
+      addTraits: ["CUSTOM_A", "CUSTOM_B"],
+      removeTraits: ["CUSTOM_C"],
+      availabilityZone: "east",
+    });
+  });
+
+  it("is said of servers: groups", async () => {
+    const group = ServerGroup.create({ id: "g", name: "db", policy: "anti-affinity", maxServerPerHost: 2 });
+    controller.answers.createServerGroup = async () => ({ group });
+    const { out } = await controller.ferry("group create db --policy anti-affinity --max-server-per-host 2");
+    expect(out).toMatch(/anti-affinity, at most 2 on a host/);
+    expect((await controller.ferry("group create db --policy near")).code).toBe(2);
+  });
+
+  it("is asked for when a server is made, and a hint that does not exist is refused", async () => {
+    controller.answers.createServer = async () => ({ server: web });
+    const words = "server create web-3 --flavor m1.small --image /i.raw --image-format raw";
+    await controller.ferry(`${words} --availability-zone east --hint group=db --hint different_host=a,b`);
+    expect(asked()).toMatchObject({
+      availabilityZone: "east",
+      schedulerHints: { group: "db", sameHost: [], differentHost: ["a", "b"] },
+    });
+    expect((await controller.ferry(`${words} --hint near=db`)).code).toBe(2);
+  });
+});
+
+describe("an audit of the bookings", () => {
+  const finding = { kind: "orphaned", consumer: "x", host: "h1", have: "VCPU 1 on h1", need: "nothing" };
+
+  it("fails while something is left to correct", async () => {
+    controller.answers.auditPlacement = async ({ heal }) => ({
+      findings: [PlacementFinding.create({ ...finding, healed: heal })],
+    });
+    expect((await controller.ferry("placement audit")).code).toBe(3);
+    expect((await controller.ferry("placement audit --heal")).code).toBe(0);
+  });
+});
+
+it("the rules are shown with what they need and whether one has it", async () => {
+  const rule = { name: "os_compute_api:servers:resize", role: "member", defaultRole: "member" };
+  const methods = ["ferry.v1.ServerService/ResizeServer"];
+  controller.answers.listPolicyRules = async () => ({
+    rules: [PolicyRule.create({ ...rule, methods, owner: true, allowed: true })],
+  });
+  expect((await controller.ferry("policy show")).out).toMatch(/member, own servers .* yes .* ResizeServer/);
 });

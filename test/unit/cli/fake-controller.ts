@@ -12,12 +12,22 @@ import {
   MigrationServiceService,
   ServerServiceService,
 } from "../../../proto/gen/ferry/v1/controller.js";
+import {
+  AggregateServiceService,
+  PlacementServiceService,
+  PolicyServiceService,
+  ServerGroupServiceService,
+} from "../../../proto/gen/ferry/v1/placement.js";
 import { createServer, type Handlers, implement, type RunningServer } from "../../../proto/rpc-server.js";
 import type { TlsSource } from "../../../proto/tls-source.js";
 import { Certificates } from "../proto/certificates.js";
 import { type FakeShellOptions, type Ran, run } from "./shell.js";
 
 type Methods = typeof HostServiceService &
+  typeof AggregateServiceService &
+  typeof ServerGroupServiceService &
+  typeof PlacementServiceService &
+  typeof PolicyServiceService &
   typeof FlavorServiceService &
   typeof ServerServiceService &
   typeof MigrationServiceService;
@@ -90,6 +100,10 @@ function services(controller: () => FakeController) {
   };
   return [
     answered(HostServiceService),
+    answered(AggregateServiceService),
+    answered(ServerGroupServiceService),
+    answered(PlacementServiceService),
+    answered(PolicyServiceService),
     answered(FlavorServiceService),
     answered(ServerServiceService),
     answered(MigrationServiceService),

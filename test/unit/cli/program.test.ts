@@ -115,7 +115,11 @@ describe("commands", () => {
       program.commands.map(group => [group.name(), group.commands.map(one => one.name()).sort()]),
     );
     expect(tree).toEqual({
-      host: ["disable", "enable", "list", "show"],
+      host: ["disable", "enable", "list", "set", "show"],
+      aggregate: ["add", "create", "delete", "list", "remove", "set", "show", "zones"],
+      group: ["create", "delete", "list", "show"],
+      placement: ["audit", "show"],
+      policy: ["show"],
       flavor: ["create", "delete", "list", "show"],
       server: [
         "adopt",

@@ -1,16 +1,11 @@
 import { type Arbitrary, array, assert, asyncProperty, constantFrom, integer, nat, record } from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Fleet } from "../../../controller/fleet/fleet.js";
-import {
-  beginMove,
-  bookedInventories,
-  claimForServer,
-  finishMove,
-  undoMove,
-} from "../../../controller/placement/placement.js";
+import { beginMove, claimForServer, finishMove, undoMove } from "../../../controller/placement/placement.js";
 import { resourcesOf } from "../../../controller/placement/resources.js";
 import { capacityOf } from "../../../controller/placement/shortage.js";
 import { listAllocations } from "../../../controller/store/allocations.js";
+import { bookedInventories } from "../../../controller/store/inventories.js";
 import type { Store } from "../../../controller/store/store.js";
 import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
 import { Flavor } from "../../../proto/gen/ferry/v1/model.js";
@@ -124,7 +119,7 @@ it("whatever is claimed and moved at the same time, no host is ever oversold", a
       await store.queries.deleteFrom("allocation").execute();
       await Promise.allSettled(commands.map(carryOut));
       for (const host of HOSTS) {
-        const [inventory] = await bookedInventories(store.queries, host);
+        const [inventory] = (await bookedInventories(store.queries, [host])).get(host) ?? [];
         expect(inventory && inventory.used <= capacityOf(inventory)).toBe(true);
       }
     }),

@@ -3,7 +3,8 @@
 import { describe, expect, it } from "vitest";
 import { Policy } from "../../../controller/policy/policy.js";
 import { METHOD_RULES } from "../../../controller/policy/rules.js";
-import * as services from "../../../proto/gen/ferry/v1/controller.js";
+import * as controllerServices from "../../../proto/gen/ferry/v1/controller.js";
+import * as placementServices from "../../../proto/gen/ferry/v1/placement.js";
 import type { Identity, Role } from "../../../proto/identity.js";
 
 const user = (role: Role, name = "ana"): Identity => ({ kind: "user", name, domain: "ferry", role });
@@ -17,7 +18,7 @@ const HEARTBEAT = "/ferry.v1.FleetService/Heartbeat";
 const methodsOf = (definition: unknown): string[] =>
   Object.values(definition as Record<string, { path: string }>).map(({ path }) => path);
 
-const allMethods = Object.entries(services)
+const allMethods = Object.entries({ ...controllerServices, ...placementServices })
   .filter(([name]) => name.endsWith("ServiceService"))
   .flatMap(([, definition]) => methodsOf(definition));
 

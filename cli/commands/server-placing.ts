@@ -1,0 +1,44 @@
+/** What `ferry server create` and `ferry server adopt` ask of the scheduler: options of the OpenStack client. */
+
+import { type Command, InvalidArgumentError } from "commander";
+import type { SchedulerHints } from "../../proto/gen/ferry/v1/model.js";
+import { keyValue } from "../arguments.js";
+
+export interface PlacingOptions {
+  readonly availabilityZone: string;
+  readonly hint?: SchedulerHints;
+  readonly imageProperty?: Readonly<Record<string, string>>;
+}
+
+export function addPlacingOptions(command: Command): Command {
+  return command
+    .option("--availability-zone <zone>", "only hosts of this zone, now and for every later move", "")
+    .option(
+      "--hint <key=value>",
+      "group=GROUP, same_host=SERVER or different_host=SERVER; holds for every later move; may be repeated",
+      hint,
+    )
+    .option(
+      "--image-property <key=value>",
+      "what the image asks of a host, e.g. hw_architecture=x86_64; may be repeated",
+      keyValue,
+    );
+}
+
+/** Their part of the request. */
+export const placingRequest = ({ availabilityZone, hint: hints, imageProperty = {} }: PlacingOptions) => ({
+  availabilityZone,
+  schedulerHints: hints,
+  imageProperties: { ...imageProperty },
+});
+
+const NO_HINTS: SchedulerHints = { group: "", sameHost: [], differentHost: [] };
+
+function hint(text: string, sofar: SchedulerHints = NO_HINTS): SchedulerHints {
+  const [, key, value = ""] = /^(group|same_host|different_host)=(.+)$/.exec(text) ?? [];
+  if (key === "group") return { ...sofar, group: value };
+  if (key === "same_host") return { ...sofar, sameHost: [...sofar.sameHost, ...value.split(",")] };
+  if (key === "different_host")
+    return { ...sofar, differentHost: [...sofar.differentHost, ...value.split(",")] };
+  throw new InvalidArgumentError("Must be group=…, same_host=… or different_host=….");
+}
