@@ -4,16 +4,17 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Aggregates } from "../../../controller/fleet/aggregates.js";
 import { Fleet } from "../../../controller/fleet/fleet.js";
 import { ServerGroups } from "../../../controller/fleet/server-groups.js";
-import { Store } from "../../../controller/store/store.js";
+import type { Store } from "../../../controller/store/store.js";
 import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
 import { VirtualClock } from "../../simulation/virtual-clock.js";
+import { openFreshStore } from "../../store-under-test.js";
 
 let store: Store;
 let fleet: Fleet;
 let aggregates: Aggregates;
 let groups: ServerGroups;
 beforeEach(async () => {
-  store = await Store.open(":memory:");
+  store = await openFreshStore();
   const clock = new VirtualClock();
   let ids = 0;
   const deps = { store, clock, newId: () => `id-${++ids}` };
