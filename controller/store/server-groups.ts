@@ -12,11 +12,11 @@ export async function listServerGroups(queries: Queries): Promise<ServerGroup[]>
     .where("server_group", "<>", "")
     .orderBy("id")
     .execute();
-  const membersOf = Map.groupBy(members, member => member.server_group);
+  const byGroup = Map.groupBy(members, member => member.server_group);
   return rows.map(row =>
     groupOf(
       row,
-      (membersOf.get(row.id) ?? []).map(({ id }) => id),
+      (byGroup.get(row.id) ?? []).map(({ id }) => id),
     ),
   );
 }
