@@ -9,6 +9,7 @@ import { createDomain } from "./verbs/create-domain.js";
 import { createTarget } from "./verbs/create-target.js";
 import { defineTarget } from "./verbs/define-target.js";
 import { deleteDomain } from "./verbs/delete-domain.js";
+import { disownServer } from "./verbs/disown-server.js";
 import { fenceIncarnation } from "./verbs/fence-incarnation.js";
 import { preflightRevert } from "./verbs/preflight-revert.js";
 import { prepareDisks } from "./verbs/prepare-disks.js";
@@ -43,6 +44,7 @@ const VERBS: Verbs = {
   createTarget,
   defineTarget,
   deleteDomain,
+  disownServer,
   fenceIncarnation,
   preflightRevert,
   prepareDisks,

@@ -15,6 +15,7 @@ import {
 } from "../proto/gen/ferry/v1/controller.js";
 import type { Inventory } from "../proto/gen/ferry/v1/model.js";
 import { call } from "../proto/rpc-client.js";
+import type { Quarantine } from "./fence/quarantine.js";
 import { powerStateOf } from "./power-state.js";
 import type { World } from "./verbs/verb.js";
 
@@ -29,6 +30,7 @@ interface Dependencies {
   readonly world: World;
   readonly facts: HeartbeatFacts;
   readonly inventories: () => Promise<Inventory[]>;
+  readonly quarantine: Quarantine;
   readonly log: Logger;
 }
 
@@ -43,6 +45,11 @@ export async function beat(deps: Dependencies, signal: AbortSignal): Promise<voi
         deadlineMs: DEADLINE_MS,
         signal,
       });
+      if (await deps.quarantine.set(answer.quarantine))
+        deps.log.warn(
+          { reason: answer.quarantine },
+          answer.quarantine === "" ? "quarantine ended" : "quarantine",
+        );
       pauseMs = answer.intervalMs || INTERVAL_MS;
       if (isReached !== true) deps.log.info("the controller knows this host");
       isReached = true;

@@ -8,6 +8,7 @@ export interface InstallationFacts {
   readonly installId: string;
   readonly incarnation: number;
   readonly machineId: string;
+  readonly instanceId: string;
 }
 
 /** Raises the counter; call it once per start. */
@@ -18,6 +19,6 @@ export async function installationFacts(journal: Journal): Promise<InstallationF
     const incarnation = Number(journal.meta("incarnation") ?? "0") + 1;
     journal.setMeta("install_id", installId);
     journal.setMeta("incarnation", String(incarnation));
-    return { installId, incarnation, machineId: machineId.trim() };
+    return { installId, incarnation, machineId: machineId.trim(), instanceId: randomUUID() };
   });
 }

@@ -19,6 +19,7 @@ import { type AgentConfig, readAgentConfig } from "./config.js";
 import { dispatchTo } from "./dispatch.js";
 import { denialOf, type FenceRecord, isDenied } from "./fence/fence-record.js";
 import { guestFiles, rebuildDenials } from "./fence/guest-file.js";
+import { Quarantine } from "./fence/quarantine.js";
 import { clearStartTokens } from "./fence/start-token.js";
 import { beat } from "./heartbeat.js";
 import { Hook } from "./hook.js";
@@ -56,6 +57,8 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
   const tls = new TlsSource(config.tls);
   const journal = Journal.open(config.state_dir);
   await denyAgain(config, journal, log);
+  const quarantine = new Quarantine(journal, config.state_dir);
+  await quarantine.rebuild();
   const hypervisor = await LibvirtHypervisor.open({ uri: config.libvirt_uri, ...LIBVIRT });
   const hook = await Hook.open(config, {
     hypervisor,
@@ -86,14 +89,21 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
     tls,
     address: config.listen,
     admit: admitControllers,
-    services: [agentService({ world, operations, describeHost: describer(world) })],
+    services: [
+      agentService({
+        world,
+        operations,
+        fences: new FenceRecords(world.documents),
+        describeHost: describer(world),
+      }),
+    ],
     onFailure: (thrown, { path }) => log.warn({ path, fault: asFault(thrown).message }, "call failed"),
   });
   tls.watch({ onRenewal: () => transfer.reloadTls() });
   const metrics = await startMetrics(config, world);
   notifier.ready(stopped);
   log.info({ version: VERSION, listen: config.listen }, "serving");
-  await heartbeats(config, world, journal, bootId, stopped);
+  await heartbeats(config, world, { journal, quarantine, bootId }, stopped);
 
   notifier.stopping();
   tls.unwatch();
@@ -150,8 +160,7 @@ async function startMetrics(config: AgentConfig, world: World) {
 async function heartbeats(
   config: AgentConfig,
   world: World,
-  journal: Journal,
-  bootId: string,
+  { journal, quarantine, bootId }: { journal: Journal; quarantine: Quarantine; bootId: string },
   signal: AbortSignal,
 ): Promise<void> {
   const controller = createClient(config.controller, world.tls, { kind: "controller" });
@@ -166,7 +175,7 @@ async function heartbeats(
   };
   try {
     await beat(
-      { controller, world, facts, inventories: () => readInventories(world), log: world.log },
+      { controller, world, facts, inventories: () => readInventories(world), quarantine, log: world.log },
       signal,
     );
   } finally {

@@ -11,7 +11,12 @@
 import { createHash } from "node:crypto";
 import { asFault, Fault } from "../proto/fault.js";
 import { toFaultInfo } from "../proto/fault-info.js";
-import { PerformRequest, type PerformResponse, type PerformResult } from "../proto/gen/ferry/v1/agent.js";
+import {
+  type OperationReport,
+  PerformRequest,
+  type PerformResponse,
+  type PerformResult,
+} from "../proto/gen/ferry/v1/agent.js";
 import type { Documents } from "./journal/documents.js";
 import type { Guests } from "./journal/guests.js";
 import type { Journal } from "./journal/journal.js";
@@ -66,6 +71,15 @@ export class Operations {
     const row = this.#deps.rows.find(key);
     const state = this.#running.has(key) ? "running" : (row?.state ?? "unknown");
     return { state, row };
+  }
+
+  /** In the order in which they were last asked. */
+  ofMigration(migrationId: string): OperationReport[] {
+    return this.#deps.rows.ofMigration(migrationId).map(({ key, epoch, state }) => ({
+      key,
+      epoch,
+      state: this.#running.has(key) ? "running" : state,
+    }));
   }
 
   /** Asks a running operation to stop and waits until it has. */
@@ -203,6 +217,7 @@ const NAME = /^[\w-]{1,64}$/;
 const OUTSIDE_MIGRATIONS: ReadonlySet<VerbName> = new Set([
   "createDomain",
   "deleteDomain",
+  "disownServer",
   "startDomain",
   "stopDomain",
   "takeDomain",

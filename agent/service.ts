@@ -10,17 +10,25 @@ import { identityLabel } from "../proto/identity.js";
 import { type Caller, implement, type ServiceImplementation } from "../proto/rpc-server.js";
 import { attest } from "./attest.js";
 import { checkTarget, describeSourceNow, measurePath } from "./check-target.js";
+import { describeMigration } from "./describe-migration.js";
 import { inspectDomain } from "./inspect-domain.js";
+import type { FenceRecords } from "./journal/fence-records.js";
 import type { Operations } from "./operations.js";
 import type { World } from "./verbs/verb.js";
 
 interface Dependencies {
   readonly world: World;
   readonly operations: Operations;
+  readonly fences: FenceRecords;
   readonly describeHost: () => Promise<HostDescription>;
 }
 
-export function agentService({ world, operations, describeHost }: Dependencies): ServiceImplementation {
+export function agentService({
+  world,
+  operations,
+  fences,
+  describeHost,
+}: Dependencies): ServiceImplementation {
   return implement<typeof AgentServiceService>(AgentServiceService, {
     describeHost: async () => ({ description: await describeHost() }),
     inspectDomain: request => inspectDomain(request, world),
@@ -28,6 +36,7 @@ export function agentService({ world, operations, describeHost }: Dependencies):
     checkTarget: (request, { signal }) => checkTarget(request, signal, world),
     measurePath: (request, { signal }) => measurePath(request, signal, world),
     attest: ({ serverId }) => attest(serverId, world),
+    describeMigration: async request => describeMigration(request, { world, operations, fences }),
     perform: (request, { signal }) => operations.perform(request, signal),
     getOperation: async ({ key }) => operationReport(operations, key),
     cancelOperation: async ({ key }) => {

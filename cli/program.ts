@@ -3,6 +3,7 @@
 import { Command, Help, Option } from "commander";
 import { VERSION } from "../proto/version.js";
 import { positiveInteger } from "./arguments.js";
+import { addAdminCommands } from "./commands/admin.js";
 import { addAggregateCommands } from "./commands/aggregate.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addFlavorCommands } from "./commands/flavor.js";
@@ -69,6 +70,7 @@ export function buildProgram(runner: Runner, shell: Pick<Shell, "write" | "write
   addGroupCommands(program, runner);
   addPlacementCommands(program, runner);
   addFlavorCommands(program, runner);
+  addAdminCommands(program, runner);
   addPolicyCommands(program, runner);
   addPkiCommands(program, runner);
   addCompletionCommand(program, shell);

@@ -15,6 +15,7 @@ import { createRegistry, serveMetrics } from "../proto/metrics.js";
 import { createServer } from "../proto/rpc-server.js";
 import { TlsSource } from "../proto/tls-source.js";
 import { VERSION } from "../proto/version.js";
+import type { Api } from "./api/api.js";
 import { systemClock } from "./clock.js";
 import { type ControllerConfig, readControllerConfig, storePathOf } from "./config.js";
 import { Aggregates } from "./fleet/aggregates.js";
@@ -22,14 +23,19 @@ import { Fleet } from "./fleet/fleet.js";
 import { GrpcAgents } from "./fleet/grpc-agents.js";
 import { ServerGroups } from "./fleet/server-groups.js";
 import { controllerMetrics } from "./metrics.js";
+import { Audit } from "./migration/audit.js";
 import { AutoConfirm } from "./migration/auto-confirm.js";
+import { EpochRaise } from "./migration/epoch-raise.js";
 import { Migrations } from "./migration/operations.js";
+import { ReturnedHosts } from "./migration/returned-host.js";
 import { Servers } from "./migration/servers.js";
 import type { MigrationSettings } from "./migration/settings.js";
+import { DriftWatch } from "./migration/watch-drift.js";
 import { Notifier } from "./notifier.js";
 import { Policy } from "./policy/policy.js";
 import type { Line } from "./saga/journal-line.js";
 import { controllerServices } from "./service.js";
+import { readFreeze } from "./store/freeze.js";
 import { Store } from "./store/store.js";
 
 const STOP_GRACE_MS = 2_000;
@@ -62,18 +68,37 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   await migrations.start();
   await servers.start();
 
+  const returned = new ReturnedHosts(deps, migrations);
+  const driftWatch = new DriftWatch({
+    clock: systemClock,
+    audit: new Audit(deps),
+    returned,
+    onDrift: drift => log.warn({ drift: drift.kind, server: drift.server, host: drift.host }, drift.message),
+    onTrouble: fault => log.warn({ fault }, "could not look for drift"),
+  });
+
   const server = await createServer({
     tls,
     address: config.listen,
-    services: controllerServices({ ...deps, migrations, servers, aggregates, serverGroups, policy }),
+    services: controllerServices({
+      ...deps,
+      migrations,
+      servers,
+      aggregates,
+      serverGroups,
+      policy,
+      epochRaise: new EpochRaise(deps, migrations),
+      returned,
+      driftWatch,
+    }),
     admit: ({ identity, path }) => policy.admit(identity, path),
     onFailure: (thrown, { path }) => log.info({ path, fault: asFault(thrown).message }, "call refused"),
   });
   tls.watch();
-  const metrics = await startMetrics(config, fleet, migrations);
+  const metrics = await startMetrics(config, { store, fleet, migrations, driftWatch });
   notifier.ready(stopped);
   log.info({ version: VERSION, listen: config.listen }, "serving");
-  await new AutoConfirm(deps, migrations).run(stopped);
+  await Promise.all([new AutoConfirm(deps, migrations).run(stopped), driftWatch.run(stopped)]);
 
   notifier.stopping();
   tls.unwatch();
@@ -93,7 +118,10 @@ const settingsOf = (config: ControllerConfig): MigrationSettings => ({
   allowResizeToSameHost: config.allow_resize_to_same_host,
 });
 
-async function startMetrics(config: ControllerConfig, fleet: Fleet, migrations: Migrations) {
+async function startMetrics(
+  config: ControllerConfig,
+  { store, fleet, migrations, driftWatch }: Pick<Api, "store" | "fleet" | "migrations" | "driftWatch">,
+) {
   if (config.metrics_listen === undefined) return undefined;
   const registry = createRegistry("ferry-controller", VERSION);
   controllerMetrics(registry, {
@@ -101,6 +129,8 @@ async function startMetrics(config: ControllerConfig, fleet: Fleet, migrations: 
     liveMigrations: () => migrations.list({ live: true, limit: Number.MAX_SAFE_INTEGER }),
     endedMigrations: endedSinceMs => migrations.list({ endedSinceMs, limit: Number.MAX_SAFE_INTEGER }),
     nowMs: () => systemClock.nowMs(),
+    drifts: () => driftWatch.drifts,
+    isFrozen: async () => (await readFreeze(store.queries)) !== undefined,
   });
   return serveMetrics({ registry, address: config.metrics_listen, problem: () => undefined });
 }

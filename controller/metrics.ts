@@ -4,6 +4,7 @@
  */
 
 import { Gauge, type Registry } from "prom-client";
+import type { Drift } from "../proto/gen/ferry/v1/controller.js";
 import type { Host, Migration } from "../proto/gen/ferry/v1/model.js";
 import { countEndedMigrations, type ReadEnded } from "./count-ended-migrations.js";
 import { sharedLook } from "./shared-look.js";
@@ -14,12 +15,37 @@ export interface MetricSources {
   readonly liveMigrations: () => Promise<readonly Migration[]>;
   readonly endedMigrations: ReadEnded;
   readonly nowMs: () => number;
+  /** Of the last audit. */
+  readonly drifts: () => readonly Pick<Drift, "kind">[];
+  readonly isFrozen: () => Promise<boolean>;
 }
 
 export function controllerMetrics(registry: Registry, sources: MetricSources): void {
   countEndedMigrations(registry, sources.endedMigrations);
   hostMetrics([registry], sources);
   liveMetrics([registry], sources);
+  driftMetrics([registry], sources);
+}
+
+function driftMetrics(registers: Registry[], { drifts, isFrozen }: MetricSources): void {
+  const drift = new Gauge({
+    name: "ferry_drift",
+    help: "What the last audit found not to be as the controller's records say, by kind",
+    labelNames: ["kind"],
+    registers,
+    collect() {
+      drift.reset();
+      for (const { kind } of drifts()) drift.inc({ kind });
+    },
+  });
+  const frozen = new Gauge({
+    name: "ferry_store_frozen",
+    help: "1 while everything stands still because the store is older than what the agents have seen",
+    registers,
+    async collect() {
+      frozen.set((await isFrozen()) ? 1 : 0);
+    },
+  });
 }
 
 function hostMetrics(registers: Registry[], { hosts }: MetricSources): void {

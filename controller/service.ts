@@ -1,6 +1,7 @@
 /** The controller's gRPC face: every service, behind the policy. */
 
 import type { ServiceImplementation } from "../proto/rpc-server.js";
+import { adminService } from "./api/admin-service.js";
 import { aggregateService } from "./api/aggregate-service.js";
 import type { Api } from "./api/api.js";
 import { flavorService } from "./api/flavor-service.js";
@@ -22,4 +23,5 @@ export const controllerServices = (api: Api): ServiceImplementation[] => [
   placementService(api),
   policyService(api),
   fleetService(api),
+  adminService(api),
 ];

@@ -41,6 +41,14 @@ export interface FencedFile extends AsideFile {
   readonly mtimeNs: string;
 }
 
+/** A named person has declared the other side's host dead. */
+export interface Declaration {
+  readonly host: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
 /** What a record is found by. */
 export interface FenceKey {
   readonly server: string;
@@ -59,6 +67,8 @@ export interface FenceRecord extends FenceKey {
   readonly statement?: FenceStatement;
   /** The other side's statement that this record was undone with. */
   readonly mirror?: FenceStatement;
+  /** Or a person's word in its place (R21). */
+  readonly declared?: Declaration;
 }
 
 /** The part of the agent's journal that fencing needs. The records hold secrets of the domain: 0600. */

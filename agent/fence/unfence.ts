@@ -8,13 +8,22 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { FenceEdges } from "./fence.js";
-import { denialReason, type FenceKey, type FenceRecord, type SavedDomain } from "./fence-record.js";
+import {
+  type Declaration,
+  denialReason,
+  type FenceKey,
+  type FenceRecord,
+  type SavedDomain,
+} from "./fence-record.js";
 import type { FenceStatement } from "./receipt-facts.js";
 import { locate, moveBack } from "./set-aside.js";
 
 export interface UnfenceOrder extends FenceKey {
   readonly epoch: number;
 }
+
+/** Why the other side cannot run: its own statement, or a person's word for a host that is dead (SAFETY R21). */
+export type OtherSide = { readonly mirror: FenceStatement } | { readonly declared: Declaration };
 
 type Step = (edges: FenceEdges, record: FenceRecord) => Promise<void>;
 
@@ -27,21 +36,13 @@ const LOOSEN: readonly Step[] = [
   restoreAutostart,
 ];
 
-export async function unfence(
-  edges: FenceEdges,
-  order: UnfenceOrder,
-  mirror: FenceStatement,
-): Promise<FenceRecord> {
-  const record = await journalMirror(edges, order, mirror);
+export async function unfence(edges: FenceEdges, order: UnfenceOrder, word: OtherSide): Promise<FenceRecord> {
+  const record = await journalWord(edges, order, word);
   for (const step of LOOSEN) await step(edges, record);
   return { ...record, state: "active" };
 }
 
-async function journalMirror(
-  edges: FenceEdges,
-  order: UnfenceOrder,
-  mirror: FenceStatement,
-): Promise<FenceRecord> {
+async function journalWord(edges: FenceEdges, order: UnfenceOrder, word: OtherSide): Promise<FenceRecord> {
   const record = await edges.journal.find(order);
   if (!record || record.state === "retired") {
     throw new Fault(
@@ -49,12 +50,12 @@ async function journalMirror(
       `restore ${order.incarnation}: migration ${order.migration} holds nothing of it`,
     );
   }
-  requireMirror(record, order, mirror);
+  if ("mirror" in word) requireMirror(record, order, word.mirror);
   await requireOwnDenial(edges, record);
   if (record.state === "active") return record;
   // Without its statement: revoked in the same write that records the mirror.
   const { statement: _revoked, ...rest } = record;
-  const unfencing: FenceRecord = { ...rest, state: "unfencing", epoch: order.epoch, mirror };
+  const unfencing: FenceRecord = { ...rest, state: "unfencing", epoch: order.epoch, ...word };
   await edges.journal.put(unfencing);
   return unfencing;
 }

@@ -45,6 +45,14 @@ export class OperationRows {
     return row && operationOf(row);
   }
 
+  /** In the order in which they were last asked. */
+  ofMigration(migrationId: string): OperationRow[] {
+    return this.#journal.database
+      .prepare<[string], Row>("SELECT * FROM operation WHERE migration = ? ORDER BY at_ms, rowid")
+      .all(migrationId)
+      .map(operationOf);
+  }
+
   /** Journals the intent; a key that failed or was interrupted before is accepted anew. */
   accept(row: Omit<OperationRow, "state" | "result" | "fault">): void {
     const statement = this.#journal.database.prepare(`

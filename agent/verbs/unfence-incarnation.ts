@@ -3,7 +3,9 @@
  * source that was never fenced: then there is nothing to bring back, and at most the guest to start.
  */
 
-import type { StoppedGuest, UnfenceIncarnation } from "../../proto/gen/ferry/v1/agent.js";
+import { Fault } from "../../proto/fault.js";
+import type { FencedHost, StoppedGuest, UnfenceIncarnation } from "../../proto/gen/ferry/v1/agent.js";
+import type { Declaration } from "../fence/fence-record.js";
 import { unfence } from "../fence/unfence.js";
 import { fenceKey, finalDocument, sourceDocument } from "./fence-incarnation.js";
 import { activeGuest } from "./prepare-source.js";
@@ -12,7 +14,7 @@ import { startGuest } from "./start-domain.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const unfenceIncarnation: Verb<UnfenceIncarnation> = async (
-  { mirrorReceipt, start, peerHost },
+  { mirrorReceipt, start, peerHost, fencedHost },
   call,
   world,
 ) => {
@@ -22,15 +24,30 @@ export const unfenceIncarnation: Verb<UnfenceIncarnation> = async (
   else {
     // The word that counts is that of the host for which this side's own receipt was made, whomever the caller names.
     const host = finalDocument(call, world)?.peerHost ?? peerHost;
-    const mirror = verifiedReceipt(mirrorReceipt, { kind: "mirror", host }, call, world);
+    const word =
+      fencedHost === undefined
+        ? { mirror: verifiedReceipt(mirrorReceipt, { kind: "mirror", host }, call, world) }
+        : { declared: declarationFor(host, fencedHost) };
     const { serverId: server, migrationId: migration, epoch } = call;
-    await unfence(world.fence, { server, migration, incarnation, epoch }, mirror);
+    await unfence(world.fence, { server, migration, incarnation, epoch }, word);
   }
   world.guests.update(call.serverId, { ...row, role: "active", incarnation });
   world.documents.remove(call.serverId, call.migrationId, "final");
   if (start && ranBefore(call, world)) await startGuest(call.serverId, incarnation, world);
   return result();
 };
+
+/** A word about another host than the one that holds the other incarnation says nothing. */
+function declarationFor(host: string, declared: FencedHost): Declaration {
+  if (declared.host === host && declared.by !== "" && declared.reason !== "") return declared;
+  throw new Fault(
+    "refused",
+    `the declaration that ${declared.host || "a host"} is dead does not serve here`,
+    {
+      need: `${host}, with a name and a reason`,
+    },
+  );
+}
 
 const ranBefore = (call: Call, world: World): boolean =>
   world.documents.get<StoppedGuest>(call.serverId, call.migrationId, "stopped")?.wasRunning ?? false;

@@ -5,6 +5,7 @@ import { FAULTS } from "../../proto/fault.js";
 import { MigrationServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { positiveInteger } from "../arguments.js";
+import { printFindings } from "../output/findings.js";
 import {
   CHANGE_COLUMNS,
   changeLines,
@@ -107,10 +108,21 @@ const RECOVER_HELP = `
 Asks both hosts what is really there, then carries the migration on: forward or back, whichever loses nothing.
 With --plan it only says what it found and what it would do.
 
+--fenced-host is your word that a host is dead: switched off and not coming back by itself, whatever it last said. It is
+recorded with your name and the reason, and the host goes into quarantine for when it returns. Give it only if you have
+seen that the machine is off: if it is not, the server may run twice.
+
 Examples:
   ferry migration recover 7 --plan
   ferry migration recover 7
+  ferry migration recover 7 --fenced-host h2 --reason "power supply burnt, unplugged by me"
 `;
+
+interface RecoverOptions {
+  readonly plan?: boolean;
+  readonly fencedHost: string;
+  readonly reason: string;
+}
 
 function addRecover(migration: Command, runner: Runner): void {
   migration
@@ -118,26 +130,17 @@ function addRecover(migration: Command, runner: Runner): void {
     .description("carry on a migration that is stuck")
     .argument("<id>", "id of the migration")
     .option("--plan", "say what would be done, and do nothing")
+    .option("--fenced-host <host>", "your word that this host is dead", "")
+    .option("--reason <text>", "how you know, for whoever asks later", "")
     .addHelpText("after", RECOVER_HELP)
     .action(
-      runner.online(async (session, { plan = false }: { readonly plan?: boolean }, id = "") => {
-        const request = { id, planOnly: plan };
+      runner.online(async (session, { plan = false, fencedHost, reason }: RecoverOptions, id = "") => {
+        const request = { id, planOnly: plan, fencedHost, reason };
         const answer = await session.call(MigrationServiceService.recoverMigration, request, RECOVER_MS);
         const found = present(answer.migration, "a migration");
         if (session.output.format === "json") session.output.json(answer);
-        else printRecovery(session, answer.findings, answer.plan);
+        else printFindings(session.output, answer.findings, answer.plan);
         return found.status === "stuck" && !plan ? FAULTS.stuck.exit : 0;
       }),
     );
-}
-
-function printRecovery({ output }: Session, findings: readonly string[], plan: readonly string[]): void {
-  output.list(findings, [{ title: "Found", value: line => line }]);
-  output.list(
-    [...plan.entries()],
-    [
-      { title: "#", value: ([index]) => String(index + 1), right: true },
-      { title: "Plan", value: ([, line]) => line },
-    ],
-  );
 }

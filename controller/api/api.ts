@@ -4,8 +4,11 @@ import type { AgentPort } from "../fleet/agent-port.js";
 import type { Aggregates } from "../fleet/aggregates.js";
 import type { Fleet } from "../fleet/fleet.js";
 import type { ServerGroups } from "../fleet/server-groups.js";
+import type { EpochRaise } from "../migration/epoch-raise.js";
 import type { Migrations } from "../migration/operations.js";
+import type { ReturnedHosts } from "../migration/returned-host.js";
 import type { Servers } from "../migration/servers.js";
+import type { DriftWatch } from "../migration/watch-drift.js";
 import type { Policy } from "../policy/policy.js";
 import type { Store } from "../store/store.js";
 
@@ -17,6 +20,9 @@ export interface Api {
   readonly servers: Servers;
   readonly aggregates: Aggregates;
   readonly serverGroups: ServerGroups;
+  readonly epochRaise: EpochRaise;
+  readonly returned: ReturnedHosts;
+  readonly driftWatch: DriftWatch;
   readonly policy: Policy;
   readonly newId: () => string;
 }

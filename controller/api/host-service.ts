@@ -6,7 +6,7 @@ import type { Api } from "./api.js";
 
 const DESCRIBE_LIMIT_MS = 20_000;
 
-export function hostService({ fleet, agent }: Api): ServiceImplementation {
+export function hostService({ fleet, agent, returned }: Api): ServiceImplementation {
   return implement<typeof HostServiceService>(HostServiceService, {
     listHosts: async () => ({ hosts: await fleet.list() }),
     showHost: async ({ name }, { signal }) => {
@@ -17,7 +17,7 @@ export function hostService({ fleet, agent }: Api): ServiceImplementation {
       return { host, description };
     },
     setHostStatus: async ({ name, enabled, reason }) => ({
-      host: await fleet.setStatus(name, enabled, reason),
+      host: enabled ? await returned.enable(name) : await fleet.setStatus(name, false, reason),
     }),
   });
 }

@@ -34,7 +34,7 @@ export function migrationService({ migrations, servers, policy }: Api): ServiceI
     cancelMigration: async ({ id }, caller) => ({
       migration: await migrations.cancel(id, requestedBy(caller)),
     }),
-    recoverMigration: ({ id, planOnly }, caller) =>
-      migrations.recover(id, { planOnly, requestedBy: requestedBy(caller) }),
+    recoverMigration: ({ id, ...asked }, caller) =>
+      migrations.recover(id, { ...asked, requestedBy: requestedBy(caller) }),
   });
 }

@@ -7,6 +7,8 @@ import type {
   AttestResponse,
   CheckTargetRequest,
   CheckTargetResponse,
+  DescribeMigrationRequest,
+  DescribeMigrationResponse,
   DescribeSourceRequest,
   DescribeSourceResponse,
   GetOperationResponse,
@@ -31,6 +33,12 @@ export interface AgentPort {
   /** Carries out a verb or attaches to it; resolves with the answer that its journal keeps. */
   perform(host: string, request: PerformRequest, options: PerformOptions): Promise<PerformResult>;
   attest(host: string, serverId: string, signal?: AbortSignal): Promise<AttestResponse>;
+  /** What the journal there holds of a migration. */
+  describeMigration(
+    host: string,
+    request: DescribeMigrationRequest,
+    signal?: AbortSignal,
+  ): Promise<DescribeMigrationResponse>;
   inspectDomain(
     host: string,
     request: InspectDomainRequest,

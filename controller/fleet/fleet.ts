@@ -14,6 +14,7 @@ import type { Host, Inventory } from "../../proto/gen/ferry/v1/model.js";
 import type { Aggregate } from "../../proto/gen/ferry/v1/placement.js";
 import type { Clock } from "../clock.js";
 import { DEFAULT_ZONE, listAggregates } from "../store/aggregates.js";
+import { freeze } from "../store/freeze.js";
 import {
   changeHost,
   countServersByHost,
@@ -29,12 +30,18 @@ import { bookedInventories, replaceInventories } from "../store/inventories.js";
 import type { Queries } from "../store/schema.js";
 import type { Transactions } from "../store/store.js";
 import { followDomains } from "./follow-domains.js";
+import { whyStoreIsOlder } from "./older-store.js";
 import { suspicionOf } from "./suspicion.js";
 
 export const HEARTBEAT_INTERVAL_MS = 5_000;
 const MISSED_UNTIL_DOWN = 3;
 
 export type HostState = "up" | "down" | "unknown";
+
+interface Recorded {
+  readonly isNew: boolean;
+  readonly quarantine: string;
+}
 
 interface Dependencies {
   readonly store: Transactions;
@@ -46,6 +53,7 @@ export class Fleet {
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #heardMs = new Map<string, number>();
+  readonly #reports = new Map<string, HeartbeatRequest>();
 
   constructor({ store, clock }: Dependencies) {
     this.#store = store;
@@ -55,15 +63,30 @@ export class Fleet {
 
   /** Records what an agent says of its own host; the caller has checked that it is that host's agent. */
   async heartbeat(report: HeartbeatRequest): Promise<HeartbeatResponse> {
-    await this.#store.transaction(async tx => {
-      const isNew = await this.#recordHost(tx, report);
+    const quarantine = await this.#store.transaction(async tx => {
+      const nowMs = this.#clock.nowMs();
+      const { isNew, quarantine: suspicion } = await this.#recordHost(tx, report);
       const offersMore = await replaceInventories(tx, report.host, report.inventories);
       // Beats that say nothing new leave the generation, and with it whatever was read of this host, alone.
       if (isNew || offersMore) await raiseGenerations(tx, [report.host]);
-      await followDomains(tx, report, this.#clock.nowMs());
+      const problem = await whyStoreIsOlder(tx, report);
+      if (problem !== undefined) await freeze(tx, { reason: problem, atMs: nowMs });
+      await followDomains(tx, report, nowMs);
+      return suspicion;
     });
     this.#heardMs.set(report.host, this.#clock.monotonicMs());
-    return { intervalMs: HEARTBEAT_INTERVAL_MS };
+    this.#reports.set(report.host, report);
+    return { intervalMs: HEARTBEAT_INTERVAL_MS, quarantine };
+  }
+
+  /** What the agent of a host said last, while it is heard. */
+  reportOf(name: string): HeartbeatRequest | undefined {
+    return this.stateOf(name) === "up" ? this.#reports.get(name) : undefined;
+  }
+
+  /** The highest epoch of a server that any agent has told of since this controller started. */
+  highestEpoch(serverId: string): number {
+    return Math.max(0, ...[...this.#reports.values()].map(({ epochs }) => epochs[serverId] ?? 0));
   }
 
   stateOf(name: string): HostState {
@@ -121,8 +144,8 @@ export class Fleet {
     return address;
   }
 
-  /** True when the scheduler would see a difference. */
-  async #recordHost(tx: Queries, report: HeartbeatRequest): Promise<boolean> {
+  /** `isNew`: the scheduler would see a difference. `quarantine`: why the host is not trusted. */
+  async #recordHost(tx: Queries, report: HeartbeatRequest): Promise<Recorded> {
     const known = await findHost(tx, report.host);
     const said = {
       address: report.address,
@@ -136,6 +159,7 @@ export class Fleet {
     const identity = {
       machine_id: report.machineId,
       install_id: report.installId,
+      instance_id: report.instanceId,
       incarnation: report.incarnation,
     };
     if (known === undefined) {
@@ -148,7 +172,7 @@ export class Fleet {
         hardware: "",
       };
       await insertHost(tx, { name: report.host, ...fresh, ...said, ...identity });
-      return true;
+      return { isNew: true, quarantine: "" };
     }
     const quarantine = suspicionOf(known, report) ?? known.quarantine;
     // The highest counter is remembered, whatever a restored host says.
@@ -157,7 +181,8 @@ export class Fleet {
         ? Math.max(known.incarnation, report.incarnation)
         : report.incarnation;
     await updateHost(tx, report.host, { ...said, ...identity, incarnation, quarantine });
-    return quarantine !== known.quarantine || report.hookProblem !== known.hook_problem;
+    const isNew = quarantine !== known.quarantine || report.hookProblem !== known.hook_problem;
+    return { isNew, quarantine };
   }
 
   #hostOf(row: HostRow, { servers, inventories, aggregates }: FleetView): Host {

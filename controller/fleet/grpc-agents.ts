@@ -12,6 +12,8 @@ import {
   type AttestResponse,
   type CheckTargetRequest,
   type CheckTargetResponse,
+  type DescribeMigrationRequest,
+  type DescribeMigrationResponse,
   type DescribeSourceRequest,
   type DescribeSourceResponse,
   type GetOperationResponse,
@@ -62,6 +64,15 @@ export class GrpcAgents implements AgentPort {
   async attest(host: string, serverId: string, signal?: AbortSignal): Promise<AttestResponse> {
     const client = await this.#client(host);
     return call(client, AgentServiceService.attest, { serverId }, optionsOf(signal));
+  }
+
+  async describeMigration(
+    host: string,
+    request: DescribeMigrationRequest,
+    signal?: AbortSignal,
+  ): Promise<DescribeMigrationResponse> {
+    const client = await this.#client(host);
+    return call(client, AgentServiceService.describeMigration, request, optionsOf(signal));
   }
 
   async inspectDomain(

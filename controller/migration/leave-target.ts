@@ -5,19 +5,21 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { Receipt } from "../../proto/gen/ferry/v1/agent.js";
+import { isGone } from "./fenced-host.js";
 import type { MigrationWorld } from "./migration-world.js";
 import type { MigrationRequest } from "./request.js";
 
 /**
  * The target's mirror receipt (SAFETY R4). Asked for even when the target is believed untouched: only its own answer
- * counts. Several undos need it; one key per epoch makes them one effect. Nothing when prepare-target was never sent.
+ * counts, or a person's word that its host is dead. Several undos need it; one key per epoch makes them one effect. Nothing when prepare-target was never sent.
  */
 export async function withdrawTarget(
-  { sourceHost }: MigrationRequest,
+  known: MigrationRequest,
   world: MigrationWorld,
 ): Promise<Receipt | undefined> {
   const { targetHost, targetAsked } = await world.record();
-  if (!targetAsked) return undefined;
+  if (!targetAsked || isGone(known, targetHost)) return undefined;
+  const { sourceHost } = known;
   const { receipt } = await world.perform(
     targetHost,
     { $case: "withdrawTarget", value: { afterRun: world.call.byPerson, peerHost: sourceHost } },
@@ -28,9 +30,14 @@ export async function withdrawTarget(
 }
 
 /** A target that is the source's own host is not closed: the source still needs the migration there. */
-export async function leaveTarget(world: MigrationWorld, outcome: string): Promise<void> {
+export async function leaveTarget(
+  known: MigrationRequest,
+  world: MigrationWorld,
+  outcome: string,
+): Promise<void> {
   const { targetHost, sourceHost, targetAsked } = await world.record();
   if (!targetAsked) return;
+  if (isGone(known, targetHost)) return world.note(`not removed from ${targetHost}, which was declared dead`);
   await world.perform(targetHost, { $case: "removeTargetFiles", value: {} });
   if (targetHost === sourceHost) return;
   await world.perform(targetHost, { $case: "closeMigration", value: { outcome } });

@@ -105,7 +105,16 @@ function eventOf(state: SagaState, line: Line): string {
       return `${line.step}: stuck: ${line.fault.message}`;
     case "resumed":
       return `resumed by ${line.by}`;
+    case "told":
+      return toldLine(state, line.by);
     case "ended":
       return state.cause === undefined ? "ended" : `ended: ${state.cause.message}`;
   }
+}
+
+function toldLine({ known }: SagaState, by: string): string {
+  const { fencedHost } = requestOf(known);
+  return fencedHost === undefined
+    ? `${by} has said something`
+    : `${fencedHost.host} was declared dead by ${by}: ${fencedHost.reason}`;
 }

@@ -5,11 +5,15 @@
 
 import { Fault } from "../../proto/fault.js";
 import { fromFaultInfo } from "../../proto/fault-info.js";
-import type { HostVerdict, Migration } from "../../proto/gen/ferry/v1/model.js";
+import type { FaultInfo, HostVerdict, Migration } from "../../proto/gen/ferry/v1/model.js";
+import type { SagaState } from "../saga/fold.js";
 import { SagaRunner } from "../saga/runner.js";
+import type { LoadedSaga } from "../saga/saga-journal.js";
 import type { Write } from "../saga/step.js";
 import { chosenHosts, schedule } from "../scheduler/schedule.js";
 import { findFlavor } from "../store/flavors.js";
+import { refuseFrozen } from "../store/freeze.js";
+import { changeHost } from "../store/hosts.js";
 import {
   decideMigration,
   findMigration,
@@ -18,20 +22,25 @@ import {
   type MigrationSelection,
   migrationMessage,
 } from "../store/migrations.js";
+import { listLiveSagas } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
 import { findServer, findServerById, type ServerRecord } from "../store/servers.js";
 import { recordAction } from "./actions.js";
 import { Changes } from "./changes.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
-import { migrationKind } from "./migration-kind.js";
+import { isGone, quarantineFor, refuseUselessWord } from "./fenced-host.js";
+import { migrationKind, requestOf } from "./migration-kind.js";
 import type { MigrationWorld } from "./migration-world.js";
-import { findingsOf, planOf } from "./recovery.js";
+import { outcomeOf } from "./reconcile.js";
+import { findingsOf, type Intent, lookAtBoth, planOf } from "./recovery.js";
 import { refuseAimlessForce, refuseUnknownHost } from "./refuse-host.js";
 import { refuseResize } from "./refuse-resize.js";
 import { actionOf, type MigrationRequest } from "./request.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
 import { scheduleRequestOf } from "./schedule-request.js";
+import { settle } from "./settle.js";
+import { story } from "./story.js";
 import { type MigrationChange, watchMigration } from "./watch.js";
 
 interface MoveRequest {
@@ -62,6 +71,19 @@ export interface MigrateAnswer {
   readonly migration: Migration | undefined;
   readonly verdicts: HostVerdict[];
 }
+
+export interface RecoverRequest {
+  readonly planOnly: boolean;
+  readonly requestedBy: string;
+  /** A host that the caller declares dead. */
+  readonly fencedHost?: string;
+  readonly reason?: string;
+}
+
+type Told = Required<Omit<RecoverRequest, "planOnly">> & Intent;
+
+/** Only a saga that is parked has been overtaken by the world; one under way ends by itself. */
+const isOutlived = ({ stuck }: SagaState): boolean => stuck?.parked === true;
 
 export interface RecoverAnswer {
   readonly migration: Migration;
@@ -112,6 +134,7 @@ export class Migrations {
 
   async #move(server: ServerRecord, asked: MoveRequest, aim: Aim): Promise<MigrateAnswer> {
     const { store, fleet } = this.#deps;
+    if (asked.dryRun !== true) await refuseFrozen(store.queries);
     const requester = this.#requester(asked.requestedBy);
     const request = this.#requestOf(asked, server, aim, requester);
     const hosts = await fleet.list();
@@ -144,11 +167,14 @@ export class Migrations {
     requestedBy: RequestedBy,
     instead?: (queries: Queries) => Promise<void>,
   ): Promise<Migration> {
+    await refuseFrozen(this.#deps.store.queries);
     const requester = this.#requester(requestedBy);
     const record = await this.#finishedOf(server, "confirmResize", requester);
     // Also the target: after this decision there is no way back to the source, and the target may be lost.
-    for (const host of [record.targetHost, record.sourceHost])
-      refuseSilent(host, this.#deps.fleet.stateOf(host));
+    const { state } = await this.#runner.load(record.id);
+    for (const host of [record.targetHost, record.sourceHost]) {
+      if (!isGone(requestOf(state.known), host)) refuseSilent(host, this.#deps.fleet.stateOf(host));
+    }
     await this.#runner.decide(record.id, "confirm", requester.by, async write => {
       await decide(record, "confirming", write);
       if (instead !== undefined) await instead(write.queries);
@@ -162,6 +188,7 @@ export class Migrations {
     server: string,
     { discardWrites, requestedBy }: { discardWrites: boolean; requestedBy: RequestedBy },
   ): Promise<Migration> {
+    await refuseFrozen(this.#deps.store.queries);
     const requester = this.#requester(requestedBy);
     const record = await this.#revertibleOf(server, requester);
     if (!discardWrites) throw wouldDiscard(record);
@@ -176,6 +203,7 @@ export class Migrations {
   /** Takes everything back, as long as the target's CPUs cannot have run. */
   async cancel(id: string, _requestedBy: string): Promise<Migration> {
     await this.#find(id);
+    await refuseFrozen(this.#deps.store.queries);
     await this.#runner.cancel(id);
     return this.show(id);
   }
@@ -183,14 +211,58 @@ export class Migrations {
   /** Looks at both hosts, says what it sees and what it would do, and does it unless only the plan was asked for. */
   async recover(
     id: string,
-    { planOnly, requestedBy }: { planOnly: boolean; requestedBy: string },
+    { planOnly, requestedBy, fencedHost = "", reason = "" }: RecoverRequest,
   ): Promise<RecoverAnswer> {
     const record = await this.#find(id);
     const { state } = await this.#runner.load(id);
-    const findings = await findingsOf(record, this.#deps);
-    const plan = planOf(record, state);
-    if (!planOnly && record.endedAtMs === 0) await this.#runner.resume(id, requestedBy);
-    return { migration: await this.show(id), findings, plan };
+    if (fencedHost !== "") refuseUselessWord(fencedHost, record, state);
+    if (fencedHost !== "" && reason === "") throw reasonMissing(fencedHost);
+    const looks = await lookAtBoth(record, state, this.#deps);
+    const outcome = outcomeOf(looks.filter(look => "journal" in look));
+    const intent = { fencedHost, outcome: isOutlived(state) ? outcome : "" };
+    const plan = planOf(record, state, intent);
+    if (!planOnly) await this.#recover(record, state, { ...intent, reason, requestedBy });
+    return { migration: await this.show(id), findings: findingsOf(looks), plan };
+  }
+
+  async #recover(record: MigrationRecord, state: SagaState, told: Told): Promise<void> {
+    const { queries } = this.#deps.store;
+    await refuseFrozen(queries);
+    if (record.endedAtMs !== 0) return;
+    if (told.outcome !== "") {
+      return this.#runner.end(record.id, write => settle(state, record.targetHost, told.outcome, write));
+    }
+    if (told.fencedHost === "") return this.#runner.resume(record.id, told.requestedBy);
+    await this.#declareDead(record, told);
+    const canUnwind = state.phase === "forward" && !state.crossed;
+    if (canUnwind && told.fencedHost === record.targetHost) await this.#runner.cancel(record.id);
+  }
+
+  /** Recorded with the name of who says so; the host is in quarantine from the same moment (SAFETY R21). */
+  async #declareDead(
+    { id }: MigrationRecord,
+    { fencedHost: host, reason, requestedBy }: Told,
+  ): Promise<void> {
+    const declared = { host, by: requestedBy, reason, atMs: this.#deps.clock.nowMs() };
+    await this.#runner.tell(id, requestedBy, { fencedHost: declared }, ({ queries }) =>
+      changeHost(queries, host, { quarantine: quarantineFor(declared, id) }),
+    );
+  }
+
+  /** Every migration that has not ended, as its journal has it. */
+  async live(): Promise<LoadedSaga[]> {
+    const ids = await listLiveSagas(this.#deps.store.queries, story.name);
+    return Promise.all(ids.map(id => this.#runner.load(id)));
+  }
+
+  /** As its journal has it, ended or not. */
+  saga(id: string): Promise<LoadedSaga> {
+    return this.#runner.load(id);
+  }
+
+  /** Within the caller's transaction: stuck until a person has looked. */
+  park(queries: Queries, id: string, step: string, fault: FaultInfo): Promise<void> {
+    return this.#runner.park(queries, id, { step, fault });
   }
 
   /** The present state at once, then every change until the migration rests. */
@@ -299,6 +371,11 @@ export class Migrations {
 type Aim = Pick<MigrationRequest, "requestedHost" | "force" | "mayStay" | "flavor">;
 
 const asMigration = ({ id, serverId }: MigrationRecord) => ({ serverId, migrationId: id });
+
+const reasonMissing = (host: string): Fault =>
+  new Fault("invalid-argument", `why is ${host} known to be dead? It is recorded with your name`, {
+    fix: "add --reason",
+  });
 
 const PREFLIGHT_LIMIT_MS = 30_000;
 

@@ -1,5 +1,6 @@
 /** What a migration is asked with: fixed when it is claimed, never read again from the server's row. */
 
+import type { FencedHost } from "../../proto/gen/ferry/v1/agent.js";
 import type { Disk, Flavor } from "../../proto/gen/ferry/v1/model.js";
 
 export interface MigrationRequest {
@@ -31,6 +32,8 @@ export interface MigrationRequest {
   readonly requestedBy: string;
   /** Of who asked; may be empty. */
   readonly project: string;
+  /** Told later, by a person: this host is dead (SAFETY R21). */
+  readonly fencedHost?: FencedHost;
 }
 
 type Flavors = Pick<MigrationRequest, "oldFlavor" | "flavor">;

@@ -11,6 +11,7 @@ import { resourcesOf } from "../placement/resources.js";
 import { chosenHosts, schedule } from "../scheduler/schedule.js";
 import { DEFAULT_ZONE, zonesByHost } from "../store/aggregates.js";
 import { findFlavor } from "../store/flavors.js";
+import { refuseFrozen } from "../store/freeze.js";
 import {
   findServer,
   insertServer,
@@ -159,10 +160,11 @@ export class Servers {
       image: "",
       maxDowntimeSeconds,
     };
-    // The host may have known a server of this uuid before, and refuses every epoch of that time.
+    // Hosts may have known a server of this uuid before, and refuse every epoch of that time.
     const { epoch } = await this.#deps.agent.attest(host, found.uuid);
     const verb: Verb = { $case: "takeDomain", value: { ...disks, readOnlyDrives } };
-    await this.#admit(taken, verb, { action: "adopt", requester, epoch: epoch + 1 });
+    const seen = Math.max(epoch, this.#deps.fleet.highestEpoch(found.uuid));
+    await this.#admit(taken, verb, { action: "adopt", requester, epoch: seen + 1 });
     await this.#tasks.carryOut(found.uuid);
     return { server: await this.show(found.uuid), ...said };
   }
@@ -251,6 +253,7 @@ export class Servers {
     { action, requester, epoch = 1 }: { action: string; requester: Requester; epoch?: number },
   ): Promise<void> {
     const { store, clock } = this.#deps;
+    await refuseFrozen(store.queries);
     const nowMs = clock.nowMs();
     const pending = this.#tasks.request(server.id, epoch, verb);
     const unknown = { disks: [], interfaces: [], migrationId: "", fault: undefined };
@@ -266,6 +269,7 @@ export class Servers {
 
   async #take(nameOrId: string, task: Task, verb: Verb, requestedBy: RequestedBy): Promise<ServerRecord> {
     const { store, clock } = this.#deps;
+    await refuseFrozen(store.queries);
     const requester = this.#requester(requestedBy);
     return store.transaction(async queries => {
       const nowMs = clock.nowMs();

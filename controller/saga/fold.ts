@@ -81,6 +81,8 @@ export function apply(plan: AnyPlan, state: SagaState, { line, atMs }: Entry): S
       return { ...state, stuck: { step: line.step, fault: line.fault, parked: line.parked } };
     case "resumed":
       return { ...state, stuck: undefined };
+    case "told":
+      return afterWord(state, line);
     case "ended":
       return { ...state, phase: "ended", stuck: undefined };
   }
@@ -99,6 +101,12 @@ function afterVerdict(state: SagaState, { verdict }: Line & { kind: "verdict" })
   assert(awaitsVerdict(state, verdict), `a ${verdict} in phase ${state.phase}`);
   const phase = verdict === "confirm" ? "onward" : "unwinding";
   return { ...state, phase, byPerson: verdict === "revert", stuck: undefined };
+}
+
+/** At the crossing a saga stays stuck: only a verdict leads on from there. */
+function afterWord(state: SagaState, { gives }: Line & { kind: "told" }): SagaState {
+  const isHeld = state.phase === "forward" && state.crossed;
+  return { ...state, known: { ...state.known, ...gives }, stuck: isHeld ? state.stuck : undefined };
 }
 
 /** A revert is also the way out for a saga that is stuck at its crossing. */

@@ -21,6 +21,8 @@ export type Line =
   /** It cannot go on for now: `parked` until a person says so, otherwise it keeps trying. */
   | { readonly kind: "stuck"; readonly step: string; readonly fault: FaultInfo; readonly parked: boolean }
   | { readonly kind: "resumed"; readonly by: string }
+  /** A person's word, which the steps know from now on. */
+  | { readonly kind: "told"; readonly by: string; readonly gives: Facts }
   | { readonly kind: "ended" };
 
 /** A line and when it was written. */

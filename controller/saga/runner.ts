@@ -8,6 +8,7 @@
 
 import { Fault } from "../../proto/fault.js";
 import { toFaultInfo } from "../../proto/fault-info.js";
+import { readFreeze } from "../store/freeze.js";
 import { cancelSaga, listLiveSagas } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
 import { awaitsVerdict } from "./fold.js";
@@ -15,7 +16,7 @@ import type { Line, Verdict } from "./journal-line.js";
 import { type NextAction, nextAction } from "./next-action.js";
 import type { Facts } from "./plan.js";
 import type { RunnerDependencies } from "./runner-dependencies.js";
-import { Fenced, type LoadedSaga, SagaJournal } from "./saga-journal.js";
+import { Fenced, Frozen, type LoadedSaga, SagaJournal } from "./saga-journal.js";
 import type { Write } from "./step.js";
 import { StepRunner } from "./step-runner.js";
 
@@ -107,6 +108,31 @@ export class SagaRunner<World> {
     this.poke(id);
   }
 
+  /** Within the caller's transaction. */
+  async park(
+    queries: Queries,
+    id: string,
+    problem: Pick<Line & { kind: "stuck" }, "step" | "fault">,
+  ): Promise<void> {
+    await this.#journal.appendWithin(queries, await this.#journal.load(id, queries), {
+      kind: "stuck",
+      parked: true,
+      ...problem,
+    });
+  }
+
+  /** The world has ended it already; `also` writes how. */
+  async end(id: string, also: (write: Write) => Promise<void>): Promise<void> {
+    await this.#append(await this.#journal.load(id), { kind: "ended" }, also);
+  }
+
+  /** A person's word about the world; `also` is committed with it. */
+  async tell(id: string, by: string, gives: Facts, also: (write: Write) => Promise<void>): Promise<void> {
+    const saga = await this.#journal.load(id);
+    await this.#append(saga, { kind: "told", by, gives }, also);
+    this.poke(id);
+  }
+
   /** Leaves every saga where it is. */
   async close(): Promise<void> {
     this.#closing.abort(new Fault("cancelled", "the controller is stopping"));
@@ -147,13 +173,14 @@ export class SagaRunner<World> {
     try {
       while (!this.#closing.signal.aborted) {
         loop.pokedAgain = false;
+        if ((await readFreeze(this.#deps.store.queries)) !== undefined) throw new Frozen(id);
         const saga = await this.#journal.load(id);
         const next = nextAction(this.#deps.kind.plan, saga.state, saga.row.cancel === 1);
         if (next.kind === "rest" && !loop.pokedAgain) break;
         await this.#carryOut(saga, next, cancelled, hurried).catch(error => this.#unlessOvertaken(id, error));
       }
     } catch (error) {
-      const isExpected = error instanceof Fenced || this.#closing.signal.aborted;
+      const isExpected = error instanceof Fenced || error instanceof Frozen || this.#closing.signal.aborted;
       if (!isExpected) this.#deps.onBug(error);
     } finally {
       this.#loops.delete(id);

@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from "../clock.js";
+import { readFreeze } from "../store/freeze.js";
 import {
   adoptSagas,
   appendLine,
@@ -26,6 +27,14 @@ export class Fenced extends Error {
   constructor(sagaId: string) {
     super(`saga ${sagaId} is not this process's any more`);
     this.name = "Fenced";
+  }
+}
+
+/** The store is older than the world: nothing moves until a person has raised the epochs. */
+export class Frozen extends Error {
+  constructor(sagaId: string) {
+    super(`saga ${sagaId} is frozen`);
+    this.name = "Frozen";
   }
 }
 
@@ -78,10 +87,16 @@ export class SagaJournal<World> {
     this.#kind.committed(saga.row.id, line);
   }
 
+  /** In a transaction of the caller's, who tells the readers afterwards. */
+  appendWithin(queries: Queries, saga: LoadedSaga, line: Line): Promise<void> {
+    return this.#write(queries, saga, line);
+  }
+
   /** A step's own transaction. */
   commit<T>(saga: LoadedSaga, body: (write: Write) => Promise<T>): Promise<T> {
     const { id, epoch } = saga.row;
     return this.#store.transaction(async queries => {
+      await refuseFrozenSaga(queries, id);
       if (!(await ownsSaga(queries, { id, owner: this.#owner, epoch }))) throw new Fenced(id);
       return body({ queries, sagaId: id, epoch, nowMs: this.#clock.nowMs() });
     });
@@ -93,6 +108,7 @@ export class SagaJournal<World> {
     line: Line,
     also?: (write: Write) => Promise<void>,
   ): Promise<void> {
+    await refuseFrozenSaga(queries, row.id);
     const atMs = this.#clock.nowMs();
     const next = apply(this.#kind.plan, state, { line, atMs });
     const before: Write = { queries, sagaId: row.id, epoch: row.epoch, nowMs: atMs };
@@ -115,4 +131,8 @@ export class SagaJournal<World> {
     if (line.kind === "undone")
       await reversible.find(step => step.name === line.step)?.undone?.(known, write);
   }
+}
+
+async function refuseFrozenSaga(queries: Queries, id: string): Promise<void> {
+  if ((await readFreeze(queries)) !== undefined) throw new Frozen(id);
 }

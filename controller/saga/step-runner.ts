@@ -12,7 +12,7 @@ import type { SagaState } from "./fold.js";
 import type { Line } from "./journal-line.js";
 import type { Facts } from "./plan.js";
 import type { RunnerDependencies } from "./runner-dependencies.js";
-import { Fenced, type LoadedSaga, type SagaJournal } from "./saga-journal.js";
+import { Fenced, Frozen, type LoadedSaga, type SagaJournal } from "./saga-journal.js";
 import type { StepCall, StepPhase } from "./step.js";
 
 export interface Order {
@@ -88,7 +88,7 @@ export class StepRunner<World> {
       await this.#journal.append(saga, lineOf(phase, step, gives));
       return undefined;
     } catch (error) {
-      if (error instanceof Fenced) throw error;
+      if (error instanceof Fenced || error instanceof Frozen) throw error;
       const fault = asFault(error);
       return leftMs <= limitMs && untilMs !== undefined && clock.nowMs() >= untilMs
         ? overdue(step, fault)

@@ -83,6 +83,11 @@ export async function reassignAllocations(
     .execute();
 }
 
+/** What a consumer holds is held on another host. */
+export async function reassignHost(queries: Queries, consumer: string, host: string): Promise<void> {
+  await queries.updateTable("allocation").set({ host }).where("consumer", "=", consumer).execute();
+}
+
 export async function hasAllocations(queries: Queries, consumer: string): Promise<boolean> {
   return (await hostsOf(queries, consumer)).length > 0;
 }

@@ -89,7 +89,9 @@ const VERSION_3 = [
   `CREATE INDEX server_by_group ON server (server_group)`,
 ];
 
-const VERSIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3];
+const VERSION_4 = ["ALTER TABLE host ADD COLUMN instance_id TEXT NOT NULL DEFAULT ''"];
+
+const VERSIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */
 export async function upgradeSchema(engine: Engine): Promise<void> {

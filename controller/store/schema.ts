@@ -27,6 +27,8 @@ export interface HostTable {
   boot_id: string;
   machine_id: string;
   install_id: string;
+  /** Which start of the agent was heard last. */
+  instance_id: string;
   /** Highest start counter seen of this agent (SAFETY R14). */
   incarnation: Int;
   hook_problem: string;

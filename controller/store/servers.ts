@@ -161,6 +161,15 @@ export async function takeServer(
   return taken.numUpdatedRows === 1n;
 }
 
+/** Names and epochs of those of the servers that the store knows. */
+export async function listEpochs(
+  queries: Queries,
+  ids: readonly string[],
+): Promise<{ readonly id: string; readonly name: string; readonly epoch: number }[]> {
+  if (ids.length === 0) return [];
+  return queries.selectFrom("server").select(["id", "name", "epoch"]).where("id", "in", ids).execute();
+}
+
 /** Responsibility for the server changes hands: agents refuse whoever still speaks with the number before. */
 export async function raiseEpoch(queries: Queries, id: string): Promise<number> {
   const row = await queries

@@ -244,7 +244,7 @@ describe("a fenced source", () => {
     const { hold } = await fence(edges(), order("m2"));
     await hold.requireUnbroken();
     await hold[Symbol.asyncDispose]();
-    await unfence(edges(), order("m2"), mirror("m2"));
+    await unfence(edges(), order("m2"), { mirror: mirror("m2") });
     expect(await hypervisor.domainXml(UUID, "inactive")).toBe(before);
     expect(await hypervisor.findDomain(UUID)).toMatchObject({ autostart: true });
     await hypervisor.start(UUID, { paused: false });
@@ -269,7 +269,7 @@ describe("a fenced source", () => {
       [DISK, NVRAM, TPM].map(path => `${path}.fenced-m4`),
     );
     expect((await lab.exec("h1", ["ls", NVRAM, TPM])).stdout, "nothing was made anew").toBe("");
-    await unfence(edges(), order("m4"), mirror("m4"));
+    await unfence(edges(), order("m4"), { mirror: mirror("m4") });
     expect(await inodes()).toBe(before);
     expect(await hypervisor.domainXml(UUID, "inactive")).toBe(beforeXml);
     await hypervisor.start(UUID, { paused: false });

@@ -285,3 +285,30 @@ describe("the installed hook", () => {
     );
   });
 });
+
+describe("a host in quarantine", () => {
+  const quarantine = (text: string) => writeFileSync(join(root, "state", "quarantine"), text);
+  beforeEach(() => setState(`allow ${INCARNATION}\n`));
+
+  it.each(refusals)("refuses %s of a managed guest that it could run otherwise, and says why", operation => {
+    quarantine("h1 was declared dead\n");
+    expect(call(operation).exit).toBe(1);
+    expect(call(operation).sentence).toContain("this host is in quarantine: h1 was declared dead");
+    expect(ran()).toBeUndefined();
+  });
+
+  it("lets pass what the controller has asked for, and guests of others", () => {
+    quarantine("h1 was declared dead\n");
+    setToken(`${INCARNATION}\n`);
+    expect(call("prepare").exit).toBe(0);
+    expect(call("prepare").exit).toBe(1);
+    const stranger = xmlOf("").replace(UUID, UUID.replaceAll("1", "9"));
+    expect(call("prepare", stranger).exit).toBe(0);
+    expect(call("reconnect").exit).toBe(0);
+  });
+
+  it("is in quarantine also when the reason cannot be read", () => {
+    symlinkSync("/nowhere", join(root, "state", "quarantine"));
+    expect(call("prepare").sentence).toContain("in quarantine: its reason cannot be read");
+  });
+});

@@ -115,7 +115,7 @@ async function release(): Promise<TargetPlan> {
 /** As an unwinding does it, at the epoch after. */
 async function takeBack(): Promise<void> {
   const { receipt } = await withdrawTarget({ afterRun: true, peerHost: "h1" }, ...calls(3));
-  const order = { mirrorReceipt: receipt, start: false, peerHost: "h1" };
+  const order = { mirrorReceipt: receipt, start: false, peerHost: "h1", fencedHost: undefined };
   await unfenceIncarnation(order, ...calls(3));
   await removeTargetFiles({}, ...calls(3));
   await closeMigration({ outcome: "unwound" }, ...calls(3));

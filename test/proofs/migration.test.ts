@@ -275,7 +275,7 @@ describe("a migration", () => {
     const { id } = await center.migrate();
     await center.rest();
     const answer = await center.controller.migrations.recover(id, { planOnly: false, requestedBy: "test" });
-    expect(answer.findings).toHaveLength(2);
+    expect(answer.findings).toHaveLength(3);
     expect(answer.plan[0]).toBe("repeat release-target, then carry on forward");
     await center.passTime(async () => (await center.migration()).status === "finished");
     expect(await center.server()).toMatchObject({ status: "VERIFY_RESIZE" });

@@ -5,6 +5,7 @@
  * The safety invariant (at most one host where the server could run) is checked after every effect at any agent.
  */
 
+import { sql } from "kysely";
 import { Fleet } from "../../controller/fleet/fleet.js";
 import type { MigrationDependencies } from "../../controller/migration/dependencies.js";
 import { Migrations } from "../../controller/migration/operations.js";
@@ -56,7 +57,7 @@ export class Datacenter {
   /** Breaches of the safety invariant, with what led there. */
   readonly breaches: string[] = [];
   readonly bugs: unknown[] = [];
-  readonly store: Store;
+  store: Store;
   readonly kind: Kind;
   readonly #settings: MigrationSettings;
   #controllers = 0;
@@ -111,6 +112,18 @@ export class Datacenter {
     await this.#beat();
     await this.controller.migrations.start();
     await this.controller.servers.start();
+  }
+
+  /** A copy of the database as it is now, for `restore`. */
+  async backup(path: string): Promise<void> {
+    await sql`VACUUM INTO ${path}`.execute(this.store.queries);
+  }
+
+  /** The database is replaced by an older copy of it, and the controller started on that. */
+  async restore(path: string): Promise<void> {
+    await this.close();
+    this.store = await Store.open(path);
+    await this.restart();
   }
 
   async close(): Promise<void> {
@@ -187,6 +200,12 @@ export class Datacenter {
     });
   }
 
+  /** Time in which nothing waits for anything, heartbeats included. */
+  async elapse(durationMs: number): Promise<void> {
+    this.clock.advance(durationMs);
+    await this.#beat();
+  }
+
   async events(): Promise<string[]> {
     const { id } = await this.migration();
     return (await eventsAfter(this.store.queries, id, 0)).map(event => event.text);
@@ -236,8 +255,19 @@ export class Datacenter {
   async #beat(): Promise<void> {
     this.#lastBeatMs = this.clock.monotonicMs();
     for (const [name, { isReachable }] of this.agents.agents) {
-      if (isReachable) await this.controller.fleet.heartbeat(heartbeatOf(name));
+      if (isReachable) await this.controller.fleet.heartbeat(this.#reportOf(name));
     }
+  }
+
+  #reportOf(name: string): HeartbeatRequest {
+    const { host, journal } = this.agents.agent(name);
+    const guests = [...journal.guests];
+    const epochs = Object.fromEntries(guests.map(([id, { epoch }]) => [id, epoch]));
+    const domains = guests.map(([serverId, { role, epoch }]) => {
+      const powerState = host.domains.get(serverId)?.state ?? "absent";
+      return { serverId, role, epoch, powerState, ioError: false };
+    });
+    return { ...heartbeatOf(name), domains, epochs };
   }
 
   #checkSafety(): void {

@@ -13,6 +13,8 @@ import { toFaultInfo } from "../../proto/fault-info.js";
 import {
   type AttestResponse,
   type CheckTargetResponse,
+  type DescribeMigrationRequest,
+  type DescribeMigrationResponse,
   type DescribeSourceRequest,
   type DescribeSourceResponse,
   type GetOperationResponse,
@@ -104,6 +106,20 @@ export class FakeFleet implements AgentPort {
     const domain = host.domains.get(serverId)?.state ?? "absent";
     const filesPresent = role !== "active" || host.filesOf(incarnation).length > 0;
     return { role, incarnation, epoch, mayHaveRun, domain, filesPresent, ioError: false, drift: [] };
+  }
+
+  async describeMigration(
+    name: string,
+    { migrationId }: DescribeMigrationRequest,
+  ): Promise<DescribeMigrationResponse> {
+    const { journal } = this.#reach(name);
+    const ofIt = [...journal.operations].filter(([key]) => key.startsWith(`${migrationId}:`));
+    const document = journal.document(migrationId, "source");
+    return {
+      outcome: journal.tombstones.get(migrationId) ?? "",
+      operations: ofIt.map(([key, { state }]) => ({ key, state, epoch: 0 })),
+      held: document?.fence === "fenced" ? [`${document.incarnation}: fenced`] : [],
+    };
   }
 
   async inspectDomain(name: string, { domain }: InspectDomainRequest): Promise<InspectDomainResponse> {

@@ -77,6 +77,14 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
     return {};
   },
 
+  disownServer(_request, { serverId }, { host, journal }) {
+    host.denied.add(serverId);
+    const domain = host.domains.get(serverId);
+    if (domain !== undefined) domain.state = "SHUTDOWN";
+    Object.assign(journal.guest(serverId), { role: "retired", incarnation: "", mayHaveRun: false });
+    return {};
+  },
+
   startDomain(_request, { serverId }, scene) {
     activeGuest(serverId, scene);
     const domain = scene.host.domains.get(serverId);
@@ -183,10 +191,10 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
     return { receipt: receiptOf(statement("fence", call, scene, peerHost)), manifest: document.manifest };
   },
 
-  unfenceIncarnation({ mirrorReceipt, peerHost }, call, scene) {
+  unfenceIncarnation({ mirrorReceipt, peerHost, fencedHost }, call, scene) {
     const { host, journal } = scene;
     const document = documentOf(call, scene, "source");
-    if (document.fence === "fenced") {
+    if (document.fence === "fenced" && fencedHost?.host !== peerHost) {
       const mirror = { ...statement("mirror", call, scene, host.name), host: peerHost };
       const problem = receiptProblem(mirrorReceipt, mirror);
       if (problem !== undefined) throw new Fault("refused", `unfence: ${problem}`);

@@ -49,6 +49,7 @@ export class Life {
         return result;
       },
       attest: (host, serverId, signal) => agent.attest(host, serverId, signal),
+      describeMigration: (host, request, signal) => agent.describeMigration(host, request, signal),
       inspectDomain: (host, request, signal) => agent.inspectDomain(host, request, signal),
       describeHost: (host, signal) => agent.describeHost(host, signal),
       describeSource: (host, request, signal) => agent.describeSource(host, request, signal),

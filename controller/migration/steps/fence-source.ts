@@ -4,8 +4,9 @@
  */
 
 import { Fault } from "../../../proto/fault.js";
-import type { Receipt, SourceManifest } from "../../../proto/gen/ferry/v1/agent.js";
+import type { FencedHost, Receipt, SourceManifest } from "../../../proto/gen/ferry/v1/agent.js";
 import type { Reversible } from "../../saga/step.js";
+import { isGone } from "../fenced-host.js";
 import { withdrawTarget } from "../leave-target.js";
 import type { MigrationWorld } from "../migration-world.js";
 import type { MigrationRequest } from "../request.js";
@@ -30,13 +31,16 @@ export const fenceSource: Reversible<MigrationWorld, MigrationRequest & Prepared
     return { fenceReceipt: receipt, finalManifest: final ?? manifest };
   },
 
-  /** The target gives its word first; only then may the source be able to run again (SAFETY R4). */
+  /** The target gives its word first, or a person for it; only then may the source be able to run again (SAFETY R4). */
   async undo(known, world) {
     const mirrorReceipt = await withdrawTarget(known, world);
     await world.perform(known.sourceHost, {
       $case: "unfenceIncarnation",
       // Started by the undo of stop-source, which knows whether it ran.
-      value: { mirrorReceipt, start: false, peerHost: known.targetHost },
+      value: { mirrorReceipt, start: false, peerHost: known.targetHost, fencedHost: wordFor(known) },
     });
   },
 };
+
+const wordFor = (known: MigrationRequest & PreparedTarget): FencedHost | undefined =>
+  isGone(known, known.targetHost) ? known.fencedHost : undefined;

@@ -51,7 +51,7 @@ export const prepareTarget: Reversible<MigrationWorld, Known, PreparedTarget> = 
   },
 
   async tidy(known, world) {
-    await leaveTarget(world, outcomeOf(world));
+    await leaveTarget(known, world, outcomeOf(world));
     await world.perform(known.sourceHost, {
       $case: "closeMigration",
       value: { outcome: outcomeOf(world) },
@@ -141,7 +141,7 @@ async function moveOn(
   const rest = known.candidates.slice(known.candidates.indexOf(refusing) + 1);
   if (known.requestedHost !== "" || rest.length === 0) throw lastRefusal(known, refusal, refusals);
   await withdrawTarget(known, world);
-  await leaveTarget(world, "unwound");
+  await leaveTarget(known, world, "unwound");
   await world.commit(async write => {
     await appendEvent(write.queries, write.sagaId, `${refusing} refused: ${refusal.message}`, write.nowMs);
     await bookFirst(known, rest, write);

@@ -7,6 +7,7 @@ import { fromFaultInfo } from "../../../proto/fault-info.js";
 import type { Reversible } from "../../saga/step.js";
 import { updateMigration } from "../../store/migrations.js";
 import { updateServer } from "../../store/servers.js";
+import { isGone } from "../fenced-host.js";
 import type { MigrationWorld } from "../migration-world.js";
 import type { MigrationRequest } from "../request.js";
 import type { PreparedTarget } from "./prepare-target.js";
@@ -43,12 +44,13 @@ export const releaseTarget: Reversible<MigrationWorld, Known, ReleasedTarget> = 
    * A person's revert. The target runs on until the source has said that everything of it can be restored (SAFETY R2);
    * asked anew each time, because the answer is about now.
    */
-  async undo({ sourceHost, targetHost, stopped, shutdownTimeoutMs }, world) {
+  async undo(known, world) {
+    const { sourceHost, targetHost, stopped, shutdownTimeoutMs } = known;
     const effect = `release-target:undo-${world.nowMs}`;
     const { refusals } = await world.perform(sourceHost, { $case: "preflightRevert", value: {} }, { effect });
     const [refusal] = refusals;
     if (refusal !== undefined) throw fromFaultInfo(refusal);
-    if (!stopped.wasRunning) return;
+    if (!stopped.wasRunning || isGone(known, targetHost)) return;
     await world.perform(targetHost, {
       $case: "stopDomain",
       value: { timeoutMs: shutdownTimeoutMs, gracefulOnly: false },

@@ -4,6 +4,7 @@ import { finishMove } from "../../placement/placement.js";
 import type { Onward } from "../../saga/step.js";
 import { updateMigration } from "../../store/migrations.js";
 import { findServerById, updateServer } from "../../store/servers.js";
+import { isGone } from "../fenced-host.js";
 import type { MigrationWorld } from "../migration-world.js";
 import type { MigrationRequest } from "../request.js";
 import type { PreparedTarget } from "./prepare-target.js";
@@ -12,8 +13,10 @@ export const release: Onward<MigrationWorld, MigrationRequest & PreparedTarget, 
   name: "release",
   limitMs: 60_000,
 
-  async run({ sourceHost, targetHost }, world) {
+  async run(known, world) {
+    const { sourceHost, targetHost } = known;
     for (const host of new Set([targetHost, sourceHost])) {
+      if (isGone(known, host)) continue;
       await world.perform(host, { $case: "closeMigration", value: { outcome: "confirmed" } });
     }
     return {};

@@ -6,6 +6,7 @@
 import { Fault } from "../../../proto/fault.js";
 import type { Onward } from "../../saga/step.js";
 import { objectionTo } from "../attestation.js";
+import { isGone } from "../fenced-host.js";
 import type { MigrationWorld } from "../migration-world.js";
 import type { MigrationRequest } from "../request.js";
 import type { PreparedTarget } from "./prepare-target.js";
@@ -14,7 +15,8 @@ export const retireSource: Onward<MigrationWorld, MigrationRequest & PreparedTar
   name: "retire-source",
   limitMs: 5 * 60_000,
 
-  async run({ sourceHost, targetHost, plan }, world) {
+  async run(known, world) {
+    const { sourceHost, targetHost, plan } = known;
     const objection = objectionTo(await world.attest(targetHost), {
       incarnation: plan.incarnation,
       epoch: world.call.epoch,
@@ -24,7 +26,9 @@ export const retireSource: Onward<MigrationWorld, MigrationRequest & PreparedTar
         fix: `look at the server on ${targetHost}, then: ferry migration recover ${world.call.sagaId}`,
       });
     }
-    await world.perform(sourceHost, { $case: "retireSource", value: {} });
+    if (isGone(known, sourceHost))
+      await world.note(`not removed from ${sourceHost}, which was declared dead`);
+    else await world.perform(sourceHost, { $case: "retireSource", value: {} });
     return {};
   },
 };

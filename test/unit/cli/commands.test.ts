@@ -443,7 +443,7 @@ describe("migrations", () => {
       code: 0,
       out: expect.stringMatching(/h2 is down[\s\S]*1 \| wait for h2/),
     });
-    expect(asked()).toEqual({ id: "42", planOnly: true });
+    expect(asked()).toEqual({ id: "42", planOnly: true, fencedHost: "", reason: "" });
     expect((await controller.ferry("migration recover 42")).code).toBe(6);
   });
 

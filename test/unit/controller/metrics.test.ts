@@ -56,6 +56,8 @@ beforeEach(() => {
       return history.filter(({ endedAtMs }) => endedAtMs >= sinceMs);
     },
     nowMs: () => 10 * MINUTE_MS,
+    drifts: () => [],
+    isFrozen: async () => false,
   });
 });
 

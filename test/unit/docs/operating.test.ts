@@ -56,6 +56,8 @@ describe("the metrics", () => {
       liveMigrations: async () => [],
       endedMigrations: async () => [],
       nowMs: () => 0,
+      drifts: () => [],
+      isFrozen: async () => false,
     });
     const names = metricsOn(registry);
     expect(names.length).toBeGreaterThan(15);

@@ -17,7 +17,7 @@ const fenced = async (): Promise<World> => {
 describe("restoring a source", () => {
   it("gives back files, definition, allowance and autostart", async () => {
     await using world = await fenced();
-    await unfence(world.edges, orderOf(world), mirrorOf());
+    await unfence(world.edges, orderOf(world), { mirror: mirrorOf() });
     expect(world.domain).toEqual({ xml: domainXml(SOURCE), state: "shut-off", autostart: true });
     expect(await readFile(world.at("images/vda.qcow2"), "utf8")).toBe("images/vda.qcow2");
     expect(await verdictOf(world)).toEqual({ kind: "allow", incarnation: SOURCE });
@@ -27,14 +27,14 @@ describe("restoring a source", () => {
   it("revokes its own receipt before the first file moves", async () => {
     await using world = await fenced();
     world.crashAt = world.calls.length + 3.5;
-    await expect(unfence(world.edges, orderOf(world), mirrorOf())).rejects.toThrow(Crash);
+    await expect(unfence(world.edges, orderOf(world), { mirror: mirrorOf() })).rejects.toThrow(Crash);
     expect(world.record()).not.toHaveProperty("statement");
   });
 
   it("converges after a crash before or after any call", async () => {
     await crashEverywhere(
       fenced,
-      world => unfence(world.edges, orderOf(world), mirrorOf()),
+      world => unfence(world.edges, orderOf(world), { mirror: mirrorOf() }),
       async world => {
         expect(world.domain).toEqual({ xml: domainXml(SOURCE), state: "shut-off", autostart: true });
         expect(world.record()?.state).toBe("active");
@@ -52,7 +52,7 @@ describe("restoring a source", () => {
         () => true,
       );
       world.crashAt = Number.POSITIVE_INFINITY;
-      if (world.record()) await unfence(world.edges, orderOf(world), mirrorOf());
+      if (world.record()) await unfence(world.edges, orderOf(world), { mirror: mirrorOf() });
       expect(world.domain).toEqual({ xml: domainXml(SOURCE), state: "shut-off", autostart: true });
       expect(world.has("images/vda.qcow2") && world.has("swtpm") && world.has("nvram.fd")).toBe(true);
       if (!crashed) return;
@@ -68,7 +68,9 @@ describe("restoring a source", () => {
     ["about the source itself", { incarnation: SOURCE }],
   ])("refuses a mirror %s", async (_name, patch) => {
     await using world = await fenced();
-    await expect(unfence(world.edges, orderOf(world), mirrorOf(patch))).rejects.toThrow(/receipt/);
+    await expect(unfence(world.edges, orderOf(world), { mirror: mirrorOf(patch) })).rejects.toThrow(
+      /receipt/,
+    );
     expect(world.record()?.state).toBe("fenced");
     expect(world.has("images/vda.qcow2")).toBe(false);
   });
@@ -76,20 +78,24 @@ describe("restoring a source", () => {
   it("does not lift a denial that is not its own", async () => {
     await using world = await fenced();
     await world.edges.guestFiles.deny(SERVER, "quarantined");
-    await expect(unfence(world.edges, orderOf(world), mirrorOf())).rejects.toThrow(/quarantined/);
+    await expect(unfence(world.edges, orderOf(world), { mirror: mirrorOf() })).rejects.toThrow(/quarantined/);
   });
 
   it("keeps the denial when the definition is not what was saved", async () => {
     await using world = await fenced();
     world.domain = { xml: domainXml(SOURCE, "renamed"), state: "shut-off", autostart: false };
-    await expect(unfence(world.edges, orderOf(world), mirrorOf())).rejects.toThrow(/not what was saved/);
+    await expect(unfence(world.edges, orderOf(world), { mirror: mirrorOf() })).rejects.toThrow(
+      /not what was saved/,
+    );
     expect(await verdictOf(world)).toMatchObject({ kind: "deny" });
   });
 
   it("does not put a disk over another one", async () => {
     await using world = await fenced();
     await writeFile(world.at("images/vda.qcow2"), "foreign");
-    await expect(unfence(world.edges, orderOf(world), mirrorOf())).rejects.toThrow(/another file is there/);
+    await expect(unfence(world.edges, orderOf(world), { mirror: mirrorOf() })).rejects.toThrow(
+      /another file is there/,
+    );
   });
 });
 

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Fleet, HEARTBEAT_INTERVAL_MS } from "../../../controller/fleet/fleet.js";
+import { readFreeze, refuseFrozen } from "../../../controller/store/freeze.js";
+import { insertServer } from "../../../controller/store/servers.js";
 import type { Store } from "../../../controller/store/store.js";
 import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
+import { Flavor } from "../../../proto/gen/ferry/v1/model.js";
 import { VirtualClock } from "../../simulation/virtual-clock.js";
 import { openFreshStore } from "../../store-under-test.js";
 
@@ -77,5 +80,67 @@ describe("a host that may have been restored or cloned", () => {
     await fleet.setStatus("h1", true);
     await beat(changes);
     expect((await fleet.show("h1")).hookProblem).toBe("");
+  });
+});
+
+describe("a host in quarantine", () => {
+  it("is told so with every heartbeat, until a person ends it", async () => {
+    expect((await beat()).quarantine).toBe("");
+    expect((await beat({ incarnation: 6 })).quarantine).toMatch(/went back from 7 to 6/);
+    expect((await beat({ incarnation: 8 })).quarantine).toMatch(/went back from 7 to 6/);
+    await fleet.setStatus("h1", true);
+    expect((await beat({ incarnation: 9 })).quarantine).toBe("");
+  });
+
+  it("is one of two agents that call themselves the same start of one installation", async () => {
+    await beat({ instanceId: "one" });
+    expect((await beat({ instanceId: "one" })).quarantine).toBe("");
+    expect((await beat({ instanceId: "two" })).quarantine).toMatch(/its start number 7/);
+  });
+});
+
+describe("a store that is older than what an agent has seen", () => {
+  const server = (epoch: number) =>
+    insertServer(store.queries, {
+      id: "s1",
+      name: "web",
+      host: "h1",
+      flavor: Flavor.create(),
+      vmState: "active",
+      taskState: "",
+      powerState: "RUNNING",
+      epoch,
+      owner: "",
+      project: "",
+      lockedBy: "",
+      lockedReason: "",
+      deleteAsked: false,
+      disks: [],
+      interfaces: [],
+      image: "",
+      serverGroup: "",
+      availabilityZone: "",
+      sameHost: [],
+      differentHost: [],
+      imageProperties: {},
+      maxDowntimeSeconds: 0,
+      migrationId: "",
+      fault: undefined,
+      pending: undefined,
+      createdAtMs: 0,
+      updatedAtMs: 0,
+    });
+
+  it("stands still from the first heartbeat that tells of a higher epoch", async () => {
+    await server(3);
+    await beat({ epochs: { s1: 3, "a stranger": 99 } });
+    expect(await readFreeze(store.queries)).toBeUndefined();
+    await beat({ epochs: { s1: 4 } });
+    expect((await readFreeze(store.queries))?.reason).toBe(
+      "h1 has seen epoch 4 of web, this store knows 3: it was restored from an older copy",
+    );
+    await beat({ epochs: { s1: 5 } });
+    expect((await readFreeze(store.queries))?.reason).toContain("epoch 4");
+    await expect(refuseFrozen(store.queries)).rejects.toThrow(/everything stands still: h1 has seen epoch 4/);
   });
 });

@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { factsAt } from "../../../agent/disk/file-identity.js";
 import { deleteDomain } from "../../../agent/verbs/delete-domain.js";
+import { disownServer } from "../../../agent/verbs/disown-server.js";
 import { stopDomain } from "../../../agent/verbs/stop-domain.js";
 import { takeDomain } from "../../../agent/verbs/take-domain.js";
 import type { StoppedGuest } from "../../../proto/gen/ferry/v1/agent.js";
@@ -154,5 +155,31 @@ describe("deleting a server", () => {
     host.world.guests.update(SERVER, { role: "none" });
     await expect(remove()).rejects.toThrow(/not Ferry's/);
     expect(host.hypervisor.domains.size).toBe(1);
+  });
+});
+
+describe("a former copy of a server that lives elsewhere", () => {
+  beforeEach(() => host.settle());
+  const disown = (livesOn = "h2") =>
+    disownServer({ home: livesOn }, host.call({ migrationId: "", epoch: 5 }), host.world);
+
+  it("is denied, ended and not started by itself; nothing of it is removed", async () => {
+    await disown();
+    expect(await host.verdict()).toEqual({
+      kind: "deny",
+      reason: "this server lives on h2; what this host has of it is a former copy",
+    });
+    expect(host.hypervisor.domains.get(SERVER)).toMatchObject({ state: "shut-off", autostart: false });
+    expect(host.has("images/web-3/disk")).toBe(true);
+    expect(host.guest).toMatchObject({ role: "retired" });
+    await disown("");
+    expect(host.notes.filter(note => note.includes("was running"))).toHaveLength(1);
+  });
+
+  it("is denied before anything else is tried, and not called ended while a QEMU runs that libvirt has lost", async () => {
+    const fence = { ...host.world.fence, findProcesses: async () => [42] };
+    const call = host.call({ migrationId: "", epoch: 5 });
+    await expect(disownServer({ home: "h2" }, call, { ...host.world, fence })).rejects.toThrow(/process 42/);
+    expect(await host.verdict()).toMatchObject({ kind: "deny" });
   });
 });

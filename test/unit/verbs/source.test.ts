@@ -52,7 +52,11 @@ const mirror = (change = {}, signer = target) =>
     ...change,
   });
 const unfence = (mirrorReceipt: ReturnType<typeof mirror> | undefined, peerHost = "h2") =>
-  unfenceIncarnation({ mirrorReceipt, start: false, peerHost }, source.call({ epoch: 3 }), source.world);
+  unfenceIncarnation(
+    { mirrorReceipt, start: false, peerHost, fencedHost: undefined },
+    source.call({ epoch: 3 }),
+    source.world,
+  );
 
 describe("fencing a source", () => {
   it("needs a hook that is proven now, not only when it was prepared", async () => {
@@ -145,6 +149,37 @@ describe("restoring a source", () => {
     await expect(unfence(mirror({}, other), "h3")).rejects.toThrow(/receipt/);
     expect(source.has(DISK)).toBe(false);
   });
+
+  const dead = { host: "h2", by: "user/ann", reason: "burnt", atMs: 1 };
+  const declare = (change: Partial<typeof dead>) =>
+    unfenceIncarnation(
+      { mirrorReceipt: undefined, start: false, peerHost: "h2", fencedHost: { ...dead, ...change } },
+      source.call({ epoch: 3 }),
+      source.world,
+    );
+
+  it("takes a person's word that the target's host is dead, and keeps it", async () => {
+    await prepare();
+    await fence();
+    await declare({});
+    expect(source.guest).toMatchObject({ role: "active", incarnation: SOURCE });
+    const record = await source.world.fence.journal.find({
+      server: SERVER,
+      migration: "m1",
+      incarnation: SOURCE,
+    });
+    expect(record).toMatchObject({ state: "active", declared: dead });
+  });
+
+  it.each([{ host: "h3" }, { by: "" }, { reason: "" }])(
+    "takes no word %o that says nothing of the target",
+    async change => {
+      await prepare();
+      await fence();
+      await expect(declare(change)).rejects.toThrow(/does not serve here/);
+      expect(await source.verdict()).toMatchObject({ kind: "deny" });
+    },
+  );
 
   it("needs nobody's word where it was never fenced, but the server must be at home", async () => {
     await prepare();
