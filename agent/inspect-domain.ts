@@ -1,9 +1,14 @@
 /** InspectDomain: a domain by name or uuid, told apart for an operator who thinks of adopting it. */
 
 import { Fault } from "../proto/fault.js";
-import type { InspectDomainRequest, InspectDomainResponse } from "../proto/gen/ferry/v1/agent.js";
+import type {
+  AssignedDevice,
+  InspectDomainRequest,
+  InspectDomainResponse,
+} from "../proto/gen/ferry/v1/agent.js";
 import type { NetworkInterface } from "../proto/gen/ferry/v1/model.js";
 import type { Domain } from "./domain/domain-xml.js";
+import { hardwareWordsOf } from "./domain/hardware-words.js";
 import type { DomainSummary } from "./os/hypervisor.js";
 import { powerStateOf } from "./power-state.js";
 import { declaredRoles, diskOf, readOnlyDrivesOf, surveyDomain } from "./survey-domain.js";
@@ -20,7 +25,7 @@ export async function inspectDomain(
     declared: declaredRoles(request.swapDisks, request.ephemeralDisks),
     readOnlyDrives: readOnlyDrivesOf(request.readOnlyDrives),
   };
-  const { domain, disks, refusals, suggestions } = await surveyDomain(summary, rules, world);
+  const { domain, disks, refusals, suggestions, assignedDevices } = await surveyDomain(summary, rules, world);
   return {
     uuid: summary.uuid,
     name: summary.name,
@@ -31,7 +36,17 @@ export async function inspectDomain(
     interfaces: interfacesOf(domain),
     refusals: [...refusals],
     suggestions: [...suggestions],
+    extraSpecs: { ...hardwareWordsOf(domain), ...deviceWords(assignedDevices) },
   };
+}
+
+/** Ports of networks are no part of a flavor. */
+function deviceWords(devices: readonly AssignedDevice[]): Record<string, string> {
+  const aliases = devices.map(({ alias }) => alias).filter(alias => !alias.startsWith("network/"));
+  const counts = [...new Set(aliases)].map(
+    alias => `${alias}:${aliases.filter(other => other === alias).length}`,
+  );
+  return counts.length === 0 ? {} : { "pci_passthrough:alias": counts.join(",") };
 }
 
 export async function findByNameOrUuid(text: string, { hypervisor }: World): Promise<DomainSummary> {

@@ -4,7 +4,9 @@
  */
 
 import { Fault } from "../proto/fault.js";
+import type { AssignedDevice } from "../proto/gen/ferry/v1/agent.js";
 import type { Disk, FaultInfo } from "../proto/gen/ferry/v1/model.js";
+import { nameDevice } from "./claim/name-devices.js";
 import { refusal } from "./claim/refusal.js";
 import {
   type DeclaredRoles,
@@ -13,10 +15,13 @@ import {
   layOutDisks,
   probeDisks,
 } from "./disk/disk-layout.js";
+import { assignedElements } from "./domain/assigned-devices.js";
 import { type Domain, readDomain } from "./domain/domain-xml.js";
 import type { HostPath } from "./domain/host-paths.js";
 import { type Inspection, whyUnmanageable } from "./domain/unmanageable.js";
 import type { DomainSummary } from "./os/hypervisor.js";
+import { readPciDevices } from "./probe/pci.js";
+import { openTrees } from "./probe/roots.js";
 import type { World } from "./verbs/verb.js";
 
 export interface SurveyRules {
@@ -33,6 +38,8 @@ export interface Survey {
   readonly disks: readonly LaidOutDisk[];
   readonly refusals: readonly FaultInfo[];
   readonly suggestions: readonly string[];
+  /** In the order of `assignedElements`; those that no alias of this host names are refusals. */
+  readonly assignedDevices: readonly AssignedDevice[];
 }
 
 /** States in which a domain has a live definition of its own. */
@@ -45,11 +52,13 @@ export async function surveyDomain(
 ): Promise<Survey> {
   const inspection = await inspect(summary, world);
   const domain = readDomain(inspection.inactiveXml);
+  const assigned = await nameAssigned(domain, world);
   const unmanageable = whyUnmanageable(inspection, {
     imageDirectories: world.config.image_dirs,
     readOnlyDrives: rules.readOnlyDrives,
     canRecreateSnapshots: false,
     acceptsHostPath,
+    isNamed: place => assigned.some(one => one.place === place && one.device !== undefined),
   });
   const refusals = unmanageable.map(({ message, have, need, fix }) =>
     refusal("refused", message, { have, need, fix }),
@@ -63,7 +72,25 @@ export async function surveyDomain(
     disks: layout.disks,
     refusals: [...refusals, ...layout.refusals],
     suggestions: layout.disks.flatMap(suggestionsOf),
+    assignedDevices: assigned.flatMap(({ device }) => device ?? []),
   };
+}
+
+interface NamedPlace {
+  readonly place: string;
+  readonly device: AssignedDevice | undefined;
+}
+
+/** The devices of this host that the domain has, by the aliases of this host. */
+async function nameAssigned({ root }: Domain, { roots, config, log }: World): Promise<NamedPlace[]> {
+  const elements = assignedElements(root);
+  if (elements.length === 0) return [];
+  const { sys } = openTrees(roots, problem => log.debug({ problem }, "not known of this host"));
+  const devices = await readPciDevices(sys);
+  return elements.map(assigned => ({
+    place: assigned.place,
+    device: nameDevice(assigned, devices, config.pci_alias),
+  }));
 }
 
 /** The roles that an operator named, as declarations. */

@@ -14,6 +14,7 @@ import type { FenceEdges } from "./fence/fence.js";
 import { guestFiles } from "./fence/guest-file.js";
 import type { Hook } from "./hook.js";
 import { Artifacts } from "./journal/artifacts.js";
+import { Bookings } from "./journal/bookings.js";
 import { Documents } from "./journal/documents.js";
 import { FenceRecords } from "./journal/fence-records.js";
 import { Guests } from "./journal/guests.js";
@@ -58,6 +59,8 @@ export function createWorld(edges: Edges): World {
     guests: new Guests(journal),
     documents,
     artifacts: new Artifacts(journal),
+    bookings: new Bookings(journal),
+    atomically: body => journal.write(body),
     log: edges.log,
     now,
     monotonicMs: () => performance.now(),

@@ -11,6 +11,7 @@ import type { Check, Objection } from "./check.js";
 import { CPU_CHECKS } from "./cpu-checks.js";
 import { DEVICE_CHECKS } from "./device-checks.js";
 import { FIRMWARE_CHECKS } from "./firmware-checks.js";
+import { HARDWARE_CHECKS } from "./hardware-checks.js";
 import { DEFINITION_CHECKS, MACHINE_CHECKS } from "./machine-checks.js";
 import { MEMORY_CHECKS } from "./memory-checks.js";
 import { PLACE_CHECKS } from "./place-checks.js";
@@ -22,6 +23,7 @@ export const CHECKS: readonly Check[] = [
   ...MACHINE_CHECKS,
   ...CPU_CHECKS,
   ...MEMORY_CHECKS,
+  ...HARDWARE_CHECKS,
   ...FIRMWARE_CHECKS,
   ...DEVICE_CHECKS,
   ...DEFINITION_CHECKS,

@@ -1,7 +1,10 @@
 /** What is known of a target when a server is to come there. Undefined is "could not be read", never "none". */
 
+import type { Fault } from "../../proto/fault.js";
+import type { GuestHardware } from "../../proto/fit/guest-hardware.js";
 import type {
   DomainSupport,
+  FreeHardware,
   GuestFirmware,
   HostCpu,
   HostMemory,
@@ -40,6 +43,12 @@ export interface TargetFacts {
   readonly guestCpu: CpuComparison | undefined;
   /** Of the domain as it will be defined here. */
   readonly needs: GuestNeeds;
+  /** What the guest wants for itself, and what this host can give; `problem`: the flavor contradicts itself. */
+  readonly hardware: {
+    readonly free: FreeHardware;
+    readonly guest: GuestHardware;
+    readonly problem: Fault | undefined;
+  };
   readonly cpuCheck: "node" | "guest";
   /** Empty when the hook was proven live since the daemon started (SAFETY R6). */
   readonly hookProblem: string;

@@ -4,6 +4,7 @@
  */
 
 import { parseCpuSet, parseRangeList } from "../../proto/range-list.js";
+import { assignedElements } from "./assigned-devices.js";
 import type { Domain } from "./domain-xml.js";
 import { devicesOf, sizeKibOf } from "./domain-xml.js";
 import { type CpuMode, cpuModeOf } from "./guest-cpu.js";
@@ -42,7 +43,7 @@ export interface GuestNeeds {
   readonly tpm: { readonly backend: string; readonly version: string | undefined } | undefined;
   /** `bound`: it holds keys of one machine. */
   readonly launchSecurity: { readonly type: string; readonly bound: boolean } | undefined;
-  /** What belongs to one host, in words: "vGPU (mdev) …", "PCI device 0000:81:00.0". */
+  /** What belongs to one host and no other can give, in words: "vGPU (mdev) …". */
   readonly assignedDevices: readonly string[];
   readonly sharedFolders: readonly string[];
   readonly persistentMemory: readonly string[];
@@ -163,16 +164,20 @@ function launchSecurityOf(root: Element): GuestNeeds["launchSecurity"] {
   return { type: attributeOf(element, "type") ?? "", bound: keys.some(key => key !== undefined) };
 }
 
-function assignedDevicesOf({ hostdevs, interfaces }: Domain): string[] {
-  const devices = hostdevs.map(device => {
-    const type = attributeOf(device, "type") ?? "unknown";
-    const address = childOf(device, "source", "address");
-    if (type === "mdev") return `vGPU (mdev ${attributeOf(address, "uuid") ?? "?"})`;
-    const place = ["domain", "bus", "slot", "function"].map(name => attributeOf(address, name) ?? "");
-    return `${type} device ${place.filter(part => part !== "").join(":")}`.trim();
-  });
+/** Besides PCI devices, which the target gives anew. */
+function assignedDevicesOf({ root, hostdevs, interfaces }: Domain): string[] {
+  const assigned = assignedElements(root).map(({ element }) => element);
+  const devices = hostdevs
+    .filter(device => !assigned.includes(device))
+    .map(device => {
+      const type = attributeOf(device, "type") ?? "unknown";
+      const address = childOf(device, "source", "address");
+      if (type === "mdev") return `vGPU (mdev ${attributeOf(address, "uuid") ?? "?"})`;
+      const place = ["domain", "bus", "slot", "function"].map(name => attributeOf(address, name) ?? "");
+      return `${type} device ${place.filter(part => part !== "").join(":")}`.trim();
+    });
   const ports = interfaces
-    .filter(({ type }) => type === "hostdev" || type === "vdpa" || type === "direct")
+    .filter(({ type }) => type === "vdpa")
     .map(({ type, mac }) => `${type} interface ${mac ?? ""}`.trim());
   return [...devices, ...ports];
 }

@@ -58,18 +58,23 @@ interface Obstacle {
 export function whyNotResizable(
   root: Element,
   before: SizesBefore,
-  sizes: Pick<DomainSizes, "vcpus" | "memoryMib">,
+  sizes: Pick<DomainSizes, "vcpus" | "memoryMib"> & {
+    /** A flavor says, or said, what cells and pins are to be: they are made anew. */
+    readonly hardwareIsTold: boolean;
+  },
 ): Obstacle[] {
   const memoryChanges = sizes.memoryMib * KIB_PER_MIB !== before.memoryKib;
   const vcpusChange = sizes.vcpus !== before.vcpus;
   const fix = (what: string) => `remove ${what} from the definition, or choose a flavor that keeps it true`;
   const obstacles: (Obstacle | false)[] = [
     (memoryChanges || vcpusChange) &&
+      !sizes.hardwareIsTold &&
       has(root, "cpu", "numa") && {
         message: "the domain divides its vCPUs and memory among NUMA cells",
         fix: fix("<numa>"),
       },
     vcpusChange &&
+      !sizes.hardwareIsTold &&
       has(root, "cputune", "vcpupin") && { message: "the domain pins its vCPUs", fix: fix("<vcpupin>") },
     memoryChanges &&
       has(root, "maxMemory") && {

@@ -11,6 +11,7 @@ import { devicesOf, readDomain } from "./domain-xml.js";
 import { type Incarnation, writeIncarnation } from "./ferry-metadata.js";
 import { type HostPath, hostPaths } from "./host-paths.js";
 import { type DomainSizes, resizeDomain } from "./resize-domain.js";
+import { type HardwareToWrite, writeHardware } from "./write-hardware.js";
 import { attributeOf, childOf, type Element, serializeXml } from "./xml-document.js";
 
 export interface TargetMapping {
@@ -27,6 +28,8 @@ export interface TargetMapping {
   readonly bridges: ReadonlyMap<string, string>;
   /** A resize: the sizes that the machine gets; absent: those it has. */
   readonly sizes?: DomainSizes;
+  /** Pins, cells, pages and devices of the target; absent: there are none for it, and it will be refused. */
+  readonly hardware?: HardwareToWrite;
 }
 
 /** Paths that name the same thing on every Linux host. */
@@ -43,6 +46,7 @@ export function rewriteForTarget(
 ): string {
   const { root, vcpus, memoryKib } = readDomain(inactiveXml);
   if (mapping.sizes !== undefined) resizeDomain(root, { vcpus, memoryKib }, mapping.sizes);
+  if (mapping.hardware !== undefined) writeHardware(root, mapping.hardware);
   for (const path of hostPaths(root)) setHostPath(path, mappedPath(path, root, mapping));
   for (const nic of devicesOf(root, "interface")) rewriteNetwork(nic, mapping);
   writeIncarnation(root, incarnation);

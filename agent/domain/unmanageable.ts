@@ -7,10 +7,12 @@
  */
 
 import type { DomainSummary } from "../os/hypervisor.js";
+import { assignedElements } from "./assigned-devices.js";
 import { type Domain, type DomainDisk, readDomain } from "./domain-xml.js";
 import { type HostPath, hostPaths } from "./host-paths.js";
 import { type LiveDifference, liveDifferences } from "./live-differences.js";
-import { attributeOf, childOf, childrenOf, parseXml, textOf } from "./xml-document.js";
+import { pciAddressOf } from "./pci-address.js";
+import { attributeOf, childOf, childrenOf, type Element, parseXml, textOf } from "./xml-document.js";
 
 export type RefusalCode =
   | "transient"
@@ -62,6 +64,8 @@ export interface ManageRules {
   readonly canRecreateSnapshots: boolean;
   /** Whether a host path that is no disk can be provided on the other side; unknown classes are never asked about. */
   readonly acceptsHostPath: (path: HostPath) => boolean;
+  /** Whether an alias of this host names the PCI device at an address, or behind a network port of that name. */
+  readonly isNamed: (place: string) => boolean;
 }
 
 export function whyUnmanageable(inspection: Inspection, rules: ManageRules): Refusal[] {
@@ -71,7 +75,7 @@ export function whyUnmanageable(inspection: Inspection, rules: ManageRules): Ref
     ...jobRefusals(inspection, domain),
     ...liveRefusals(inspection),
     ...snapshotRefusals(inspection, rules),
-    ...deviceRefusals(domain),
+    ...deviceRefusals(domain, rules),
     ...domain.disks.flatMap(disk => diskRefusals(disk, rules)),
     ...hostPathRefusals(domain, rules),
   ];
@@ -179,24 +183,33 @@ function isInternalSnapshot(xml: string): boolean {
 /** Interfaces that another host can provide under the same or a mapped name. */
 const MOVABLE_INTERFACES: readonly string[] = ["bridge", "network", "user"];
 
-function deviceRefusals(domain: Domain): Refusal[] {
+function deviceRefusals(domain: Domain, rules: ManageRules): Refusal[] {
+  const named = assignedElements(domain.root).filter(({ place }) => rules.isNamed(place));
+  const isNamed = (device: Element) => named.some(({ element }) => element === device);
   const { name, hostdevs, filesystems } = domain;
-  const devices = hostdevs.map(device => {
-    const type = attributeOf(device, "type") ?? "";
-    const message = `${name} has a ${type} device of its host assigned`;
-    return refusal("hostdev", message, `hostdev ${type}`, "no assigned device", "detach it");
-  });
+  const devices = hostdevs
+    .filter(device => !isNamed(device))
+    .map(device => {
+      const type = attributeOf(device, "type") ?? "";
+      const which = pciAddressOf(childOf(device, "source", "address")) ?? type;
+      const message = `${name} has a ${type} device of its host assigned (${which})`;
+      if (type !== "pci")
+        return refusal("hostdev", message, `hostdev ${type}`, "no assigned device", "detach it");
+      return refusal("hostdev", `${message}, which no alias names`, which, "an alias for it", NAME_FIX);
+    });
   const shares = filesystems.map(share => {
     const tag = attributeOf(childOf(share, "target"), "dir") ?? "";
     const message = `${name} shares a directory of its host (${tag})`;
     return refusal("filesystem", message, `filesystem ${tag}`, "no shared directory", "remove it");
   });
-  return [...devices, ...shares, ...interfaceRefusals(domain), ...secretRefusals(domain)];
+  return [...devices, ...shares, ...interfaceRefusals(domain, isNamed), ...secretRefusals(domain)];
 }
 
-const interfaceRefusals = ({ name, interfaces }: Domain): Refusal[] =>
+const NAME_FIX = "name it in [[pci_alias]] of this host's agent.toml, or detach it";
+
+const interfaceRefusals = ({ name, interfaces }: Domain, isNamed: (device: Element) => boolean): Refusal[] =>
   interfaces
-    .filter(({ type }) => !MOVABLE_INTERFACES.includes(type))
+    .filter(({ type, element }) => !MOVABLE_INTERFACES.includes(type) && !isNamed(element))
     .map(({ type, mac = "without a MAC" }) => {
       const message = `interface ${mac} of ${name} is of type ${type}`;
       return refusal(
@@ -204,7 +217,7 @@ const interfaceRefusals = ({ name, interfaces }: Domain): Refusal[] =>
         message,
         type,
         "a bridge or network",
-        "connect it to a bridge or a network",
+        "connect it to a bridge or a network, or give its device an alias with physical_network",
       );
     });
 

@@ -11,10 +11,11 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { Fault } from "../../proto/fault.js";
 
-const SCHEMA_VERSION = 1;
 const RESERVE_BYTES = 16 * 1024 * 1024;
 
-const SCHEMA = `
+/** One after the other: a journal of an older version gets those that it lacks. What was once released never changes. */
+const UPGRADES: readonly string[] = [
+  `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE guest (
   server TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, incarnation TEXT NOT NULL,
@@ -34,7 +35,14 @@ CREATE TABLE document (
   PRIMARY KEY (server, migration, kind)
 ) STRICT;
 CREATE TABLE tombstone (migration TEXT PRIMARY KEY, outcome TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
-`;
+`,
+  `
+CREATE TABLE booking (
+  server TEXT NOT NULL, incarnation TEXT NOT NULL, migration TEXT NOT NULL, hardware TEXT NOT NULL,
+  PRIMARY KEY (server, incarnation)
+) STRICT;
+`,
+];
 
 export class Journal {
   readonly database: Database.Database;
@@ -131,16 +139,15 @@ export class Journal {
 }
 
 function migrateSchema(database: Database.Database): void {
-  const version = database.pragma("user_version", { simple: true });
-  if (version === SCHEMA_VERSION) return;
-  if (version !== 0)
+  const version = Number(database.pragma("user_version", { simple: true }));
+  if (version > UPGRADES.length)
     throw new Fault(
       "unsupported",
-      `journal version ${version} is not ${SCHEMA_VERSION}: made by another Ferry`,
+      `journal version ${version} is newer than ${UPGRADES.length}: made by another Ferry`,
     );
   database.transaction(() => {
-    database.exec(SCHEMA);
-    database.pragma(`user_version = ${SCHEMA_VERSION}`);
+    for (const upgrade of UPGRADES.slice(version)) database.exec(upgrade);
+    database.pragma(`user_version = ${UPGRADES.length}`);
   })();
 }
 

@@ -19,10 +19,20 @@ export const closeMigration: Verb<CloseMigration> = async ({ outcome }, call, wo
     world.artifacts.adopt(call.serverId, call.migrationId);
     world.guests.update(call.serverId, { migrationId: "" });
   }
+  dropBookings(call, world);
   for (const kind of KINDS) world.documents.remove(call.serverId, call.migrationId, kind);
   world.documents.closeMigration(call.migrationId, outcome);
   return result();
 };
+
+/** Of incarnations of this migration that are not the one that stays; each of them has been withdrawn. */
+function dropBookings({ serverId, migrationId }: Call, { bookings, guests }: World): void {
+  const guest = guests.find(serverId);
+  const kept = guest?.role === "active" ? guest.incarnation : undefined;
+  for (const booking of bookings.list())
+    if (booking.serverId === serverId && booking.migrationId === migrationId && booking.incarnation !== kept)
+      bookings.drop(serverId, booking.incarnation);
+}
 
 /** Behind a tombstone nothing could be given back any more: what is still set aside here keeps the migration open. */
 async function refuseHeld(call: Call, world: World): Promise<void> {

@@ -8,6 +8,8 @@
 import { randomUUID } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { Fault } from "../../proto/fault.js";
+import type { GuestHardware } from "../../proto/fit/guest-hardware.js";
+import { readGuestHardware } from "../../proto/fit/read-guest-hardware.js";
 import type { CreateDomain } from "../../proto/gen/ferry/v1/agent.js";
 import type { Flavor, NetworkInterface } from "../../proto/gen/ferry/v1/model.js";
 import { Server } from "../../proto/gen/ferry/v1/model.js";
@@ -18,9 +20,13 @@ import { factsAt, removeByIdentity } from "../disk/file-identity.js";
 import { imageFormat, walkImageChain } from "../disk/image-rules.js";
 import { createSwapDisk, swapSpaceOf } from "../disk/swap.js";
 import { createDomainXml, type NewDisk, type NewInterface } from "../domain/create-domain-xml.js";
+import { readDomain } from "../domain/domain-xml.js";
 import { formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
+import { writeHardware } from "../domain/write-hardware.js";
+import { serializeXml } from "../domain/xml-document.js";
 import { interfacesOf } from "../inspect-domain.js";
 import { diskOf, surveyDomain } from "../survey-domain.js";
+import { bookNew, type NewBooking } from "./book-hardware.js";
 import { makeFolder } from "./incoming-artifacts.js";
 import { newMachine } from "./new-machine.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
@@ -45,7 +51,9 @@ export const createDomain: Verb<CreateDomain> = async (request, call, world) => 
     side: "source",
     epoch: call.epoch,
   };
+  const guest = readGuestHardware(flavor.extraSpecs, flavor);
   world.guests.update(call.serverId, { name, role: "none", incarnation: "", migrationId: "" });
+  const booked = await bookNew(guest, formatIncarnation(incarnation), call, world);
   const folder = join(world.config.image_dirs[0] ?? "/var/lib/libvirt/images", name);
   await makeFolder(folder, call, world);
   const disks = await makeDisks(request, flavor, folder, call, world);
@@ -70,9 +78,23 @@ export const createDomain: Verb<CreateDomain> = async (request, call, world) => 
     ...(configPath === undefined ? {} : { configDrive: { path: configPath, writable: true } }),
   });
   await world.fence.guestFiles.allow(call.serverId, formatIncarnation(incarnation));
-  await world.hypervisor.define(xml);
+  await world.hypervisor.define(withHardware(xml, guest, booked, world));
   return takeStock(call, formatIncarnation(incarnation), flavor, world);
 };
+
+/** Pins, cells, pages and devices that were booked, written into the definition. */
+function withHardware(xml: string, guest: GuestHardware, booked: NewBooking, { config }: World): string {
+  const { root } = readDomain(xml);
+  const hasSets = config.cpu_shared_set !== undefined || config.cpu_dedicated_set !== undefined;
+  writeHardware(root, {
+    placement: booked.placement,
+    isReshaped: true,
+    guestCells: guest.cells,
+    floatingCpus: hasSets ? booked.sharedCpus : undefined,
+    devices: booked.placement.devices.map(address => ({ address, networkInterface: undefined })),
+  });
+  return serializeXml(root);
+}
 
 async function refuseTaken(name: string, call: Call, { hypervisor }: World): Promise<void> {
   const sameName = await hypervisor.findDomainByName(name);

@@ -28,6 +28,7 @@ export const deleteDomain: Verb<DeleteDomain> = async (_request, call, world) =>
   await world.fence.guestFiles.deny(call.serverId, "this server is being deleted");
   await recordFirmwareState(call, world);
   await endDomain(guest, call, world);
+  world.bookings.dropServer(call.serverId);
   await removeFiles(guest, call, world);
   await removeConsoleLog(call, world);
   await removeEmptyFolders(call.serverId, "", world);

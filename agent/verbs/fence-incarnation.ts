@@ -9,6 +9,7 @@ import { Fault } from "../../proto/fault.js";
 import type { FenceIncarnation, ManifestFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
 import { fence } from "../fence/fence.js";
 import type { FenceKey, IncarnationFile } from "../fence/fence-record.js";
+import { bookDefined } from "./book-hardware.js";
 import { logFiles } from "./log-files.js";
 import { activeGuest, type SourceDocument, surveyManaged } from "./prepare-source.js";
 import { signedReceipt } from "./signed-receipt.js";
@@ -29,6 +30,8 @@ export const fenceIncarnation: Verb<FenceIncarnation> = async ({ stateHash, peer
   const begun = await world.fence.journal.find(fenceKey(call, source.incarnation));
   const last = begun && finalDocument(call, world);
   const { manifest } = last ?? (await lastLook(source, stateHash, peerHost, call, world));
+  // Kept for the way back: from here on no definition says any more what it has.
+  await bookDefined(manifest.domainXml, source.incarnation, call, world);
   const fenced = await fence(world.fence, {
     server: call.serverId,
     migration: call.migrationId,

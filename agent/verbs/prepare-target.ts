@@ -10,6 +10,7 @@ import { Fault } from "../../proto/fault.js";
 import type { PrepareTarget, SourceManifest, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
 import type { CheckResult, FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import type { Claim } from "../claim/claim.js";
+import { bookingOf } from "../claim/hardware-booking.js";
 import { type Placement, placeFiles, targetPathOf } from "../claim/place-files.js";
 import { refusal } from "../claim/refusal.js";
 import { bytesAvailable, memoryAvailableMib } from "../claim/room.js";
@@ -21,6 +22,7 @@ import { guestNeeds } from "../domain/guest-needs.js";
 import { rewriteForTarget } from "../domain/rewrite-for-target.js";
 import { createToken } from "../transfer/messages.js";
 import { fileDigest } from "./file-digest.js";
+import { type HardwareForTarget, hardwareForTarget, isTargetOf } from "./hardware-for-target.js";
 import { readHostFacts } from "./host-facts.js";
 import { logPaths } from "./log-files.js";
 import { compareGuestCpu, machineSupport } from "./machine-support.js";
@@ -37,32 +39,61 @@ import { type Call, result, type Verb, type World } from "./verb.js";
 export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) => {
   const { sourceHost } = request;
   const manifest = needed(request);
+  const claimedBefore = claimsOfOthers(call, world);
   // Whoever is refused anyway need not wait.
   if (occupiedBy(sourceHost, call, world) === "")
     await awaitArrivals(sharedPaths(manifest, world), call, world);
   const placement = await place(request, call, world);
-  const shape = shapeForTarget(manifest, placement, request.flavor);
+  const shape = shapeForTarget(manifest, placement, request.flavor, request.extraSpecs);
   // What cannot be resized cannot be written as a domain either.
   if (shape.refusals.length > 0) return result({ refusals: [...placement.refusals, ...shape.refusals] });
-  const { domainXml, facts, results } = await examine(request, placement, shape, call, world);
+  const { domainXml, facts, results, hardware } = await examine(request, placement, shape, call, world);
   const { memoryMib, vcpus } = shape;
   const refusals = refusalsOf(results);
   if (refusals.length > 0) return result({ refusals });
 
   const plan = planOf(shape, domainXml, call, world);
-  // Somebody has planned the same base meanwhile. From here until the plan is journalled nothing awaits.
+  // Somebody has planned the same base meanwhile, or claimed what was judged to be free. From here until plan and claim
+  // are journalled nothing awaits.
   const received = plan.files.filter(({ mode }) => mode === "copied").map(({ path }) => path);
-  if (otherArrivals(received, call, world).length > 0) return prepareTarget(request, call, world);
+  if (otherArrivals(received, call, world).length > 0 || claimsOfOthers(call, world) !== claimedBefore)
+    return prepareTarget(request, call, world);
   const claim: Claim = { memoryMib, vcpus, bytes: facts.bytesNeeded };
   const document: TargetDocument = { plan, manifest, sourceHost };
-  world.documents.put(call.serverId, call.migrationId, "target", document);
-  world.documents.put(call.serverId, call.migrationId, "claim", claim);
-  if (!isSameHost(sourceHost, world)) expectServer(document, call, world);
+  world.atomically(() => {
+    world.documents.put(call.serverId, call.migrationId, "target", document);
+    world.documents.put(call.serverId, call.migrationId, "claim", claim);
+    bookHardware(plan.incarnation, hardware, call, world);
+    if (!isSameHost(sourceHost, world)) expectServer(document, call, world);
+  });
+  const { migrationId, serverId, epoch } = call;
+  if (!isSameHost(sourceHost, world))
+    world.transfer.admitProbe({ migrationId, serverId, epoch, sourceHost, token: plan.token });
   return result({ plan });
 };
 
-function expectServer({ plan, manifest, sourceHost }: TargetDocument, call: Call, world: World): void {
-  const { migrationId, serverId, epoch } = call;
+/** Changes whenever another server's claim on this host does. */
+const claimsOfOthers = ({ migrationId }: Call, { documents, bookings }: World): string =>
+  JSON.stringify([
+    documents.list<Claim>("claim").filter(claim => claim.migrationId !== migrationId),
+    bookings.list().filter(booking => booking.migrationId !== migrationId),
+  ]);
+
+function bookHardware(
+  incarnation: string,
+  { placement }: HardwareForTarget,
+  call: Call,
+  { bookings }: World,
+): void {
+  if (placement === undefined) throw new TypeError("what was not placed is refused");
+  const { serverId, migrationId } = call;
+  const earlier = bookings.list().filter(booking => isTargetOf(call)(booking.incarnation));
+  for (const booking of earlier) bookings.drop(serverId, booking.incarnation);
+  bookings.put({ serverId, migrationId, incarnation, hardware: bookingOf(placement) });
+}
+
+function expectServer({ plan, manifest }: TargetDocument, call: Call, world: World): void {
+  const { migrationId, serverId } = call;
   world.guests.update(serverId, {
     role: "incoming",
     name: readDomain(manifest.domainXml).name,
@@ -71,13 +102,12 @@ function expectServer({ plan, manifest, sourceHost }: TargetDocument, call: Call
     mayHaveRun: false,
     disks: plan.disks,
   });
-  world.transfer.admitProbe({ migrationId, serverId, epoch, sourceHost, token: plan.token });
 }
 
 /** Judges this host for a server as it is, and changes nothing. */
 export async function checkHost(request: PrepareTarget, call: Call, world: World): Promise<CheckResult[]> {
   const placement = await place(request, call, world);
-  const shape = shapeForTarget(needed(request), placement, undefined);
+  const shape = shapeForTarget(needed(request), placement, undefined, request.extraSpecs);
   return (await examine(request, placement, shape, call, world)).results;
 }
 
@@ -92,6 +122,7 @@ interface Examination {
   readonly facts: TargetFacts;
   /** One for each check of the table. */
   readonly results: CheckResult[];
+  readonly hardware: HardwareForTarget;
 }
 
 /** What prepare-target and a check ask alike. */
@@ -103,10 +134,12 @@ async function examine(
   world: World,
 ): Promise<Examination> {
   const manifest = needed(request);
-  const domainXml = rewritten(manifest, shape, request.networkMap, call);
-  const facts = await gatherFacts(request, placement, shape, domainXml, call, world);
+  const hardware = await hardwareForTarget(request, manifest, shape, call, world);
+  const domainXml = rewritten(manifest, shape, hardware, request.networkMap, call);
+  const gathered = await gatherFacts(request, placement, shape, domainXml, call, world);
+  const facts: TargetFacts = { ...gathered, hardware };
   const { memoryMib, vcpus } = shape;
-  return { domainXml, facts, results: evaluate(facts, { ...manifest, memoryMib, vcpus }) };
+  return { domainXml, facts, hardware, results: evaluate(facts, { ...manifest, memoryMib, vcpus }) };
 }
 
 /** What this host has to do with the server already; empty: nothing, this very migration, or it is resized here. */
@@ -163,10 +196,11 @@ async function takenNames(
 function rewritten(
   manifest: SourceManifest,
   shape: TargetShape,
+  { toWrite }: HardwareForTarget,
   networkMap: Readonly<Record<string, string>>,
   call: Call,
 ): string {
-  const mapping = targetMapping(manifest, shape, mapNetworks(networkMap));
+  const mapping = targetMapping(manifest, shape, mapNetworks(networkMap), toWrite);
   return rewriteForTarget(manifest.domainXml, mapping, targetIncarnation(call));
 }
 
@@ -177,7 +211,7 @@ async function gatherFacts(
   domainXml: string,
   call: Call,
   world: World,
-): Promise<TargetFacts> {
+): Promise<Omit<TargetFacts, "hardware">> {
   const manifest = needed(request);
   const { sourceHost } = request;
   const needs = guestNeeds(readDomain(domainXml));

@@ -12,6 +12,7 @@ import { type Call, result, type Verb, type World } from "./verb.js";
 export const retireSource: Verb<RetireSource> = async (_request, call, world) => {
   const { incarnation } = sourceDocument(call, world);
   const { missing } = await retire(world.fence, fenceKey(call, incarnation));
+  world.bookings.drop(call.serverId, incarnation);
   for (const id of missing) call.note(`${id} was gone from the source already`);
   const isGone = world.guests.find(call.serverId)?.incarnation === incarnation;
   if (isGone) noteKeptBacking(call, world);

@@ -18,7 +18,10 @@ import type { Survey } from "../survey-domain.js";
 import { readHostFacts } from "./host-facts.js";
 import type { World } from "./verb.js";
 
-export async function sourceFacts({ domain, liveXml }: Survey, world: World): Promise<SourceFacts> {
+export async function sourceFacts(
+  { domain, liveXml, assignedDevices }: Survey,
+  world: World,
+): Promise<SourceFacts> {
   const problems = new Set<string>();
   const report: Report = problem => problems.add(problem);
   const live = liveXml === undefined ? undefined : readDomain(liveXml);
@@ -44,6 +47,8 @@ export async function sourceFacts({ domain, liveXml }: Survey, world: World): Pr
     loaderBytes: codePath === undefined ? undefined : host.firmwareBytes.get(codePath),
     swtpmVersion: host.swtpm?.version,
     problems: [...problems].sort(),
+    assignedDevices: [...assignedDevices],
+    cpuSharedSet: world.config.cpu_shared_set,
   };
 }
 

@@ -10,6 +10,7 @@ import { Server } from "../../proto/gen/ferry/v1/model.js";
 import { ferryMetadataToSet, formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
 import { interfacesOf } from "../inspect-domain.js";
 import { declaredRoles, diskOf, readOnlyDrivesOf, surveyDomain } from "../survey-domain.js";
+import { bookDefined } from "./book-hardware.js";
 import { result, type Verb } from "./verb.js";
 
 export const takeDomain: Verb<TakeDomain> = async (request, call, world) => {
@@ -38,6 +39,7 @@ export const takeDomain: Verb<TakeDomain> = async (request, call, world) => {
     migrationId: "",
     disks,
   });
+  await bookDefined(survey.inactiveXml, id, call, world);
   await world.fence.guestFiles.allow(call.serverId, id);
   await world.hypervisor.setMetadata(call.serverId, ferryMetadataToSet(incarnation));
   const { domain } = survey;

@@ -8,6 +8,7 @@ import type { PlannedFile, SourceManifest } from "../../proto/gen/ferry/v1/agent
 import { readDomain } from "../domain/domain-xml.js";
 import { type HostPath, hostPaths } from "../domain/host-paths.js";
 import type { TargetMapping } from "../domain/rewrite-for-target.js";
+import type { HardwareToWrite } from "../domain/write-hardware.js";
 import type { NetworkNames } from "./target-networks.js";
 import type { TargetShape } from "./target-shape.js";
 import type { World } from "./verb.js";
@@ -17,6 +18,7 @@ export function targetMapping(
   manifest: SourceManifest,
   { files, disks, sizes }: Pick<TargetShape, "files" | "disks" | "sizes">,
   networks: NetworkNames,
+  hardware: HardwareToWrite | undefined,
 ): TargetMapping {
   const { root } = readDomain(manifest.domainXml);
   const planned = new Map(files.map(file => [file.id, file.path]));
@@ -32,6 +34,7 @@ export function targetMapping(
     emulator: manifest.emulator,
     ...(nvramPath === undefined ? {} : { nvramPath }),
     ...(sizes === undefined ? {} : { sizes }),
+    ...(hardware === undefined ? {} : { hardware }),
     ...networks,
   };
 }

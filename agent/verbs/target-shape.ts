@@ -3,6 +3,7 @@
  * sizes of the machine. Pure; without a flavor everything keeps the size that it has.
  */
 
+import { speaksOfHardware } from "../../proto/fit/read-guest-hardware.js";
 import type { ManifestFile, PlannedFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
 import type { Disk, FaultInfo, Flavor } from "../../proto/gen/ferry/v1/model.js";
 import type { Placement } from "../claim/place-files.js";
@@ -34,6 +35,7 @@ export function shapeForTarget(
   manifest: SourceManifest,
   placement: Placement,
   flavor: Flavor | undefined,
+  extraSpecs: Readonly<Record<string, string>>,
 ): TargetShape {
   const { files, disks, memoryMib, vcpus } = manifest;
   const plan = flavor === undefined ? NO_CHANGE : planDisks(disks, files, flavor);
@@ -53,7 +55,8 @@ export function shapeForTarget(
     addedDisks: added.map(({ targetDev, path, role }) => ({ targetDev, path, serial: serialOf(role) })),
     droppedDisks: plan.dropped,
   };
-  const refusals = [...plan.refusals, ...domainRefusals(manifest, sizes)];
+  const hardwareIsTold = speaksOfHardware(extraSpecs, flavor.extraSpecs);
+  const refusals = [...plan.refusals, ...domainRefusals(manifest, sizes, hardwareIsTold)];
   return { ...shape, sizes, memoryMib: flavor.ramMib, vcpus: flavor.vcpus, refusals };
 }
 
@@ -61,9 +64,13 @@ const deviceOf = (fileId: string): string => fileId.split("/")[0] ?? "";
 const activeLayerOf = (targetDev: string): string => `${targetDev}/0`;
 const serialOf = (role: AddedDisk["role"]): string => (role === "swap" ? "swap" : ephemeralLabel(0));
 
-function domainRefusals({ domainXml }: SourceManifest, sizes: DomainSizes): FaultInfo[] {
+function domainRefusals(
+  { domainXml }: SourceManifest,
+  sizes: DomainSizes,
+  hardwareIsTold: boolean,
+): FaultInfo[] {
   const { root, vcpus, memoryKib } = readDomain(domainXml);
-  return whyNotResizable(root, { vcpus, memoryKib }, sizes).map(({ message, fix }) =>
+  return whyNotResizable(root, { vcpus, memoryKib }, { ...sizes, hardwareIsTold }).map(({ message, fix }) =>
     refusal("refused", message, { fix }),
   );
 }

@@ -11,6 +11,7 @@ import type { AgentConfig } from "../config.js";
 import type { ImagePlaces } from "../disk/image-file.js";
 import type { FenceEdges } from "../fence/fence.js";
 import type { Artifacts } from "../journal/artifacts.js";
+import type { Bookings } from "../journal/bookings.js";
 import type { Documents } from "../journal/documents.js";
 import type { Guests } from "../journal/guests.js";
 import type { Files } from "../os/files.js";
@@ -50,6 +51,9 @@ export interface World {
   readonly guests: Guests;
   readonly documents: Documents;
   readonly artifacts: Artifacts;
+  readonly bookings: Bookings;
+  /** What `body` writes to the journal is written whole or not at all. */
+  atomically<T>(body: () => T): T;
   exists(path: string): Promise<boolean>;
   isFolder(path: string): Promise<boolean>;
   /** Throws unless the hook is proven. */

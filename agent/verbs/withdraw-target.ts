@@ -38,7 +38,10 @@ export const withdrawTarget: Verb<WithdrawTarget> = async ({ afterRun, peerHost 
         : [...(await receivedFiles(document, call, world)), ...(await targetLogs(document, call, world))],
   });
   await fenced.hold[Symbol.asyncDispose]();
-  world.documents.remove(call.serverId, call.migrationId, "claim");
+  world.atomically(() => {
+    world.documents.remove(call.serverId, call.migrationId, "claim");
+    world.bookings.drop(call.serverId, incarnation);
+  });
   if (isFreeFor(call, world.guests.find(call.serverId)))
     world.guests.update(call.serverId, { role: "fenced", migrationId: call.migrationId });
   return result({ receipt: signedReceipt(fenced.statement, world) });

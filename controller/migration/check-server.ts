@@ -109,7 +109,13 @@ class Inquiry {
     const scheduler = resultOf("scheduler", reasons.length === 0 ? "ok" : "refused", reasons);
     if (host === this.#server.host) return { host, checks: [scheduler], offer: undefined };
     const { id: serverId, epoch, host: sourceHost } = this.#server;
-    const prepare = { manifest: this.#manifest, sourceHost, networkMap: {}, flavor: undefined };
+    const prepare = {
+      manifest: this.#manifest,
+      sourceHost,
+      networkMap: {},
+      flavor: undefined,
+      extraSpecs: this.#server.flavor.extraSpecs,
+    };
     try {
       const request = { serverId, epoch, prepare };
       const { checks, offer } = await this.#deps.agent.checkTarget(host, request, this.#signal);

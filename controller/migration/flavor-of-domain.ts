@@ -7,7 +7,14 @@ const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 
 /** Disk sizes round up; disks that are neither ephemeral nor swap count as root, so that all of them are booked. */
-export function flavorOfDomain({ uuid, name, vcpus, memoryMib, disks }: InspectDomainResponse): Flavor {
+export function flavorOfDomain({
+  uuid,
+  name,
+  vcpus,
+  memoryMib,
+  disks,
+  extraSpecs,
+}: InspectDomainResponse): Flavor {
   const bytesOf = (...roles: string[]) =>
     disks.filter(({ role }) => roles.includes(role)).reduce((sum, disk) => sum + disk.virtualSizeBytes, 0);
   return {
@@ -18,6 +25,6 @@ export function flavorOfDomain({ uuid, name, vcpus, memoryMib, disks }: InspectD
     rootGib: Math.ceil(bytesOf("root", "data", "config-drive") / GIB),
     ephemeralGib: Math.ceil(bytesOf("ephemeral") / GIB),
     swapMib: Math.ceil(bytesOf("swap") / MIB),
-    extraSpecs: {},
+    extraSpecs,
   };
 }

@@ -39,6 +39,9 @@ const HARDWARE_WORDS =
 export const hardwareWords = (extraSpecs: ExtraSpecs): Record<string, string> =>
   Object.fromEntries(Object.entries(extraSpecs).filter(([name]) => HARDWARE_WORDS.test(name)));
 
+export const speaksOfHardware = (...flavors: readonly ExtraSpecs[]): boolean =>
+  flavors.some(extraSpecs => Object.keys(hardwareWords(extraSpecs)).length > 0);
+
 export function readGuestHardware(extraSpecs: ExtraSpecs, sizes: Sizes): GuestHardware {
   const dedicated = dedicatedVcpus(extraSpecs, sizes.vcpus);
   const pageSize = readPageSize(extraSpecs["hw:mem_page_size"]);

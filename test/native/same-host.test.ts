@@ -61,7 +61,7 @@ async function standing() {
 }
 
 beforeEach(async () => {
-  host = await Host.make("h1", certificates, files);
+  host = await Host.make("h1", certificates, { files });
   const extra = `<serial type="file"><source path="${host.at(LOG)}"/></serial>`;
   await host.settle({ xml: host.domainXml({ extra }) });
   await truncate(host.at(DISK), 3 * MIB);
@@ -83,6 +83,7 @@ async function prepare(): Promise<TargetPlan> {
     manifest: manifest && { ...manifest, facts },
     sourceHost: "h1",
     networkMap: {},
+    extraSpecs: {},
     flavor: LARGER,
   };
   const answer = await prepareTarget(request, ...calls());

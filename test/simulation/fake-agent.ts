@@ -125,7 +125,7 @@ export class FakeFleet implements AgentPort {
   async inspectDomain(name: string, { domain }: InspectDomainRequest): Promise<InspectDomainResponse> {
     const { host } = this.#reach(name);
     const { powerState, vcpus, memoryMib, disks } = manifestOf(host, domain);
-    const nothing = { interfaces: [], refusals: [], suggestions: [] };
+    const nothing = { interfaces: [], refusals: [], suggestions: [], extraSpecs: {} };
     return { uuid: domain, name: domain, powerState, vcpus, memoryMib, disks, ...nothing };
   }
 

@@ -82,7 +82,7 @@ async function prepareOn(
   await ask(targetHost, world);
   const answer = await world.perform(targetHost, {
     $case: "prepareTarget",
-    value: { manifest, sourceHost, networkMap: {}, flavor },
+    value: { manifest, sourceHost, networkMap: {}, flavor, extraSpecs: known.oldFlavor.extraSpecs },
   });
   throwRefusals(answer, targetHost);
   if (answer.plan === undefined) throw new Fault("internal", `${targetHost} answered no plan`);

@@ -153,9 +153,9 @@ describe("devices of one host", () => {
   const cases: [string, string, string, RegExp][] = [
     [
       "assigned-devices",
-      "a PCI device",
-      '<hostdev mode="subsystem" type="pci"><source><address domain="0x0000" bus="0x81" slot="0x00" function="0x1"/></source></hostdev>',
-      /pci device 0x0000:0x81/,
+      "a USB device",
+      '<hostdev mode="subsystem" type="usb"><source><vendor id="0x1234"/><product id="0xbeef"/></source></hostdev>',
+      /usb device/,
     ],
     [
       "assigned-devices",
@@ -165,9 +165,9 @@ describe("devices of one host", () => {
     ],
     [
       "assigned-devices",
-      "an SR-IOV port",
-      '<interface type="hostdev"><mac address="52:54:00:00:00:01"/></interface>',
-      /hostdev interface 52:54/,
+      "a vDPA port",
+      '<interface type="vdpa"><mac address="52:54:00:00:00:01"/></interface>',
+      /vdpa interface 52:54/,
     ],
     [
       "shared-folders",

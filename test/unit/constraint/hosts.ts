@@ -14,7 +14,9 @@ import { readMemory } from "../../../agent/probe/memory.js";
 import { parseMounts } from "../../../agent/probe/mounts.js";
 import { readNumaCells } from "../../../agent/probe/numa.js";
 import { openTrees } from "../../../agent/probe/roots.js";
+import { FLOATING } from "../../../proto/fit/guest-hardware.js";
 import { SourceManifest } from "../../../proto/gen/ferry/v1/agent.js";
+import { FreeHardware } from "../../../proto/gen/ferry/v1/host.js";
 import type { CheckResult } from "../../../proto/gen/ferry/v1/model.js";
 import { unpackHost } from "../probe/captured-host.js";
 import { recording } from "../probe/recorded-libvirt.js";
@@ -75,6 +77,7 @@ export const factsOn = (host: TargetHost, needs: GuestNeeds = needsOf()): Target
   support: parseDomainCapabilities(recording("domain-capabilities-kvm-q35")),
   guestCpu: "superset",
   needs,
+  hardware: { free: FreeHardware.fromPartial({}), guest: FLOATING, problem: undefined },
   cpuCheck: "node",
   hookProblem: "",
   occupiedBy: "",

@@ -81,7 +81,11 @@ describe("a resized domain", () => {
 describe("a domain cannot be resized", () => {
   const obstacles = (xml: string, changes: Partial<DomainSizes>) => {
     const domain = readDomain(xml);
-    return whyNotResizable(domain.root, domain, { ...same, ...changes }).map(({ message }) => message);
+    return whyNotResizable(domain.root, domain, {
+      ...same,
+      ...changes,
+      hardwareIsTold: false,
+    }).map(({ message }) => message);
   };
   const withElement = (element: string) => edit(inactiveXml, "</domain>", `${element}</domain>`);
 

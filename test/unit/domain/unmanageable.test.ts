@@ -39,6 +39,7 @@ const rules: ManageRules = {
   readOnlyDrives: "carry",
   canRecreateSnapshots: true,
   acceptsHostPath: () => true,
+  isNamed: () => false,
 };
 
 const codes = (inspection: Inspection, changed: Partial<ManageRules> = {}) =>

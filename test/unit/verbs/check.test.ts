@@ -23,7 +23,13 @@ afterEach(() => {
 });
 
 const { signal } = new AbortController();
-const prepare = () => ({ manifest: source.manifest(), sourceHost: "h1", networkMap: {}, flavor: undefined });
+const prepare = () => ({
+  manifest: source.manifest(),
+  sourceHost: "h1",
+  networkMap: {},
+  flavor: undefined,
+  extraSpecs: {},
+});
 
 async function objections(): Promise<string[]> {
   const request = { serverId: SERVER, epoch: 1, prepare: prepare() };

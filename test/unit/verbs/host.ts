@@ -29,26 +29,44 @@ export const TARGET = `${SERVER}/m1/target/2`;
 /** Of each fleet's hosts, made once. */
 const IDENTITIES = new WeakMap<Certificates, Map<string, World["tls"]>>();
 
+export interface Machine {
+  /** The file primitives; Node's alone, unless the test brings the real ones. */
+  readonly files?: Files;
+  /** A captured tree in place of this machine's own. */
+  readonly roots?: World["roots"];
+  /** Lines for agent.toml. */
+  readonly config?: string;
+}
+
 export class Host implements Disposable {
   readonly name: string;
   readonly root = mkdtempSync(join(tmpdir(), "ferry-host-"));
   readonly hypervisor = new MemoryHypervisor();
-  readonly world: World;
+  world: World;
   /** Paths that another process has open. */
   readonly open = new Set<string>();
   readonly notes: string[] = [];
   hookProblem = "";
   nowMs = 0;
-  readonly #journal: Journal;
+  readonly #tls: World["tls"];
+  readonly #machine: Machine;
+  #journal: Journal;
 
-  private constructor(name: string, tls: World["tls"], files?: Files) {
+  private constructor(name: string, tls: World["tls"], machine: Machine) {
     this.name = name;
+    this.#tls = tls;
+    this.#machine = machine;
     for (const folder of ["state", "run", "images"]) mkdirSync(this.at(folder));
     writeFileSync(this.at("qemu"), "");
     // Stands for the journal's reserve, which takes its time to write.
     writeFileSync(this.at("state/reserve"), "");
     this.#journal = Journal.open(this.at("state"));
-    const known = files ?? this.#files();
+    this.world = this.#openWorld();
+    this.hypervisor.hook = xml => this.#refusalOf(xml);
+  }
+
+  #openWorld(): World {
+    const known = this.#machine.files ?? this.#files();
     const log = pino({ enabled: false });
     const material = () => ({ ca: "", cert: "", key: "" });
     const world = createWorld({
@@ -56,23 +74,30 @@ export class Host implements Disposable {
       journal: this.#journal,
       hypervisor: this.hypervisor,
       files: known,
-      tls,
+      tls: this.#tls,
       log,
       transfer: new TransferListener({ tls: material, files: known, clock: { nowMs: () => 0 }, log }),
       hook: { problem: () => this.hookProblem, require: () => this.#requireHook() },
       bootId: "boot-1",
     });
-    this.world = { ...world, ...this.#clock(), fence: { ...world.fence, findProcesses: async () => [] } };
-    this.hypervisor.hook = xml => this.#refusalOf(xml);
+    const { roots = world.roots } = this.#machine;
+    const fence = { ...world.fence, findProcesses: async () => [] };
+    return { ...world, roots, ...this.#clock(), fence };
   }
 
-  /** With the file primitives of Node alone, unless the test brings the real ones. */
-  static async make(name: string, certificates: Certificates, files?: Files): Promise<Host> {
+  /** The agent ends and comes back: all that it knows is in the journal. */
+  restart(): void {
+    this.#journal.close();
+    this.#journal = Journal.open(this.at("state"));
+    this.world = this.#openWorld();
+  }
+
+  static async make(name: string, certificates: Certificates, machine: Machine = {}): Promise<Host> {
     const known = IDENTITIES.get(certificates) ?? new Map<string, World["tls"]>();
     IDENTITIES.set(certificates, known);
     const tls = known.get(name) ?? (await certificates.tls({ kind: "agent", name }));
     known.set(name, tls);
-    return new Host(name, tls, files);
+    return new Host(name, tls, machine);
   }
 
   at(path: string): string {
@@ -178,7 +203,8 @@ export class Host implements Disposable {
   }
 
   #config() {
-    const text = `host = "${this.name}"
+    const text = `${this.#machine.config ?? ""}
+host = "${this.name}"
 controller = "c:1"
 listen = "${this.name}:1"
 migration_address = "127.0.0.1"

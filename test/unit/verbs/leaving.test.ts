@@ -37,7 +37,13 @@ afterEach(() => {
 const DISK = "images/web-3/disk";
 
 async function prepare(): Promise<TargetPlan> {
-  const request = { manifest: source.manifest(), sourceHost: "h1", networkMap: {}, flavor: undefined };
+  const request = {
+    manifest: source.manifest(),
+    sourceHost: "h1",
+    networkMap: {},
+    flavor: undefined,
+    extraSpecs: {},
+  };
   const { plan } = await prepareTarget(request, target.call(), target.world);
   return plan ?? TargetPlan.fromPartial({});
 }

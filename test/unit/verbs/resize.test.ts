@@ -33,7 +33,7 @@ const SWAP = "images/web-3/disk.swap";
 async function prepare(size: Partial<Flavor>) {
   const flavor = Flavor.fromPartial({ id: "f", vcpus: 3, ramMib: 2, ...size });
   const { plan, refusals } = await prepareTarget(
-    { manifest: source.manifest(), sourceHost: "h1", networkMap: {}, flavor },
+    { manifest: source.manifest(), sourceHost: "h1", networkMap: {}, flavor, extraSpecs: {} },
     target.call(),
     target.world,
   );

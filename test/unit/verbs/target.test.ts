@@ -32,7 +32,7 @@ const noPlan = TargetPlan.fromPartial({});
 
 async function prepare(manifest: SourceManifest = source.manifest()) {
   const { plan, refusals } = await prepareTarget(
-    { manifest, sourceHost: "h1", networkMap: {}, flavor: undefined },
+    { manifest, sourceHost: "h1", networkMap: {}, flavor: undefined, extraSpecs: {} },
     target.call(),
     target.world,
   );
