@@ -18,7 +18,7 @@ export interface DurableFileOptions {
 export async function writeDurably(path: string, text: string, options: DurableFileOptions): Promise<void> {
   const directory = dirname(path);
   const partial = join(options.scratch ?? directory, `.${basename(path)}.${randomUUID()}`);
-  await mkdir(directory, { recursive: true, mode: 0o755 });
+  await makeDirectoryDurably(directory, 0o755);
   try {
     await writeAndFlush(partial, text, options.mode);
     await rename(partial, path);
@@ -27,6 +27,15 @@ export async function writeDurably(path: string, text: string, options: DurableF
     throw error;
   }
   await flushDirectory(directory);
+}
+
+/** Also one that is there already: whoever made it may have been killed before its name was flushed. */
+export async function makeDirectoryDurably(path: string, mode: number): Promise<void> {
+  const firstMade = await mkdir(path, { recursive: true, mode });
+  for (let made = path; ; made = dirname(made)) {
+    await flushDirectory(dirname(made));
+    if (firstMade === undefined || made === firstMade) return;
+  }
 }
 
 /** A name that is gone stays gone after a power cut. */

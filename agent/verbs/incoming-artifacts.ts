@@ -4,6 +4,7 @@ import { chmod, mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isBeneath } from "../claim/place-files.js";
 import { factsAt } from "../disk/file-identity.js";
+import { flushDirectory } from "../fence/durable-file.js";
 import type { FileIdentity } from "../os/files.js";
 import { transferredIdentity } from "../transfer/incoming-file.js";
 import { STATE_DIRS } from "./state-dirs.js";
@@ -42,9 +43,12 @@ export function trustedRoot(path: string, { config }: World): { readonly root?: 
 
 const FOLDER_MODE = 0o711;
 
-/** Makes a folder and those above it that are missing, each recorded, so that an unwinding leaves none behind. */
+/**
+ * Makes a folder and those above it that are missing, each recorded, so that an unwinding leaves none behind. Its name is
+ * flushed: after a power cut a file that was received is nowhere if its folder is.
+ */
 export async function makeFolder(path: string, call: Call, world: World): Promise<void> {
-  if (await world.exists(path)) return;
+  if (await world.exists(path)) return flushIfOurs(path, call, world);
   await makeFolder(dirname(path), call, world);
   recordIncoming(path, undefined, call, world);
   await mkdir(path).then(
@@ -54,5 +58,12 @@ export async function makeFolder(path: string, call: Call, world: World): Promis
       if (error.code !== "EEXIST") throw error;
     },
   );
+  await flushDirectory(dirname(path));
   recordIncoming(path, await factsAt(world.files, path), call, world);
+}
+
+/** Made by an earlier attempt, which may have been killed before the flush. */
+async function flushIfOurs(path: string, { serverId, migrationId }: Call, world: World): Promise<void> {
+  const isOurs = world.artifacts.of(serverId, migrationId).some(artifact => artifact.path === path);
+  if (isOurs) await flushDirectory(dirname(path));
 }

@@ -1,8 +1,9 @@
 /** Folders that Ferry made are removed when nothing is left in them; a folder with anything in it stays. */
 
 import { rmdir } from "node:fs/promises";
-
+import { dirname } from "node:path";
 import { factsAt, isSameFile } from "../disk/file-identity.js";
+import { flushDirectory } from "../fence/durable-file.js";
 import type { World } from "./verb.js";
 
 export async function removeEmptyFolders(serverId: string, migrationId: string, world: World): Promise<void> {
@@ -17,8 +18,11 @@ export async function removeEmptyFolders(serverId: string, migrationId: string, 
   }
 }
 
-const removeIfEmpty = (path: string): Promise<boolean> =>
-  rmdir(path).then(
+async function removeIfEmpty(path: string): Promise<boolean> {
+  const isRemoved = await rmdir(path).then(
     () => true,
     () => false,
   );
+  if (isRemoved) await flushDirectory(dirname(path));
+  return isRemoved;
+}
