@@ -133,10 +133,12 @@ export class Operations {
     return known?.result;
   }
 
-  #refuseClosed({ migrationId }: PerformRequest): void {
+  #refuseClosed({ migrationId, verb }: PerformRequest): void {
     if (migrationId === "") return;
     const outcome = this.#deps.documents.tombstone(migrationId);
     if (outcome === undefined) return;
+    // Killed between the tombstone and the answer: the same end may be asked for again.
+    if (verb?.$case === "closeMigration" && verb.value.outcome === outcome) return;
     throw new Fault("stale-epoch", `migration ${migrationId} is closed on this host (${outcome})`);
   }
 

@@ -9,19 +9,22 @@ import type { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
 import { factsAt } from "../disk/file-identity.js";
 import { forgetTransfer, type IncomingFile } from "../transfer/incoming-file.js";
 import type { CopyReceipt as Received } from "../transfer/receipt.js";
-import { makeFolder, recordIncoming, trustedRoot } from "./incoming-artifacts.js";
+import { incomingIdentity, makeFolder, recordIncoming, trustedRoot } from "./incoming-artifacts.js";
 import { targetDocument } from "./target-document.js";
 import { progressOf } from "./transfer-progress.js";
-import { result, type Verb, type World } from "./verb.js";
+import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => {
   const { plan, sourceHost, manifest } = await targetDocument(call, world);
   const files = incomingFiles(plan, request.files.length > 0 ? request.files : manifest.files, world);
+  const { migrationId, serverId, epoch, signal } = call;
+  const received = world.documents.get<CopyReceipt>(serverId, migrationId, "copy");
+  // Killed between the receipt and the answer: the transfer's journals, which know the files, may be gone already.
+  if (received !== undefined) return finished(received, files, call);
   for (const { targetPath } of files) {
     await makeFolder(dirname(targetPath), call, world);
-    recordIncoming(targetPath, undefined, call, world);
+    recordIncoming(targetPath, await incomingIdentity(targetPath, call, world), call, world);
   }
-  const { migrationId, serverId, epoch, signal } = call;
   const expected = world.transfer.expect({
     migrationId,
     serverId,
@@ -36,9 +39,13 @@ export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => 
   for (const { targetPath } of files)
     recordIncoming(targetPath, await factsAt(world.files, targetPath), call, world);
   world.documents.put(serverId, migrationId, "copy", copy);
+  return finished(copy, files, call);
+};
+
+async function finished(copy: CopyReceipt, files: readonly IncomingFile[], { migrationId }: Call) {
   await forgetTransfer(files, migrationId);
   return result({ copy });
-};
+}
 
 export function incomingFiles(
   plan: TargetPlan,

@@ -5,6 +5,7 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { ReleaseTarget } from "../../proto/gen/ferry/v1/agent.js";
+import { startGuest } from "./start-domain.js";
 import { targetDocument } from "./target-document.js";
 import { result, type Verb } from "./verb.js";
 
@@ -12,8 +13,7 @@ export const releaseTarget: Verb<ReleaseTarget> = async (_request, call, world) 
   const { plan } = await targetDocument(call, world);
   world.guests.update(call.serverId, { mayHaveRun: true, role: "active", incarnation: plan.incarnation });
   const domain = await world.hypervisor.findDomain(call.serverId);
-  if (domain?.state === "running" || domain?.state === "blocked") return result();
-  if (domain?.state !== "paused") {
+  if (domain === undefined || domain.state === "crashed" || domain.state === "pm-suspended") {
     throw new Fault(
       "conflict",
       `the server is ${domain?.state ?? "not defined"} on the target; it was to be resumed`,
@@ -22,6 +22,7 @@ export const releaseTarget: Verb<ReleaseTarget> = async (_request, call, world) 
       },
     );
   }
-  await world.hypervisor.resume(call.serverId);
+  // Off: the host lost its power since the guest was created. Its source cannot run, and nothing that it did is lost.
+  await startGuest(call.serverId, plan.incarnation, world);
   return result();
 };

@@ -188,6 +188,17 @@ describe("an epoch", () => {
 });
 
 describe("a closed migration", () => {
+  it("may be closed once more in the same way: the answer may have been lost with the agent", async () => {
+    new Documents(journal, () => 0).closeMigration("m1", "confirmed");
+    const operations = operationsOn(async () => result());
+    const close = (key: string, outcome: string) =>
+      request(key, { verb: { $case: "closeMigration", value: { outcome } } });
+    expect(await updatesOf(operations.perform(close("k1", "confirmed"), never))).toEqual(["result"]);
+    expect(await updatesOf(operations.perform(close("k2", "reverted"), never))).toEqual([
+      "fault stale-epoch",
+    ]);
+  });
+
   it("refuses every further operation at any epoch", async () => {
     new Documents(journal, () => 0).closeMigration("m1", "reverted");
     const operations = operationsOn(async () => result());

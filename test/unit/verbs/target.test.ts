@@ -5,6 +5,7 @@ import { createTarget } from "../../../agent/verbs/create-target.js";
 import { defineTarget } from "../../../agent/verbs/define-target.js";
 import { prepareDisks } from "../../../agent/verbs/prepare-disks.js";
 import { prepareTarget } from "../../../agent/verbs/prepare-target.js";
+import { receiveDisks } from "../../../agent/verbs/receive-disks.js";
 import { releaseTarget } from "../../../agent/verbs/release-target.js";
 import { withdrawTarget } from "../../../agent/verbs/withdraw-target.js";
 import { ManifestFile, type SourceManifest, TargetPlan } from "../../../proto/gen/ferry/v1/agent.js";
@@ -182,6 +183,24 @@ describe("releasing a target", () => {
     await releaseTarget({}, target.call(), target.world);
     expect(known).toBe(true);
     expect(target.hypervisor.domains.get(SERVER)?.state).toBe("running");
+  });
+});
+
+describe("a target whose agent or host was gone for a moment", () => {
+  it("answers the receipt that it has, when it died before the answer", async () => {
+    const { plan } = await prepare();
+    await target.receive(plan);
+    const { copy } = await receiveDisks({ plan, sourceHost: "h1", files: [] }, target.call(), target.world);
+    expect(copy?.files.map(({ id }) => id)).toEqual(["vda/0"]);
+  });
+
+  it("starts the guest that was created paused and is off since", async () => {
+    await define();
+    await create();
+    await target.hypervisor.destroy(SERVER, { graceful: false });
+    await releaseTarget({}, target.call(), target.world);
+    expect(target.hypervisor.domains.get(SERVER)?.state).toBe("running");
+    expect(target.guest?.mayHaveRun).toBe(true);
   });
 });
 
