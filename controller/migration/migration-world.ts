@@ -27,7 +27,7 @@ export interface WorldEdges {
   readonly onLine: (migrationId: string, line: Line) => void;
 }
 
-interface PerformOptions {
+export interface PerformOptions {
   /** In place of "<step>:<phase>", for an effect that several steps ask for or one asks for anew. */
   readonly effect?: string;
   readonly onProgress?: (progress: Progress) => void;
@@ -91,6 +91,11 @@ export class MigrationWorld {
     } finally {
       for (const note of notes) await this.note(note);
     }
+  }
+
+  /** Rejects with the signal's reason when that aborts first. */
+  pause(durationMs: number, signal: AbortSignal): Promise<void> {
+    return this.#edges.clock.sleep(durationMs, signal);
   }
 
   attest(host: string): Promise<AttestResponse> {

@@ -2,13 +2,16 @@
  * The target receives while the source sends; the target's copy receipt is the only proof that counts. Both sides are
  * asked under their own key, so a repeated step attaches to whichever is still at work. A server that stays on its host is
  * copied there, by one agent that is both.
+ *
+ * A source that has sent everything says so for ever, also to a target whose agent was killed just before it wrote its
+ * receipt: such a target is offered everything once more, and takes what it does not have.
  */
 
 import { asFault, Fault } from "../../../proto/fault.js";
 import type { CopyReceipt } from "../../../proto/gen/ferry/v1/agent.js";
 import { nothingToUndo, type Reversible } from "../../saga/step.js";
 import { updateMigration } from "../../store/migrations.js";
-import type { MigrationWorld } from "../migration-world.js";
+import type { MigrationWorld, PerformOptions } from "../migration-world.js";
 import type { MigrationRequest } from "../request.js";
 import type { FencedSource } from "./fence-source.js";
 import type { PreparedTarget } from "./prepare-target.js";
@@ -58,12 +61,32 @@ async function copyAcross(
     { signal },
   );
   // The source knows from the start which parts are holes, and so what is left to do.
-  const sending = world.perform(
-    sourceHost,
-    { $case: "sendDisks", value: { plan, targetHost } },
-    { signal, onProgress: progress => world.progress(progress) },
-  );
+  const send = (again: Pick<PerformOptions, "effect">) =>
+    world.perform(
+      sourceHost,
+      { $case: "sendDisks", value: { plan, targetHost } },
+      { signal, onProgress: progress => world.progress(progress), ...again },
+    );
+  const sending = sendUntil(receiving, send, () => world.pause(RECEIPT_PATIENCE_MS, signal));
   return (await bothOrFirstFault(receiving, sending, other)).copy;
+}
+
+/** From the last byte to the receipt, where nothing is wrong. */
+const RECEIPT_PATIENCE_MS = 5_000;
+
+async function sendUntil(
+  received: Promise<unknown>,
+  send: (again: Pick<PerformOptions, "effect">) => Promise<unknown>,
+  wait: () => Promise<void>,
+): Promise<void> {
+  const settled = received.then(
+    () => true,
+    () => true,
+  );
+  for (let round = 1; ; round += 1) {
+    await send(round === 1 ? {} : { effect: `copy-disks:run:${round}` });
+    if (await Promise.race([settled, wait().then(() => false)])) return;
+  }
 }
 
 /** When one side fails the other is left; a plain no of either says more than the silence of the other. */

@@ -4,6 +4,7 @@
  */
 
 import { Fault } from "../../../proto/fault.js";
+import type { Host } from "../../../proto/gen/ferry/v1/model.js";
 import { beginMove, undoMove } from "../../placement/placement.js";
 import { resourcesOf } from "../../placement/resources.js";
 import { nothingToUndo, type Reversible, type Write } from "../../saga/step.js";
@@ -21,14 +22,16 @@ export interface SelectedTargets {
 
 export const selectTarget: Reversible<MigrationWorld, MigrationRequest, SelectedTargets> = {
   name: "select-target",
-  limitMs: 10_000,
+  limitMs: 20_000,
 
   begun: (_request, { queries, sagaId, nowMs }) =>
     updateMigration(queries, sagaId, { status: "pre-migrating" }, nowMs),
 
   async run(request, world) {
     const asked = scheduleRequestOf(request);
-    const hosts = chosenHosts(schedule(await world.hosts(), asked), asked);
+    const known = await world.hosts();
+    requireHeard(known);
+    const hosts = chosenHosts(schedule(known, asked), asked);
     return { candidates: hosts.slice(0, request.maxAttempts) };
   },
 
@@ -39,6 +42,14 @@ export const selectTarget: Reversible<MigrationWorld, MigrationRequest, Selected
   undo: nothingToUndo,
   undone: ({ serverId }, { queries, sagaId }) => undoMove(queries, serverId, sagaId),
 };
+
+/** A controller that has just started has heard of nobody yet, which is not a no: after three heartbeats a host is down. */
+function requireHeard(hosts: readonly Host[]): void {
+  const unheard = hosts.filter(({ state, status }) => state === "unknown" && status === "enabled");
+  if (unheard.length === 0) return;
+  const names = unheard.map(({ name }) => name).join(", ");
+  throw new Fault("unreachable", `not heard of since the controller started: ${names}`);
+}
 
 /** Somebody may have booked the best host since it was chosen: the next one does as well. */
 export async function bookFirst(
