@@ -89,10 +89,10 @@ export class TlsSource {
   }
 
   #refresh(onRenewal: WatchOptions["onRenewal"]): void {
-    const stamp = stampOf(this.paths);
-    if (stamp === this.#stamp) return;
-    this.#stamp = stamp;
     try {
+      const stamp = stampOf(this.paths);
+      if (stamp === this.#stamp) return;
+      this.#stamp = stamp;
       this.#material = this.#sameIdentity(readTlsFiles(this.paths));
     } catch (error) {
       onRenewal?.(asFault(error).during("renew the certificate"));
