@@ -1,9 +1,11 @@
 import { defineConfig } from "vitest/config";
+import { simulatedEdges } from "./test/simulation/edges/vite-plugin.mjs";
 
 /**
- * Tests by kind of evidence. `fast` needs nothing but Node and runs in `npm run check`; `postgres` repeats the tests of
- * the store on a PostgreSQL that it starts; `native` needs libvirt
- * and QEMU on this machine; `lab` needs root and makes hosts out of namespaces: each file its own, a few files at a time.
+ * Tests by kind of evidence. `fast` needs nothing but Node and runs in `npm run check`, and so does `simulation`, which
+ * replaces the edges below the daemons; `postgres` repeats the tests of the store on a PostgreSQL that it starts;
+ * `native` needs libvirt and QEMU on this machine; `lab` needs root and makes hosts out of namespaces: each file its
+ * own, a few files at a time.
  */
 const projectOf = (name: string, include: string[], timeoutMs: number, serial = false) => ({
   test: {
@@ -19,7 +21,7 @@ const projectOf = (name: string, include: string[], timeoutMs: number, serial = 
 export default defineConfig({
   test: {
     projects: [
-      projectOf("fast", ["test/{unit,proofs,transcripts,simulation,types,tidy}/**/*.test.ts"], 20_000),
+      projectOf("fast", ["test/{unit,proofs,transcripts,types,tidy}/**/*.test.ts"], 20_000),
       {
         test: {
           ...projectOf(
@@ -29,6 +31,10 @@ export default defineConfig({
           ).test,
           globalSetup: "test/postgres/cluster.ts",
         },
+      },
+      {
+        ...projectOf("simulation", ["test/simulation/**/*.test.ts"], 60_000),
+        plugins: [simulatedEdges()],
       },
       projectOf("native", ["test/{native,contract}/**/*.test.ts"], 60_000, true),
       projectOf("lab", ["test/lab/**/*.test.ts"], 600_000),

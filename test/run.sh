@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# `npm test`: everything, set-up included. Lint, types, then the tests by kind: fast, postgres, native, lab. Every stage runs, whatever
-# the one before it said; the last line is `N passed, N failed`. Needs root (the lab makes hosts out of namespaces).
+# `npm test`: everything, set-up included. Lint, types, then the tests by kind: fast, simulation, postgres, native, lab. Every
+# stage runs, whatever the one before it said; the last line is `N passed, N failed`. Needs root (the lab makes hosts out of namespaces).
 #
-#   npm test [-- STAGE…]     only these: lint shell types fast postgres native lab
+#   npm test [-- STAGE…]     only these: lint shell types fast simulation postgres native lab
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.." || exit
 PATH=$PWD/node_modules/.bin:$PATH # the pinned Node, also without npm
 export CI=true
 exec </dev/null
 
-STAGES=(lint shell types fast postgres native lab)
+STAGES=(lint shell types fast simulation postgres native lab)
 passed=0 failed=0
 
 # All labs of this run live in here, so that all of them can be ended.
@@ -59,7 +59,7 @@ run_stage() {
   case $1 in
     lint | types) stage "$1" check npm run --silent "$1" ;;
     shell) stage shell check check_shell ;;
-    fast | postgres | native | lab) stage "$1" suite "$1" ;;
+    fast | simulation | postgres | native | lab) stage "$1" suite "$1" ;;
   esac
 }
 

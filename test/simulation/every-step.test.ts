@@ -1,0 +1,26 @@
+/**
+ * The universal proofs with the real agents: a daemon may be killed, or its host lose its power, at any step of a
+ * migration; the migration ends as it would have, or, before its guest was stopped, as if it had never been asked for.
+ *
+ * Here a sample that is new each time; all of them: `npm run sim -- --every-step`.
+ */
+
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { everyStrike, problemsOf } from "./every-step.js";
+import { watchUnhandledRejections } from "./unhandled.js";
+import { Random } from "./world/random.js";
+
+const own: unknown[] = [];
+beforeAll(() => watchUnhandledRejections(error => own.push(error)));
+afterAll(() => expect(own).toEqual([]));
+
+const BUDGET_MS = 2_000;
+
+it("whoever dies at whichever step, a migration ends as it was asked to", async () => {
+  const random = new Random(Date.now());
+  const cases = await everyStrike(1, 0);
+  expect(cases.length).toBeGreaterThan(2_000);
+  const endMs = Date.now() + BUDGET_MS;
+  do expect(await problemsOf(random.pick(cases))).toEqual([]);
+  while (Date.now() < endMs);
+});

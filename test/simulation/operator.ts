@@ -1,0 +1,170 @@
+/** A person with the `ferry` command's interface: asks, looks at the answer, and asks again when there was none. */
+
+import type { Client } from "@grpc/grpc-js";
+import { asFault } from "../../proto/fault.js";
+import {
+  AdoptServerRequest,
+  HostServiceService,
+  MigrateServerRequest,
+  MigrationServiceService,
+  ServerServiceService,
+} from "../../proto/gen/ferry/v1/controller.js";
+import type { Host, Migration, Server } from "../../proto/gen/ferry/v1/model.js";
+import { TlsSource } from "../../proto/tls-source.js";
+import { call, createClient } from "./edges/rpc-client.js";
+import type { Machine } from "./world/machine.js";
+import { Process } from "./world/process.js";
+import type { Random } from "./world/random.js";
+
+const AGAIN_MS = 2_000;
+
+export class Operator {
+  readonly machine: Machine;
+  readonly #process: Process;
+  #client: Client | undefined;
+
+  constructor(machine: Machine) {
+    this.machine = machine;
+    this.#process = new Process(machine, "ferry", machine.nextPid());
+  }
+
+  /** Runs in this person's shell and passes virtual time until it is done. */
+  async do<T>(body: () => Promise<T>, limitMs = 3_600_000): Promise<T> {
+    let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+    this.#process.enter(() => {
+      Promise.resolve()
+        .then(body)
+        .then(
+          value => (outcome = { value }),
+          (error: unknown) => (outcome = { error }),
+        );
+    });
+    await this.machine.world.time.run(() => outcome !== undefined, limitMs);
+    if (outcome === undefined) throw new Error("no outcome in time");
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  }
+
+  /** Starts it and does not wait; what came of it is in the transcript. */
+  begin(what: string, body: () => Promise<unknown>): void {
+    this.#process.enter(() => {
+      Promise.resolve()
+        .then(body)
+        .then(
+          () => this.machine.say(`${what}: done`),
+          (error: unknown) => this.machine.say(`${what}: ${asFault(error).message}`),
+        );
+    });
+  }
+
+  /** Lets virtual time pass until this person sees it so; false when it does not become so. */
+  async until(condition: () => Promise<boolean>, limitMs: number): Promise<boolean> {
+    let isSo = false;
+    let isOver = false;
+    this.begin("looks", async () => {
+      while (!isSo && !isOver) {
+        isSo = await condition().catch(() => false);
+        if (!isSo) await this.machine.world.time.pause(1_000, this.#process);
+      }
+    });
+    await this.machine.world.time.run(() => isSo, limitMs);
+    isOver = true;
+    return isSo;
+  }
+
+  /** Again and again, whatever the fault, until it is done. */
+  async insist<T>(what: string, body: () => Promise<T>): Promise<T> {
+    return this.do(async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await body();
+        } catch (error) {
+          if (attempt === 100) throw error;
+          this.machine.say(`${what}: ${asFault(error).message}`);
+          await this.machine.world.time.pause(AGAIN_MS, this.#process);
+        }
+      }
+    });
+  }
+
+  /** A person who migrates one server to and fro, confirms, reverts and cancels, as they please. */
+  drive(server: string, random: Random): { stop(): void } {
+    return this.#keepDoing(server, random, async ({ status, taskState, migrationId }) => {
+      if (status === "VERIFY_RESIZE") await (random.chance(0.5) ? this.confirm(server) : this.revert(server));
+      else if (taskState === "") await this.migrate(server);
+      else if (migrationId !== "" && random.chance(0.1)) await this.cancel(migrationId);
+    });
+  }
+
+  /** A person who wants things settled: what waits for a verdict gets one. */
+  decide(server: string): { stop(): void } {
+    const random = this.machine.random.fork(server);
+    return this.#keepDoing(server, random, async ({ status }) => {
+      if (status === "VERIFY_RESIZE") await (random.chance(0.7) ? this.confirm(server) : this.revert(server));
+    });
+  }
+
+  #keepDoing(server: string, random: Random, act: (server: Server) => Promise<unknown>): { stop(): void } {
+    let isOver = false;
+    const { time } = this.machine.world;
+    this.begin(`the person of ${server}`, async () => {
+      while (!isOver) {
+        await time.pause(random.between(1_000, 15_000), this.#process);
+        if (isOver) return;
+        const found = await this.servers().catch(() => []);
+        const mine = found.find(({ id }) => id === server);
+        if (mine === undefined) continue;
+        await act(mine).catch((error: unknown) => this.machine.say(asFault(error).message));
+      }
+    });
+    return {
+      stop: () => {
+        isOver = true;
+      },
+    };
+  }
+
+  adopt = (host: string, domain: string) =>
+    call(this.#wire, ServerServiceService.adoptServer, AdoptServerRequest.fromPartial({ host, domain }));
+
+  migrate = (server: string, host = "") =>
+    call(this.#wire, ServerServiceService.migrateServer, MigrateServerRequest.fromPartial({ server, host }));
+
+  confirm = async (server: string) => {
+    const answer = await call(this.#wire, ServerServiceService.confirmServer, { server });
+    this.machine.world.guests.mayGoBack(server, false);
+    return answer;
+  };
+
+  revert = (server: string) => {
+    this.machine.world.guests.mayGoBack(server, true);
+    return call(this.#wire, ServerServiceService.revertServer, { server, discardWrites: true });
+  };
+
+  cancel = (id: string) => call(this.#wire, MigrationServiceService.cancelMigration, { id });
+
+  hosts = async (): Promise<Host[]> => (await call(this.#wire, HostServiceService.listHosts, {})).hosts;
+
+  servers = async (): Promise<Server[]> =>
+    (await call(this.#wire, ServerServiceService.listServers, { host: "", status: "" })).servers;
+
+  migrations = async (): Promise<Migration[]> =>
+    (
+      await call(this.#wire, MigrationServiceService.listMigrations, {
+        server: "",
+        status: "",
+        host: "",
+        limit: 1000,
+      })
+    ).migrations;
+
+  get #wire(): Client {
+    const paths = {
+      ca: "/etc/ferry/tls/ca.crt",
+      cert: "/etc/ferry/tls/tls.crt",
+      key: "/etc/ferry/tls/tls.key",
+    };
+    this.#client ??= createClient("ctl:7400", new TlsSource(paths), { kind: "controller" });
+    return this.#client;
+  }
+}

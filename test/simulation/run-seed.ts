@@ -1,0 +1,104 @@
+/**
+ * One seed: a fleet, people who migrate its servers, and what goes wrong meanwhile; then everything is made good, and
+ * what is left must be in order.
+ *
+ *   start ── trouble: faults and people, for some minutes ── healed: until nothing moves any more ── at rest: judged
+ */
+
+import { FAULTS, type Heal, pickFault, type Scene, VANDALISM } from "./faults.js";
+import { Fleet } from "./fleet.js";
+import { Invariants } from "./invariants.js";
+import { CALM } from "./world/network.js";
+import { World } from "./world/world.js";
+
+export interface SeedOptions {
+  readonly hosts?: number;
+  readonly transcript?: boolean;
+}
+
+export interface SeedResult {
+  readonly seed: number;
+  readonly migrations: number;
+  readonly stuck: number;
+  /** Broken promises, and bugs that a daemon found in itself. */
+  readonly violations: readonly string[];
+  readonly transcript: readonly string[];
+}
+
+/** Virtual time that the healed fleet has to come to rest. */
+const REST_LIMIT_MS = 2 * 3_600_000;
+
+export async function runSeed(
+  seed: number,
+  { hosts = 3, transcript = false }: SeedOptions = {},
+): Promise<SeedResult> {
+  const world = new World(seed, { transcript });
+  try {
+    const fleet = await Fleet.open(world, { hosts, servers: world.random.between(1, 2), confirmWindow: 0 });
+    const invariants = new Invariants(fleet);
+    const scene: Scene = { fleet, invariants, random: world.random.fork("faults") };
+    await trouble(scene);
+    await rest(scene);
+    invariants.atRest();
+    const rows = invariants.migrations();
+    return {
+      seed,
+      migrations: rows.length,
+      stuck: rows.filter(({ stuck }) => stuck === 1).length,
+      violations: [...world.breaches, ...world.bugs],
+      transcript: world.transcript,
+    };
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return {
+      seed,
+      migrations: 0,
+      stuck: 0,
+      violations: [...world.breaches, ...world.bugs, text],
+      transcript: world.transcript,
+    };
+  } finally {
+    world.close();
+  }
+}
+
+async function trouble(scene: Scene): Promise<void> {
+  const { fleet, random } = scene;
+  const { world } = fleet;
+  const people = fleet.servers.map(server => fleet.operator.drive(server, scene.random.fork(server)));
+  const heals: Heal[] = [];
+  const kinds = random.chance(0.15) ? [...FAULTS, ...VANDALISM] : FAULTS;
+  const faults = random.between(0, 6);
+  const durationMs = random.between(30_000, 90_000);
+  for (let number = 0; number < faults; number += 1) {
+    world.time.after(random.next() * durationMs * 0.8, undefined, () => {
+      const heal = pickFault(random, kinds)(scene);
+      if (heal !== undefined) heals.push(heal);
+    });
+  }
+  await world.time.run(() => false, durationMs);
+  world.say("simulation", "everything is made good");
+  world.network.weather = CALM;
+  for (const heal of heals) heal();
+  world.network.healAll(world.machines.values());
+  for (const machine of world.machines.values()) machine.running()?.thaw();
+  for (const person of people) person.stop();
+}
+
+/** Verdicts are given until no migration waits for one; then nothing may move any more. */
+async function rest({ fleet, invariants }: Scene): Promise<void> {
+  const { world, operator } = fleet;
+  const isQuiet = () => {
+    const open = invariants.migrations().filter(migration => migration.open === 1 && migration.stuck === 0);
+    return (
+      open.length === 0 &&
+      invariants.servers().every(({ task_state, pending }) => task_state === "" || pending === null)
+    );
+  };
+  const deciding = fleet.servers.map(server => operator.decide(server));
+  // Heartbeats first: nobody moves before the controller knows again who is up.
+  await world.time.run(() => false, 30_000);
+  await world.time.run(isQuiet, REST_LIMIT_MS);
+  for (const person of deciding) person.stop();
+  await world.time.run(() => false, 20_000);
+}

@@ -1,0 +1,37 @@
+/** A fixed set of seeds, and a fresh one: whatever goes wrong in the simulated fleet, the promises hold. */
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runSeed } from "./run-seed.js";
+import { watchUnhandledRejections } from "./unhandled.js";
+
+const own: unknown[] = [];
+beforeAll(() => watchUnhandledRejections(error => own.push(error)));
+afterAll(() => expect(own).toEqual([]));
+
+/** For so long at most; what is not reached of the set is reached by `npm run sim`. */
+const BUDGET_MS = 3_000;
+
+async function runFrom(first: number): Promise<string[]> {
+  const endMs = Date.now() + BUDGET_MS;
+  for (let seed = first; Date.now() < endMs; seed += 1) {
+    const { violations } = await runSeed(seed);
+    if (violations.length > 0) return [...violations, `npm run sim -- --seed ${seed} --transcript`];
+  }
+  return [];
+}
+
+describe("a simulated fleet", () => {
+  it("keeps its promises in seeds that are always the same", async () => {
+    expect(await runFrom(1)).toEqual([]);
+  });
+
+  it("keeps its promises in seeds that are new each time", async () => {
+    expect(await runFrom((Date.now() % 1_000_000) * 1_000)).toEqual([]);
+  });
+
+  it("does the same again from the same seed", async () => {
+    const [one, other] = [await runSeed(7, { transcript: true }), await runSeed(7, { transcript: true })];
+    expect(one.transcript.length).toBeGreaterThan(50);
+    expect(other).toEqual(one);
+  });
+});
