@@ -33,6 +33,7 @@ import { OperationRows } from "./journal/operations.js";
 import { logged } from "./log-operations.js";
 import { agentMetrics } from "./metrics.js";
 import { Operations } from "./operations.js";
+import { nativeEngine } from "./os/engine.js";
 import { LibvirtHypervisor } from "./os/libvirt-hypervisor.js";
 import { nativeFiles } from "./os/native-files.js";
 import { Notifier } from "./os/notifier.js";
@@ -66,14 +67,16 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
     clock: Date.now,
     log,
   });
+  const engine = nativeEngine();
   const transfer = new TransferListener({
+    engine,
     tls: () => transferTls(tls),
     files,
     clock: { nowMs: Date.now },
     log,
   });
   const bootId = await readBootId();
-  const world = createWorld({ config, journal, hypervisor, files, transfer, tls, hook, log, bootId });
+  const world = createWorld({ config, journal, hypervisor, files, engine, transfer, tls, hook, log, bootId });
   await removeTrials(world);
   admitProbes(world);
   await transfer.listen(config.migration_address, config.data_port);

@@ -19,11 +19,13 @@ import { Documents } from "./journal/documents.js";
 import { FenceRecords } from "./journal/fence-records.js";
 import { Guests } from "./journal/guests.js";
 import type { Journal } from "./journal/journal.js";
+import type { Engine } from "./os/engine.js";
 import type { Files } from "./os/files.js";
 import type { Hypervisor } from "./os/hypervisor.js";
 import { runTool } from "./os/tool.js";
 import { rememberCapabilities } from "./probe/remembered-capabilities.js";
 import { LIVE_ROOTS } from "./probe/roots.js";
+import { Bandwidth } from "./transfer/bandwidth.js";
 import type { TransferListener } from "./transfer/target.js";
 import type { World } from "./verbs/verb.js";
 
@@ -32,6 +34,7 @@ export interface Edges {
   readonly journal: Journal;
   readonly hypervisor: Hypervisor;
   readonly files: Files;
+  readonly engine: Engine;
   readonly transfer: TransferListener;
   readonly tls: TlsSource;
   readonly hook: Pick<Hook, "problem" | "require">;
@@ -49,6 +52,8 @@ export function createWorld(edges: Edges): World {
     capabilities: rememberCapabilities(edges.hypervisor, REMEMBERED),
     roots: LIVE_ROOTS,
     files: edges.files,
+    engine: edges.engine,
+    bandwidth: new Bandwidth(edges.engine),
     places: { directories: config.image_dirs, blockDevices: [] },
     runTool,
     fence: fenceEdges(edges, new FenceRecords(documents)),

@@ -1,7 +1,8 @@
-# Two addons: `fastio` (file primitives, hashing; needs nothing but the kernel) and `virt` (libvirt). build.mjs
-# sets the variables: `with_virt` where libvirt's headers are present, `asan` for the sanitizer build.
+# Three addons: `fastio` (file primitives; needs nothing but the kernel), `transfer` (digests, disk data; the kernel and
+# Node's own OpenSSL) and `virt` (libvirt). build.mjs sets the variables: `with_virt` where libvirt's headers are
+# present, `blake3` with the folder of BLAKE3's C sources where they are, `asan` for the sanitizer build.
 {
-  "variables": { "with_virt%": 0, "asan%": 0 },
+  "variables": { "with_virt%": 0, "blake3%": "", "asan%": 0 },
   "target_defaults": {
     "include_dirs": [
       "<!@(node -p \"require('node-addon-api').include\")",
@@ -41,14 +42,62 @@
       "target_name": "fastio",
       "sources": [
         "src/fastio/addon.cc",
+        "src/common/data_ranges.cc",
         "src/fastio/extents.cc",
         "src/fastio/facts.cc",
-        "src/fastio/leaf_digests.cc",
-        "src/fastio/leaves.cc",
         "src/fastio/locks.cc",
         "src/fastio/names.cc",
         "src/fastio/notify.cc",
-        "src/fastio/ranges.cc"
+        "src/fastio/ranges.cc",
+        "src/fastio/zero.cc"
+      ]
+    },
+    {
+      "target_name": "transfer",
+      "include_dirs": ["src/digest"],
+      "sources": [
+        "src/common/data_ranges.cc",
+        "src/common/openssl_use.cc",
+        "src/digest/digest_tree.cc",
+        "src/digest/file_leaves.cc",
+        "src/digest/hash.cc",
+        "src/digest/tree_object.cc",
+        "src/transfer/addon.cc",
+        "src/transfer/ask_javascript.cc",
+        "src/transfer/connection.cc",
+        "src/transfer/connection_object.cc",
+        "src/transfer/frame.cc",
+        "src/transfer/listener.cc",
+        "src/transfer/listener_object.cc",
+        "src/transfer/part_file.cc",
+        "src/transfer/part_objects.cc",
+        "src/transfer/queue_objects.cc",
+        "src/transfer/segment_queue.cc",
+        "src/transfer/sockets.cc",
+        "src/transfer/source_connection.cc",
+        "src/transfer/target_connection.cc",
+        "src/transfer/tls_context.cc",
+        "src/transfer/tls_stream.cc",
+        "src/transfer/token_bucket.cc",
+        "src/transfer/transfer_failure.cc"
+      ],
+      "conditions": [
+        ["blake3!=''", {
+          "defines": ["FERRY_BLAKE3"],
+          "include_dirs": ["<(blake3)"],
+          "sources": ["<(blake3)/blake3.c", "<(blake3)/blake3_dispatch.c", "<(blake3)/blake3_portable.c"],
+          "conditions": [
+            ["target_arch=='x64'", {
+              "sources": [
+                "<(blake3)/blake3_sse2_x86-64_unix.S",
+                "<(blake3)/blake3_sse41_x86-64_unix.S",
+                "<(blake3)/blake3_avx2_x86-64_unix.S",
+                "<(blake3)/blake3_avx512_x86-64_unix.S"
+              ]
+            }],
+            ["target_arch=='arm64'", { "sources": ["<(blake3)/blake3_neon.c"] }]
+          ]
+        }]
       ]
     }
   ],

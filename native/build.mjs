@@ -1,8 +1,9 @@
 /**
  * Builds the addons: `node native/build.mjs [--force] [--asan]`. Runs as the package's install script.
  *
- * `fastio` is always built. `virt` needs libvirt's headers; without them it is left out with one warning, because
- * a machine with only the controller or the command line needs no libvirt. Nothing is done when the sources, the
+ * `fastio` and `transfer` are always built. `virt` needs libvirt's headers; without them it is left out with one warning,
+ * because a machine with only the controller or the command line needs no libvirt. Without BLAKE3's C sources (Debian:
+ * librust-blake3-dev) digests are SHA-256, which is slower. Nothing is done when the sources, the
  * headers and the runtime are those of the last build. Headers are the pinned runtime's own: the addon uses the
  * OpenSSL inside the Node that loads it. `--asan` builds with AddressSanitizer into a folder of its own.
  */
@@ -26,6 +27,9 @@ const ROOT = dirname(NATIVE);
 const APT_TOOLS = "apt-get install build-essential python3 pkg-config";
 const APT_LIBVIRT = "apt-get install pkg-config libvirt-dev";
 
+/** Below the folder that is built in. */
+const BLAKE3 = "build/blake3";
+
 const asan = process.argv.includes("--asan");
 const force = process.argv.includes("--force");
 
@@ -33,9 +37,11 @@ function main() {
   requireTools();
   const nodeDir = headersOfRuntime();
   const withVirt = hasLibvirtHeaders();
+  const blake3 = blake3Sources();
   const directory = asan ? stageSanitizerBuild() : NATIVE;
+  if (blake3) stageBlake3(blake3, directory);
   const stampFile = join(directory, "build", "stamp");
-  const stamp = fingerprint(nodeDir, withVirt);
+  const stamp = fingerprint(nodeDir, withVirt, blake3);
   if (!withVirt) warnWithoutLibvirt();
   if (
     !force &&
@@ -46,7 +52,7 @@ function main() {
     return;
   }
   if (force) rmSync(join(directory, "build", "Release"), { recursive: true, force: true });
-  for (const step of ["configure", "build"]) runNodeGyp(step, directory, nodeDir, withVirt);
+  for (const step of ["configure", "build"]) runNodeGyp(step, directory, nodeDir, { withVirt, blake3 });
   writeFileSync(stampFile, stamp);
 }
 
@@ -65,6 +71,18 @@ const isOnPath = tool =>
 
 const hasLibvirtHeaders = () =>
   isOnPath("pkg-config") && spawnSync("pkg-config", ["--exists", "libvirt"]).status === 0;
+
+/** The newest that Debian's package of the Rust crate brought: it holds the reference implementation in C and assembly. */
+const blake3Sources = () =>
+  globSync("/usr/share/cargo/registry/blake3-*/c")
+    .filter(folder => existsSync(join(folder, "blake3.h")))
+    .sort()
+    .at(-1);
+
+/** gyp wants its sources below itself. */
+function stageBlake3(sources, directory) {
+  cpSync(sources, join(directory, BLAKE3), { recursive: true, preserveTimestamps: true });
+}
 
 function warnWithoutLibvirt() {
   process.stderr.write(
@@ -90,7 +108,7 @@ function stageSanitizerBuild() {
   return directory;
 }
 
-function fingerprint(nodeDir, withVirt) {
+function fingerprint(nodeDir, withVirt, blake3) {
   const hash = createHash("sha256");
   const sources = globSync("{binding.gyp,build.mjs,src/**/*}", { cwd: NATIVE }).sort();
   for (const source of sources) {
@@ -98,11 +116,11 @@ function fingerprint(nodeDir, withVirt) {
     hash.update(`${source}\0`).update(readFileSync(join(NATIVE, source)));
   }
   const version = nodeDir && readFileSync(join(nodeDir, "include", "node", "node_version.h"), "utf8");
-  return hash.update(`${version}${nodeDir}${withVirt}`).digest("hex");
+  return hash.update(`${version}${nodeDir}${withVirt}${blake3}`).digest("hex");
 }
 
 function isBuilt(directory, withVirt) {
-  const names = withVirt ? ["fastio.node", "virt.node"] : ["fastio.node"];
+  const names = ["fastio.node", "transfer.node", ...(withVirt ? ["virt.node"] : [])];
   return names.every(name => existsSync(join(directory, "build", "Release", name)));
 }
 
@@ -121,11 +139,16 @@ function findNodeGyp() {
   return candidates.find(path => path && existsSync(path)) ?? fail("node-gyp not found; it comes with npm");
 }
 
-function runNodeGyp(step, directory, nodeDir, withVirt) {
+function runNodeGyp(step, directory, nodeDir, { withVirt, blake3 }) {
   const { npm_config_nodedir: _ignored, ...environment } = process.env;
   // node-gyp prefers the environment (npm's configuration) to its arguments, so that is where it is told.
   if (nodeDir) environment.npm_config_nodedir = nodeDir;
-  const options = [`--with_virt=${withVirt ? 1 : 0}`, `--asan=${asan ? 1 : 0}`, "--loglevel=warn"];
+  const variables = [
+    `--with_virt=${withVirt ? 1 : 0}`,
+    `--blake3=${blake3 ? BLAKE3 : ""}`,
+    `--asan=${asan ? 1 : 0}`,
+  ];
+  const options = [...variables, "--loglevel=warn"];
   const args = [findNodeGyp(), step, `--directory=${directory}`, ...options];
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit", env: environment });
   if (status !== 0) fail(`node-gyp ${step} failed; is the toolchain complete? ${APT_TOOLS}`);

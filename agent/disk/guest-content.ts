@@ -10,16 +10,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
-import type { Files } from "../os/files.js";
+import type { DigestTree, Files } from "../os/files.js";
 import type { RunTool } from "../os/tool.js";
-import { DigestTree } from "../transfer/digest-tree.js";
-import { DIGEST_BYTES, LEAF_BYTES } from "../transfer/protocol.js";
-import { leafRanges } from "../transfer/read-back.js";
+import { leafRanges } from "../transfer/digest-tree.js";
+import { LEAF_BYTES } from "../transfer/protocol.js";
 import { explicitImage } from "./explicit-image.js";
 import type { ImageLayer } from "./image-rules.js";
 import { type NbdReader, openNbd } from "./nbd-reader.js";
 
 export interface GuestContent {
+  readonly algorithm: string;
   readonly digest: string;
   /** Is everything behind `lengthBytes` zeros, by the image's own word? */
   readonly isZeroBehind: boolean;
@@ -27,7 +27,7 @@ export interface GuestContent {
 
 interface Edges {
   readonly runTool: RunTool;
-  readonly files: Pick<Files, "hashBufferLeaves">;
+  readonly files: Pick<Files, "newDigestTree">;
 }
 
 const MAP_TIMEOUT_MS = 10 * 60_000;
@@ -43,7 +43,7 @@ export async function guestContent(
   signal?: AbortSignal,
 ): Promise<GuestContent> {
   const data = await dataExtents(edges.runTool, chain, signal);
-  const tree = new DigestTree(lengthBytes);
+  const tree = edges.files.newDigestTree(lengthBytes);
   tree.setZero(0, tree.leafCount);
   const within = data.filter(({ start }) => start < lengthBytes);
   if (within.length > 0) {
@@ -51,31 +51,22 @@ export async function guestContent(
       for (const { first, count } of leafRanges(within, { first: 0, count: tree.leafCount })) {
         for (let leaf = first; leaf < first + count; leaf += READ_LEAVES) {
           signal?.throwIfAborted();
-          await hashLeaves(edges, reader, tree, leaf, Math.min(READ_LEAVES, first + count - leaf));
+          await hashLeaves(reader, tree, leaf, Math.min(READ_LEAVES, first + count - leaf));
         }
       }
     });
   }
   return {
+    algorithm: tree.algorithm,
     digest: tree.root().toString("hex"),
     isZeroBehind: data.every(({ end }) => end <= lengthBytes),
   };
 }
 
-async function hashLeaves(
-  { files }: Edges,
-  reader: NbdReader,
-  tree: DigestTree,
-  first: number,
-  count: number,
-): Promise<void> {
+async function hashLeaves(reader: NbdReader, tree: DigestTree, first: number, count: number): Promise<void> {
   const start = first * LEAF_BYTES;
   const bytes = await reader.read(start, Math.min(count * LEAF_BYTES, tree.sizeBytes - start));
-  const { digests, zero } = await files.hashBufferLeaves(bytes, LEAF_BYTES);
-  for (let index = 0; index < count; index += 1) {
-    if (zero[index] === 1) continue;
-    tree.set(first + index, digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
-  }
+  await tree.hash(first, bytes);
 }
 
 const mapSchema = z.array(

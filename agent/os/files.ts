@@ -5,6 +5,14 @@
  * reject with a Node-style error (`code`, `errno`, `syscall`). Nothing here decides anything: policy is above.
  */
 
+import type { DigestTree } from "../../native/lib/transfer.js";
+
+/**
+ * What is known of the leaves (256 KiB) of one file: a digest for each that holds anything. Leaves become known in any
+ * order, from any thread. Memory is 128 KiB per GiB that holds data and next to nothing per GiB of zeros.
+ */
+export type { DigestTree };
+
 export interface Extent {
   readonly start: number;
   readonly end: number;
@@ -51,23 +59,8 @@ export interface Files {
   ): Promise<{ readonly magic: number; readonly freeBytes: number; readonly totalBytes: number }>;
   /** statx STATX_DIOALIGN; both 0 when unknown (kernel before 6.1 or file system without it). */
   directAlignment(fd: number): Promise<{ readonly memory: number; readonly offset: number }>;
-  /** SHA-256 digests of `leafBytes` leaves over [offset, offset+length), read with O_DIRECT by its own descriptor
-   *  when `direct` (offset and leaf in whole 4 KiB then); the last leaf may be short. An all-zero leaf is not hashed:
-   *  its `zero` flag is 1 and its digest all zeros. Rejects with ENODATA when the file is shorter than asked. */
-  hashLeaves(
-    path: string,
-    options: {
-      readonly offset: number;
-      readonly length: number;
-      readonly leafBytes: number;
-      readonly direct: boolean;
-    },
-  ): Promise<{ readonly digests: Buffer; readonly zero: Uint8Array; readonly bytesRead: number }>;
-  /** The same digests of bytes in memory; works on a copy, so the caller may go on using the buffer. */
-  hashBufferLeaves(
-    bytes: Uint8Array,
-    leafBytes: number,
-  ): Promise<{ readonly digests: Buffer; readonly zero: Uint8Array }>;
+  /** An empty digest tree for a file of this size; of the fastest algorithm that this build has unless told. */
+  newDigestTree(sizeBytes: number, algorithm?: string): DigestTree;
   /** F_SETLEASE F_WRLCK: true when granted (nobody else has the file open), false on EAGAIN. Held until close. */
   takeWriteLease(fd: number): Promise<boolean>;
   /** False once somebody else waits for the file: the lease is being broken, stop reading (SAFETY R7). */

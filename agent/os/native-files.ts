@@ -1,17 +1,19 @@
 /**
- * `Files` over the native addon. Nothing is decided here; it only gives the addon's answers their final shape.
+ * `Files` over the native addons. Nothing is decided here; it only gives the addon's answers their final shape.
  */
 
 import { loadFastio, type RawFacts } from "../../native/lib/fastio.js";
+import { loadTransfer } from "../../native/lib/transfer.js";
 import type { Extent, FileFacts, Files } from "./files.js";
 
 /** The bytes of an image file on which QEMU takes its own locks. */
 const QEMU_LOCK_START = 100;
 const QEMU_LOCK_LENGTH = 110;
 
-/** @throws AddonUnavailableError when the addon was not built. */
+/** @throws AddonUnavailableError when an addon was not built. */
 export function nativeFiles(): Files {
   const addon = loadFastio();
+  const { DigestTree, algorithms } = loadTransfer();
   return {
     extents: async (fd, offset, length) => pairs(await addon.extents(fd, offset, length)),
     punchHole: addon.punchHole,
@@ -23,9 +25,7 @@ export function nativeFiles(): Files {
     facts: async fd => factsOf(await addon.facts(fd)),
     fileSystem: addon.fileSystem,
     directAlignment: addon.directAlignment,
-    hashLeaves: (path, { offset, length, leafBytes, direct }) =>
-      addon.hashLeaves(path, offset, length, leafBytes, direct),
-    hashBufferLeaves: addon.hashBufferLeaves,
+    newDigestTree: (sizeBytes, algorithm = algorithms[0] ?? "") => new DigestTree(algorithm, sizeBytes),
     takeWriteLease: addon.takeWriteLease,
     holdsWriteLease: addon.holdsWriteLease,
     takeQemuLock: fd => addon.takeWriteLock(fd, QEMU_LOCK_START, QEMU_LOCK_LENGTH),

@@ -14,7 +14,7 @@ export async function answerProbe(link: Link): Promise<void> {
     const frame = await link.next();
     if (frame === undefined) return;
     if (frame.type === "echo") await link.send("echo");
-    else if (frame.type === "burst") link.recycle(frame);
+    else if (frame.type === "burst") continue;
     else if (frame.type === "seal") await sendBurst(link);
     else throw protocolFault(`${frame.type} frame in a probe`);
   }

@@ -5,14 +5,16 @@
  */
 
 import { constants } from "node:fs";
-import type { Files } from "../os/files.js";
-import { DigestTree } from "./digest-tree.js";
-import { openFd, readFull, syncData, withFd } from "./fd-io.js";
+import type { DigestTree, Files } from "../os/files.js";
+import type { LeafRange } from "./digest-tree.js";
+import { openFd, syncData, withFd } from "./fd-io.js";
 import { fileFault } from "./file-fault.js";
-import { DIGEST_BYTES, LEAF_BYTES } from "./protocol.js";
-import { type LeafRange, leafRanges, type ReadBackMode, readBackModeOf, readLeaves } from "./read-back.js";
+import { LEAF_BYTES } from "./protocol.js";
+import { type ReadBackMode, readBackModeOf, readLeaves } from "./read-back.js";
 
 export interface FileDigest {
+  /** Of the root and of every leaf. */
+  readonly algorithm: string;
   readonly rootDigest: string;
   readonly sizeBytes: number;
   readonly dataBytes: number;
@@ -25,10 +27,12 @@ export interface FileDigest {
 export interface DigestOptions {
   readonly signal?: AbortSignal;
   readonly prefixBytes?: number;
+  /** The fastest that this build has when left out. */
+  readonly algorithm?: string;
 }
 
-const WINDOW_LEAVES = 4096;
-const HELD_LEAVES = 16;
+/** Bounds how long a cancel has to wait, and how often the JavaScript thread hears of a terabyte. */
+const WINDOW_LEAVES = 1024;
 
 /** Flushes the file first, so that what is read is what is durable. */
 export async function digestFile(
@@ -48,44 +52,41 @@ export async function digestFile(
 export async function digestHeld(
   files: Files,
   fd: number,
-  { signal }: Pick<DigestOptions, "signal">,
+  { signal, algorithm }: Pick<DigestOptions, "signal" | "algorithm">,
 ): Promise<string> {
   const { sizeBytes } = await files.facts(fd);
-  const tree = new DigestTree(sizeBytes);
-  const whole: LeafRange = { first: 0, count: tree.leafCount };
-  tree.setZero(whole.first, whole.count);
-  const block = Buffer.allocUnsafeSlow(HELD_LEAVES * LEAF_BYTES);
-  for (const { first, count } of leafRanges(await files.extents(fd, 0, sizeBytes), whole)) {
-    for (let leaf = first; leaf < first + count; leaf += HELD_LEAVES) {
-      signal?.throwIfAborted();
-      const into = block.subarray(0, Math.min(HELD_LEAVES, first + count - leaf) * LEAF_BYTES);
-      const bytes = into.subarray(0, await readFull(fd, into, leaf * LEAF_BYTES));
-      const { digests, zero } = await files.hashBufferLeaves(bytes, LEAF_BYTES);
-      for (let index = 0; index < zero.length; index += 1)
-        if (zero[index] === 0)
-          tree.set(leaf + index, digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
-    }
+  const tree = files.newDigestTree(sizeBytes, algorithm);
+  for (const { first, count } of windowsOf(tree)) {
+    signal?.throwIfAborted();
+    await tree.read(fd, first, count, false);
   }
   return tree.root().toString("hex");
+}
+
+function* windowsOf({ leafCount }: DigestTree): Generator<LeafRange> {
+  for (let first = 0; first < leafCount; first += WINDOW_LEAVES)
+    yield { first, count: Math.min(WINDOW_LEAVES, leafCount - first) };
 }
 
 async function digestOpened(files: Files, fd: number, options: DigestOptions): Promise<FileDigest> {
   await syncData(fd);
   const { sizeBytes } = await files.facts(fd);
   const readBackMode = await readBackModeOf(files, fd);
-  const tree = new DigestTree(sizeBytes);
-  for (let first = 0; first < tree.leafCount; first += WINDOW_LEAVES) {
+  const tree = files.newDigestTree(sizeBytes, options.algorithm);
+  for (const window of windowsOf(tree)) {
     options.signal?.throwIfAborted();
-    const range: LeafRange = { first, count: Math.min(WINDOW_LEAVES, tree.leafCount - first) };
-    tree.setZero(range.first, range.count);
-    const found = await readLeaves(files, { fd, sizeBytes }, range, readBackMode);
-    for (const [leaf, digest] of found) tree.set(leaf, digest);
+    await readLeaves(files, fd, tree, window, readBackMode);
   }
-  const { dataBytes } = tree;
-  const rootDigest = tree.root().toString("hex");
   const prefix = await prefixTree(files, fd, tree, options.prefixBytes ?? sizeBytes, readBackMode);
-  const prefixDigest = prefix.root().toString("hex");
-  return { rootDigest, sizeBytes, dataBytes, holeBytes: sizeBytes - dataBytes, readBackMode, prefixDigest };
+  return {
+    algorithm: tree.algorithm,
+    rootDigest: tree.root().toString("hex"),
+    sizeBytes,
+    dataBytes: tree.dataBytes,
+    holeBytes: sizeBytes - tree.dataBytes,
+    readBackMode,
+    prefixDigest: prefix.root().toString("hex"),
+  };
 }
 
 /** The same leaves, but for the one that the prefix ends in. */
@@ -97,15 +98,10 @@ async function prefixTree(
   mode: ReadBackMode,
 ): Promise<DigestTree> {
   if (sizeBytes === tree.sizeBytes) return tree;
-  const prefix = new DigestTree(sizeBytes);
-  prefix.setZero(0, prefix.leafCount);
+  const prefix = files.newDigestTree(sizeBytes, tree.algorithm);
   const wholeLeaves = Math.floor(sizeBytes / LEAF_BYTES);
-  for (let leaf = 0; leaf < wholeLeaves; leaf += 1) {
-    const digest = tree.stateOf(leaf) === "data" ? tree.digestOf(leaf) : undefined;
-    if (digest !== undefined) prefix.set(leaf, digest);
-  }
-  if (wholeLeaves === prefix.leafCount) return prefix;
-  const last = await readLeaves(files, { fd, sizeBytes }, { first: wholeLeaves, count: 1 }, mode);
-  for (const [leaf, digest] of last) prefix.set(leaf, digest);
+  prefix.set(0, tree.digestsOf(0, wholeLeaves));
+  if (wholeLeaves < prefix.leafCount)
+    await readLeaves(files, fd, prefix, { first: wholeLeaves, count: 1 }, mode);
   return prefix;
 }

@@ -81,7 +81,7 @@ export async function transferredIdentity(
   const path = journalPathOf(file, migrationId);
   try {
     const fd = await openBelow(files, path, rootOf(file), constants.O_RDWR | constants.O_NOFOLLOW);
-    return (await withFd(fd, () => new PartJournal(fd).replay()))?.header.part;
+    return (await withFd(fd, () => new PartJournal(fd).readHeader()))?.part;
   } catch (thrown) {
     if (["ENOENT", "ENOTDIR"].includes(errnoOf(thrown))) return undefined;
     throw fileFault(thrown, `look at ${path}`);

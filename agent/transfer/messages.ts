@@ -22,10 +22,14 @@ const helloSchema = z.strictObject({
   attempt: z.string().regex(/^[0-9a-f]{32}$/),
   connection: z.number().int().nonnegative().max(255),
   files: z.array(id).max(1024),
+  /** Digest algorithms that the source can compute, the one that it likes best first. */
+  algorithms: z.array(z.string().max(32)).max(8),
   proof: z.string().regex(/^[0-9a-f]{64}$/),
 });
 export type Hello = z.infer<typeof helloSchema>;
 export type HelloClaims = Omit<Hello, "proof" | "version">;
+
+const welcomeSchema = z.strictObject({ algorithm: z.string().max(32) });
 
 const decimal = z.string().regex(/^-?\d{1,24}$/);
 
@@ -78,6 +82,7 @@ function proofOf(claims: HelloClaims, token: string, channelBinding: Buffer): Bu
     claims.attempt,
     claims.connection,
     claims.files,
+    claims.algorithms,
     channelBinding.toString("hex"),
   ];
   return createHmac("sha256", token).update(JSON.stringify(said)).digest();
@@ -88,12 +93,14 @@ export function encodeHello(claims: HelloClaims, token: string, channelBinding: 
   return encode({ version: PROTOCOL_VERSION, ...claims, proof });
 }
 
+const versionSchema = z.object({ version: z.number().int() });
+
 export function decodeHello(payload: Buffer): Hello {
-  const hello = decode("hello", helloSchema, payload);
-  if (hello.version === PROTOCOL_VERSION) return hello;
-  throw new Fault("unsupported", `peer speaks transfer protocol ${hello.version}`, {
+  const { version } = decode("hello", versionSchema, payload);
+  if (version === PROTOCOL_VERSION) return decode("hello", helloSchema, payload);
+  throw new Fault("unsupported", `peer speaks transfer protocol ${version}`, {
     have: `version ${PROTOCOL_VERSION}`,
-    need: `version ${hello.version}`,
+    need: `version ${version}`,
     fix: "install the same release on both hosts",
   });
 }
@@ -101,6 +108,21 @@ export function decodeHello(payload: Buffer): Hello {
 /** Constant time in the token; true when the hello was made by a holder of it, on this very channel. */
 export function provesToken(hello: Hello, token: string, channelBinding: Buffer): boolean {
   return timingSafeEqual(Buffer.from(hello.proof, "hex"), proofOf(hello, token, channelBinding));
+}
+
+/** The target's choice among the algorithms of the hello. */
+export const encodeWelcome = (algorithm: string): Buffer => encode({ algorithm });
+export const decodeWelcome = (payload: Buffer): string => decode("welcome", welcomeSchema, payload).algorithm;
+
+/** The first of the source's algorithms that we have, too. */
+export function chooseAlgorithm(hello: Hello, ours: readonly string[]): string {
+  const chosen = hello.algorithms.find(name => ours.includes(name));
+  if (chosen !== undefined) return chosen;
+  throw new Fault("unsupported", "no digest that both hosts can compute", {
+    have: ours.join(" "),
+    need: hello.algorithms.join(" "),
+    fix: "install the same release on both hosts",
+  });
 }
 
 export const encodeOpen = (open: OpenRequest): Buffer => encode(open);

@@ -7,13 +7,12 @@
 
 import { constants } from "node:fs";
 import { Fault } from "../../proto/fault.js";
-import type { FileFacts, FileIdentity, Files } from "../os/files.js";
-import { DigestTree, leafBytesAt } from "./digest-tree.js";
+import type { DigestTree, FileFacts, FileIdentity, Files } from "../os/files.js";
+import { leafBytesAt, leafRanges } from "./digest-tree.js";
 import { closeFd, openFd } from "./fd-io.js";
 import { fileFault } from "./file-fault.js";
 import type { OpenRequest } from "./messages.js";
 import { LEAF_BYTES } from "./protocol.js";
-import { leafRanges } from "./read-back.js";
 
 export interface OutgoingFile {
   readonly id: string;
@@ -25,7 +24,7 @@ export interface OutgoingFile {
 }
 
 /** Extents are asked for this much at a time, so that a fragmented disk does not fill the memory. */
-export const EXTENT_WINDOW_LEAVES = 65_536;
+const EXTENT_WINDOW_LEAVES = 65_536;
 
 export class OpenedFile {
   readonly id: string;
@@ -40,6 +39,8 @@ export class OpenedFile {
   readonly #isBorrowed: boolean;
   /** Known leaves: what this attempt read and what the target has verified. */
   digests: DigestTree;
+  /** What the target has of an older source: equal leaves are not sent. */
+  older: DigestTree | undefined;
   isFinished = false;
 
   private constructor(
@@ -56,7 +57,7 @@ export class OpenedFile {
     this.#facts = opened.facts;
     this.#files = files;
     this.#isBorrowed = fd !== undefined;
-    this.digests = new DigestTree(this.sizeBytes);
+    this.digests = files.newDigestTree(this.sizeBytes);
   }
 
   static async open(files: Files, outgoing: OutgoingFile, index: number): Promise<OpenedFile> {
@@ -81,8 +82,15 @@ export class OpenedFile {
   }
 
   /** Before an attempt: nothing is known until the target says what it has. */
-  forget(): void {
-    this.digests = new DigestTree(this.sizeBytes);
+  forget(algorithm: string): void {
+    this.digests = this.#files.newDigestTree(this.sizeBytes, algorithm);
+    this.older = undefined;
+  }
+
+  /** What the target says to have of an older source. */
+  olderTree(): DigestTree {
+    this.older ??= this.#files.newDigestTree(this.sizeBytes, this.digests.algorithm);
+    return this.older;
   }
 
   async requireUnchanged(): Promise<void> {

@@ -1,59 +1,64 @@
 /**
- * One file on its way in: written beside its final name, verified leaf by leaf, renamed when it is whole.
+ * One file on its way in: the engine writes and verifies it beside its final name, here it is opened, measured, and given
+ * its name when it is whole.
  *
  * Promises: the final name never holds anything but a complete, verified, durable file; whatever else is found there
- * is left alone. A part of this migration is gone on with if it is of the same source, unchanged; otherwise it is
- * begun anew. A leaf counts as verified only after flush, read-back, comparison and a durable journal record, in
- * this order. The part was created empty by this migration, so what is not written is zero.
+ * is left alone. A part of this migration is gone on with if it is of the same source, unchanged; compared leaf by leaf
+ * if that has changed; otherwise begun anew.
  */
 
 import { fchmod, fchown } from "node:fs";
 import { promisify } from "node:util";
 import { Fault } from "../../proto/fault.js";
-import type { Files } from "../os/files.js";
-import type { DigestTree } from "./digest-tree.js";
-import { closeFd, syncAll, syncData, writeAll } from "./fd-io.js";
-import { errnoOf, fileFault } from "./file-fault.js";
+import type { Engine, Part } from "../os/engine.js";
+import type { DigestTree } from "../os/files.js";
+import { closeFd, syncAll } from "./fd-io.js";
+import { fileFault } from "./file-fault.js";
 import { partPathOf } from "./incoming-file.js";
 import type { OpenRequest } from "./messages.js";
 import { type OpenedPart, openPart, type PartPlace } from "./open-part.js";
-import type { PartJournal } from "./part-journal.js";
-import { LEAF_BYTES } from "./protocol.js";
-import { type LeafRange, type ReadBackMode, readBackModeOf, readLeaves, wrongLeaves } from "./read-back.js";
+import type { Counts } from "./progress.js";
+import { isDirect, type ReadBackMode } from "./read-back.js";
 
 const setMode = promisify(fchmod);
 const setOwner = promisify(fchown);
 
-/** What is zero in a leaf stays a hole at this grain. */
-const HOLE_BYTES = 4096;
-
 export class PartFile {
   readonly path: string;
+  /** The engine's half. */
+  readonly part: Part;
   readonly verified: DigestTree;
+  /** What the file holds of an older source, where that is known. */
+  readonly older: DigestTree | undefined;
   readonly readBackMode: ReadBackMode;
   readonly #place: PartPlace;
-  readonly #fd: number;
-  readonly #journalFd: number;
-  readonly #journal: PartJournal;
+  readonly #opened: OpenedPart;
   #isFinished: boolean;
 
-  private constructor(place: PartPlace, opened: OpenedPart, mode: ReadBackMode) {
+  private constructor(engine: Engine, place: PartPlace, opened: OpenedPart) {
     this.path = partPathOf(place.incoming, place.migrationId);
     this.verified = opened.content.verified;
-    this.readBackMode = mode;
+    this.older = opened.older;
+    this.readBackMode = opened.readBackMode;
     this.#place = place;
-    this.#fd = opened.fd;
-    this.#journalFd = opened.journalFd;
-    this.#journal = opened.journal;
+    this.#opened = opened;
     this.#isFinished = opened.isFinished;
+    this.part = new engine.Part(
+      opened.fd,
+      opened.journalFd,
+      opened.journal.endBytes,
+      this.verified,
+      this.older,
+      engineMode(this.readBackMode),
+      hookOf(place, this.path),
+    );
   }
 
   /** Goes on with what an earlier run left, or begins; refuses a final name that is taken by anything else. */
-  static async open(place: PartPlace, request: OpenRequest): Promise<PartFile> {
+  static async open(engine: Engine, place: PartPlace, request: OpenRequest): Promise<PartFile> {
     const { id, targetPath } = place.incoming;
     try {
-      const opened = await openPart(place, request);
-      return new PartFile(place, opened, await readBackModeOf(place.files, opened.fd));
+      return new PartFile(engine, place, await openPart(place, request));
     } catch (thrown) {
       throw fileFault(thrown, `receive ${id} into ${targetPath}`);
     }
@@ -63,55 +68,33 @@ export class PartFile {
     return this.#isFinished;
   }
 
+  counts(): Counts {
+    const [doneBytes = 0, skippedBytes = 0] = this.part.counts();
+    return { doneBytes, skippedBytes };
+  }
+
+  /** Leaves that came out wrong and were asked for again. */
+  get askedAgain(): number {
+    return this.part.counts()[2] ?? 0;
+  }
+
   /** Bytes that the file system must still find for this file, and has. */
   async space(dataBytes: number): Promise<{ device: string; needBytes: number; freeBytes: number }> {
-    const facts = await this.#place.files.facts(this.#fd);
-    const { freeBytes } = await this.#place.files.fileSystem(this.#fd);
+    const { files } = this.#place;
+    const facts = await files.facts(this.#opened.fd);
+    const freeBytes = await this.freeBytes();
     const needBytes = this.#isFinished ? 0 : Math.max(0, dataBytes - facts.allocatedBytes);
     return { device: facts.device, needBytes, freeBytes };
   }
 
-  /** Writes what is not zero of a piece of one leaf; `clear` first makes the whole leaf a hole. */
-  async write(offset: number, bytes: Buffer, clear: boolean): Promise<void> {
-    try {
-      if (clear) await this.clear(Math.floor(offset / LEAF_BYTES), 1);
-      for (const [start, end] of nonZeroPieces(this.#place.files, bytes)) {
-        await writeAll(this.#fd, bytes.subarray(start, end), offset + start);
-      }
-    } catch (thrown) {
-      throw await this.#writeFault(thrown, offset, bytes.length);
-    }
+  async freeBytes(): Promise<number> {
+    return (await this.#place.files.fileSystem(this.#opened.fd)).freeBytes;
   }
 
-  /** Makes leaves read as zero. */
-  async clear(first: number, count: number): Promise<void> {
-    const offset = first * LEAF_BYTES;
-    const length = Math.min(count * LEAF_BYTES, this.verified.sizeBytes - offset);
-    await this.#place.files.punchHole(this.#fd, offset, length);
-  }
-
-  /**
-   * Flushes, reads back and compares one segment; what is right is verified and durable when this resolves, what is
-   * not is returned. `expected` has the digests of the leaves that are not all zero.
-   */
-  async verify(range: LeafRange, expected: ReadonlyMap<number, Buffer>): Promise<number[]> {
-    try {
-      await syncData(this.#fd);
-      await this.#place.beforeReadBack?.(this.path, range);
-      const file = { fd: this.#fd, sizeBytes: this.verified.sizeBytes };
-      const found = await readLeaves(this.#place.files, file, range, this.readBackMode);
-      const wrong = wrongLeaves(range, expected, found);
-      await this.#record(range, expected, new Set(wrong));
-      return wrong;
-    } catch (thrown) {
-      throw await this.#writeFault(thrown, range.first * LEAF_BYTES, range.count * LEAF_BYTES);
-    }
-  }
-
-  /** The root must match; then owner, permissions, flush, and the final name. */
+  /** The root must match; then owner, permissions, flush, and the final name, unless another pass is to come. */
   async finish(root: Buffer): Promise<void> {
     if (this.#isFinished) return;
-    const { incoming, files } = this.#place;
+    const { incoming, isLastPass } = this.#place;
     if (!this.verified.isComplete) throw new Fault("corrupt", `${incoming.id} is not complete`);
     const have = this.verified.root();
     if (!have.equals(root)) {
@@ -119,78 +102,35 @@ export class PartFile {
       throw new Fault("corrupt", `${incoming.id}: root digest differs from the source's`, detail);
     }
     try {
-      await this.#journal.recordComplete(root);
-      await this.#journal.sync();
-      if (incoming.uid !== undefined && incoming.gid !== undefined) {
-        await setOwner(this.#fd, incoming.uid, incoming.gid);
-      }
-      await setMode(this.#fd, incoming.mode);
-      await syncAll(this.#fd);
-      await files.renameNoReplace(this.path, incoming.targetPath);
+      await this.#opened.journal.recordComplete(root);
+      await this.#opened.journal.sync();
+      if (isLastPass) await this.#giveName();
       this.#isFinished = true;
     } catch (thrown) {
       throw fileFault(thrown, `give ${this.path} its name ${incoming.targetPath}`);
     }
   }
 
-  async close(): Promise<void> {
-    await closeFd(this.#fd);
-    await closeFd(this.#journalFd);
-  }
-
-  async #record(range: LeafRange, expected: ReadonlyMap<number, Buffer>, wrong: Set<number>): Promise<void> {
-    const end = range.first + range.count;
-    for (let leaf = range.first; leaf < end; ) {
-      const first = leaf;
-      const kind = kindOf(leaf, expected, wrong);
-      const digests: Buffer[] = [];
-      while (leaf < end && kindOf(leaf, expected, wrong) === kind) {
-        const digest = expected.get(leaf);
-        if (digest !== undefined) digests.push(digest);
-        leaf += 1;
-      }
-      if (kind === "data")
-        await this.#journal.recordData({ first, count: leaf - first }, Buffer.concat(digests));
-      if (kind === "zero") await this.#journal.recordZero(first, leaf - first);
-      if (kind === "data")
-        for (const [at, digest] of digests.entries()) this.verified.set(first + at, digest);
-      if (kind === "zero") this.verified.setZero(first, leaf - first);
-    }
-    await this.#journal.sync();
-  }
-
-  async #writeFault(thrown: unknown, offset: number, length: number): Promise<Fault> {
+  async #giveName(): Promise<void> {
     const { incoming, files } = this.#place;
-    const attempt = `write ${incoming.id} at offset ${offset} of ${this.path}`;
-    if (!["ENOSPC", "EDQUOT"].includes(errnoOf(thrown))) return fileFault(thrown, attempt);
-    const { freeBytes } = await files.fileSystem(this.#fd);
-    return fileFault(thrown, attempt, {
-      have: `${freeBytes} bytes free`,
-      need: `at least ${Math.max(length, this.verified.sizeBytes - offset)} bytes`,
-      fix: "free space on the target's file system, then repeat",
-    });
+    const { fd } = this.#opened;
+    if (incoming.uid !== undefined && incoming.gid !== undefined)
+      await setOwner(fd, incoming.uid, incoming.gid);
+    await setMode(fd, incoming.mode);
+    await syncAll(fd);
+    await files.renameNoReplace(this.path, incoming.targetPath);
+  }
+
+  async close(): Promise<void> {
+    await closeFd(this.#opened.fd);
+    await closeFd(this.#opened.journalFd);
   }
 }
 
-function kindOf(
-  leaf: number,
-  expected: ReadonlyMap<number, Buffer>,
-  wrong: Set<number>,
-): "wrong" | "data" | "zero" {
-  if (wrong.has(leaf)) return "wrong";
-  return expected.has(leaf) ? "data" : "zero";
-}
+const engineMode = (mode: ReadBackMode) =>
+  mode === "none" ? ("none" as const) : isDirect(mode) ? ("direct" as const) : ("cache" as const);
 
-/** [start, end) of the pieces of a buffer that hold anything, at the grain of a file system block. */
-function* nonZeroPieces(files: Files, bytes: Buffer): Generator<readonly [number, number]> {
-  let start: number | undefined;
-  for (let at = 0; at < bytes.length; at += HOLE_BYTES) {
-    const isHole = files.isZero(bytes.subarray(at, at + HOLE_BYTES));
-    if (!isHole) start ??= at;
-    else if (start !== undefined) {
-      yield [start, at];
-      start = undefined;
-    }
-  }
-  if (start !== undefined) yield [start, bytes.length];
+function hookOf({ beforeReadBack }: PartPlace, path: string): ConstructorParameters<Engine["Part"]>[6] {
+  if (beforeReadBack === undefined) return undefined;
+  return ({ first, count, done }) => void beforeReadBack(path, { first, count }).finally(done);
 }

@@ -3,21 +3,23 @@
  *
  * Append-only. A header says whose bytes these are; each record that follows says "these leaves were read back with
  * these digests" and was appended after the data was made durable. A record has a checksum, so a tail torn by a crash
- * is cut off, never believed. The last record, `complete`, names the root and is durable before the rename.
+ * is cut off, never believed. The last record, `complete`, names the root and is durable before the rename. The engine
+ * appends what it verified (native/src/transfer/part_file.cc); all else of the journal is here.
  *
  *   kind u8 | first leaf u32 | leaf count u32 | body bytes u32 | body | crc32 u32
  */
 
-import { ftruncate } from "node:fs";
+import { fstat, ftruncate, type Stats } from "node:fs";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
-import { DigestTree, type LeafRun } from "./digest-tree.js";
+import type { DigestTree, Files } from "../os/files.js";
 import { readFull, syncData, writeAll } from "./fd-io.js";
 import type { SourceStamp } from "./messages.js";
 import { DIGEST_BYTES } from "./protocol.js";
 
 const truncateFd = promisify(ftruncate);
+const statFd: (fd: number) => Promise<Stats> = promisify(fstat);
 
 const KIND = { header: 1, data: 2, zero: 3, complete: 4 } as const;
 const HEAD_BYTES = 13;
@@ -34,6 +36,7 @@ const headerSchema = z.object({
   sizeBytes: z.number().int().nonnegative(),
   source: identitySchema.extend({ mtimeNs: z.string(), ctimeNs: z.string() }),
   part: identitySchema,
+  holdsOlder: z.boolean().default(false),
 });
 
 /** Whose bytes: the source as it was and the part file they are in. */
@@ -45,6 +48,8 @@ export interface JournalHeader {
   readonly sizeBytes: number;
   readonly source: SourceStamp;
   readonly part: { readonly device: string; readonly inode: string; readonly birthNs: string };
+  /** What is not verified is of an older source, and not zero. */
+  readonly holdsOlder: boolean;
 }
 
 export interface JournalContent {
@@ -70,13 +75,23 @@ export class PartJournal {
     this.#fd = fd;
   }
 
-  /** What an earlier run wrote, or undefined when there is nothing to go on from. Cuts off a torn tail. */
-  async replay(): Promise<JournalContent | undefined> {
+  /** Where the next record goes. */
+  get endBytes(): number {
+    return this.#endBytes;
+  }
+
+  /** Whose bytes an earlier run began to write, or undefined when there is nothing to go on from. */
+  async readHeader(): Promise<JournalHeader | undefined> {
     this.#endBytes = 0;
     const first = await this.#readRecord();
-    const header = first?.kind === KIND.header ? parseHeader(first.body) : undefined;
-    if (header === undefined) return undefined;
-    const verified = new DigestTree(header.sizeBytes);
+    return first?.kind === KIND.header ? parseHeader(first.body) : undefined;
+  }
+
+  /** What an earlier run wrote, or undefined when there is nothing to go on from. Cuts off a torn tail. */
+  async replay(newDigestTree: Files["newDigestTree"]): Promise<JournalContent | undefined> {
+    const header = await this.readHeader();
+    const verified = header && treeOf(header, newDigestTree);
+    if (header === undefined || verified === undefined) return undefined;
     let completeRoot: Buffer | undefined;
     for (;;) {
       const endBytes = this.#endBytes;
@@ -105,16 +120,9 @@ export class PartJournal {
     await this.sync();
   }
 
-  /** Durable after the next `sync`. The caller made the data itself durable before. */
-  async recordData(run: Pick<LeafRun, "first" | "count">, digests: Buffer): Promise<void> {
-    await this.#append({ kind: KIND.data, first: run.first, count: run.count, body: digests });
-  }
-
-  async recordZero(first: number, count: number): Promise<void> {
-    await this.#append({ kind: KIND.zero, first, count, body: Buffer.alloc(0) });
-  }
-
+  /** At the end of all that the engine has appended meanwhile. */
   async recordComplete(root: Buffer): Promise<void> {
+    this.#endBytes = (await statFd(this.#fd)).size;
     await this.#append({ kind: KIND.complete, first: 0, count: 0, body: root });
   }
 
@@ -163,6 +171,15 @@ function parseHeader(body: Buffer): JournalHeader | undefined {
   }
 }
 
+/** Undefined for a digest that this build does not have: such a journal is begun anew. */
+function treeOf(header: JournalHeader, newDigestTree: Files["newDigestTree"]): DigestTree | undefined {
+  try {
+    return newDigestTree(header.sizeBytes, header.algorithm);
+  } catch {
+    return undefined;
+  }
+}
+
 /** False when the record does not fit the file: from there on nothing is believed. */
 function apply({ kind, first, count, body }: JournalRecord, verified: DigestTree): boolean {
   if (first + count > verified.leafCount) return false;
@@ -171,8 +188,6 @@ function apply({ kind, first, count, body }: JournalRecord, verified: DigestTree
     return true;
   }
   if (kind !== KIND.data || body.length !== count * DIGEST_BYTES) return false;
-  for (let index = 0; index < count; index += 1) {
-    verified.set(first + index, body.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
-  }
+  verified.set(first, body);
   return true;
 }

@@ -7,12 +7,14 @@
 
 import { randomBytes } from "node:crypto";
 import { asFault } from "../../proto/fault.js";
-import { channelBindingOf, type Destination, dial } from "./channel.js";
+import type { Engine } from "../os/engine.js";
+import { type Destination, dial } from "./channel.js";
 import { Link } from "./link.js";
 import { encodeHello, type HelloClaims } from "./messages.js";
 import { encodeLength, LEAF_BYTES } from "./protocol.js";
 
 export interface ProbeRequest extends Destination {
+  readonly engine: Engine;
   readonly migrationId: string;
   readonly serverId: string;
   readonly epoch: number;
@@ -41,8 +43,8 @@ export async function probePath(request: ProbeRequest): Promise<PathProbe> {
   const cancel = () => link?.drop(asFault(signal.reason));
   signal.addEventListener("abort", cancel, { once: true });
   try {
-    const socket = await dial(request, timeoutMs, signal);
-    link = new Link(socket, { peer: request.expectHost, idleMs: timeoutMs });
+    const connection = await dial(request.engine, request, timeoutMs, signal);
+    link = new Link(connection, { peer: request.expectHost, idleMs: timeoutMs });
     const { migrationId, serverId, epoch, token } = request;
     const claims: HelloClaims = {
       purpose: "probe",
@@ -52,8 +54,9 @@ export async function probePath(request: ProbeRequest): Promise<PathProbe> {
       attempt: randomBytes(16).toString("hex"),
       connection: 0,
       files: [],
+      algorithms: [],
     };
-    await link.send("hello", {}, encodeHello(claims, token, channelBindingOf(socket)));
+    await link.send("hello", {}, encodeHello(claims, token, await link.channelBinding()));
     await link.expect("welcome");
     return await measure(link);
   } catch (thrown) {
@@ -75,7 +78,7 @@ async function measure(link: Link): Promise<PathProbe> {
   await roundTrip(link);
   const receiveStartedMs = performance.now();
   await link.send("seal", {}, encodeLength(BURST_BYTES));
-  for (let leaf = 0; leaf < BURST_LEAVES; leaf += 1) link.recycle(await link.expect("burst"));
+  for (let leaf = 0; leaf < BURST_LEAVES; leaf += 1) await link.expect("burst");
   const endedMs = performance.now();
   return {
     roundTripMs,

@@ -2,7 +2,7 @@
  * Bytes, rate and time left of one transfer, reported four times a second and once more at the end.
  *
  * `total` is the size of the files; `done` counts data handed over (sent, or received and written), `skipped` what did
- * not have to be sent because it is zero or was verified before. The rate is that of the last five seconds.
+ * not have to be sent because it is zero or was there before. The counts are the engine's. The rate is that of the last five seconds.
  */
 
 export interface TransferProgress {
@@ -28,11 +28,31 @@ export interface Clock {
 const REPORT_MS = 250;
 const WINDOW_REPORTS = 20;
 
+/** Bytes handed over, and bytes that did not have to be. */
+export interface Counts {
+  readonly doneBytes: number;
+  readonly skippedBytes: number;
+}
+
 interface Tally {
   readonly id: string;
   readonly totalBytes: number;
   doneBytes: number;
   skippedBytes: number;
+  readonly counts: () => Counts;
+  readonly before: Counts;
+}
+
+const nothing = (): Counts => ({ doneBytes: 0, skippedBytes: 0 });
+
+function countedOf({ id, totalBytes, doneBytes, skippedBytes, counts, before }: Tally) {
+  const now = counts();
+  return {
+    id,
+    totalBytes,
+    doneBytes: doneBytes + now.doneBytes - before.doneBytes,
+    skippedBytes: skippedBytes + now.skippedBytes - before.skippedBytes,
+  };
 }
 
 export class ProgressMeter {
@@ -61,9 +81,23 @@ export class ProgressMeter {
 
   /** Sizes a file and begins its count; `skippedBytes` is known not to be sent, as holes are. */
   expectFile(index: number, id: string, totalBytes: number, skippedBytes: number): void {
-    this.#tallies[index] = { id, totalBytes, doneBytes: 0, skippedBytes };
+    this.#tallies[index] = {
+      id,
+      totalBytes,
+      doneBytes: 0,
+      skippedBytes,
+      counts: nothing,
+      before: nothing(),
+    };
   }
 
+  /** Who counts the bytes of a file from now on; what it has counted already is not this file's progress. */
+  follow(index: number, counts: () => Counts): void {
+    const tally = this.#tallies[index];
+    if (tally !== undefined) this.#tallies[index] = { ...tally, counts, before: counts() };
+  }
+
+  /** Counted by the caller, where nobody is followed. */
   done(index: number, bytes: number): void {
     const tally = this.#tallies[index];
     if (tally !== undefined) tally.doneBytes += bytes;
@@ -76,7 +110,7 @@ export class ProgressMeter {
 
   /** Takes a sample for the rate and says how things stand. */
   sample(): TransferProgress {
-    const files = this.#tallies.filter(tally => tally !== undefined);
+    const files = this.#tallies.filter(tally => tally !== undefined).map(countedOf);
     const doneBytes = files.reduce((sum, { doneBytes: done }) => sum + done, 0);
     const skippedBytes = files.reduce((sum, { skippedBytes: skipped }) => sum + skipped, 0);
     const totalBytes = files.reduce((sum, { totalBytes: total }) => sum + total, 0);

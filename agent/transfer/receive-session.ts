@@ -11,19 +11,19 @@
 import assert from "node:assert";
 import type { Logger } from "pino";
 import { asFault, Fault } from "../../proto/fault.js";
+import type { Engine, PartTable } from "../os/engine.js";
 import type { Files } from "../os/files.js";
-import { ConnectionLost } from "./channel.js";
-import { DIGEST_ALGORITHM } from "./digest-tree.js";
-import type { IncomingFile } from "./incoming-file.js";
+import { type LeafRange, runsOf } from "./digest-tree.js";
+import { ConnectionLost, type FileAt } from "./engine-fault.js";
+import { type IncomingFile, partPathOf } from "./incoming-file.js";
 import type { Link } from "./link.js";
-import type { Hello, OpenRequest } from "./messages.js";
+import { chooseAlgorithm, encodeWelcome, type Hello, type OpenRequest } from "./messages.js";
 import { PartFile } from "./part-file.js";
 import { type Clock, ProgressMeter, type TransferProgress } from "./progress.js";
 import { LEAF_BYTES, protocolFault } from "./protocol.js";
-import type { LeafRange } from "./read-back.js";
 import { type CopiedFile, type CopyReceipt, copiedFile } from "./receipt.js";
-import { ReceiveConnection, type ReceivingFiles } from "./receive-connection.js";
-import { requireSpace } from "./required-space.js";
+import { type ReceivingFiles, receiveOn } from "./receive-connection.js";
+import { lackOfSpace, requireSpace } from "./required-space.js";
 
 /** What the controller said of a transfer that will come. */
 export interface ExpectedTransfer {
@@ -33,12 +33,19 @@ export interface ExpectedTransfer {
   readonly token: string;
   readonly sourceHost: string;
   readonly files: readonly IncomingFile[];
+  /** False: another pass over the same files is to come, so they keep their part names. True when left out. */
+  readonly isLastPass?: boolean;
+  /** False: what an earlier pass left is read again before it is believed. True when left out. */
+  readonly trustsManifest?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TransferProgress) => void;
 }
 
 export interface SessionDeps {
+  readonly engine: Engine;
   readonly files: Files;
+  /** False for measurements only; the receipt says so. True when left out. */
+  readonly readsBack?: boolean;
   readonly clock: Clock;
   readonly log: Pick<Logger, "info" | "warn">;
   /** Without a connection for this long the transfer has failed. */
@@ -56,6 +63,7 @@ interface OpenedIncoming {
 export class ReceiveSession implements ReceivingFiles {
   readonly expected: ExpectedTransfer;
   readonly done: Promise<CopyReceipt>;
+  readonly table: PartTable;
   readonly #deps: SessionDeps;
   readonly #meter: ProgressMeter;
   readonly #settle: PromiseWithResolvers<CopyReceipt> = Promise.withResolvers();
@@ -63,10 +71,10 @@ export class ReceiveSession implements ReceivingFiles {
   readonly #links = new Map<Link, Promise<void>>();
   readonly #parts = new Map<number, OpenedIncoming>();
   readonly #finished = new Map<number, { readonly file: CopiedFile; readonly stamp: string }>();
-  readonly #suspects = new Set<string>();
   readonly #ready: Promise<void>;
   #admission: Promise<void> = Promise.resolve();
   #attempt = "";
+  #algorithm = "";
   #failure: Fault | undefined;
   #ending: Promise<void> | undefined;
   #absence: NodeJS.Timeout | undefined;
@@ -78,6 +86,7 @@ export class ReceiveSession implements ReceivingFiles {
   constructor(expected: ExpectedTransfer, deps: SessionDeps, olderEnded: Promise<void>) {
     this.expected = expected;
     this.#deps = deps;
+    this.table = new deps.engine.PartTable();
     this.#ready = olderEnded;
     this.#startedAtMs = deps.clock.nowMs();
     this.#meter = new ProgressMeter(deps.clock, progress => expected.onProgress?.(progress));
@@ -103,7 +112,7 @@ export class ReceiveSession implements ReceivingFiles {
       return;
     }
     clearTimeout(this.#absence);
-    const served = this.#serve(link);
+    const served = this.#serve(link, hello);
     this.#links.set(link, served);
     await served;
   }
@@ -138,61 +147,49 @@ export class ReceiveSession implements ReceivingFiles {
     }
     const part = await this.#openPart(index, incoming, request, stamp);
     this.#meter.expectFile(index, incoming.id, request.sizeBytes, 0);
+    this.#meter.follow(index, () => part.counts());
     await requireSpace(this.#parts.values(), incoming);
     this.#countResumed(index, part);
-    if (!part.isFinished) return part;
+    if (!part.isFinished) {
+      this.table.set(index, part.part);
+      return part;
+    }
     const root = part.verified.root();
     await this.finish(index, root);
     return root;
   }
 
-  part(index: number): PartFile {
-    const entry = this.#parts.get(index);
-    if (entry === undefined) throw protocolFault(`file ${index} is not open`);
-    return entry.part;
-  }
-
-  nameOf(index: number): string {
-    return this.#incoming(index).id;
-  }
+  readonly fileAt: FileAt = index => {
+    const incoming = this.#incoming(index);
+    return { id: incoming.id, path: partPathOf(incoming, this.expected.migrationId) };
+  };
 
   async finish(index: number, root: Buffer): Promise<void> {
     if (this.#finished.has(index)) return;
     const entry = this.#parts.get(index);
     if (entry === undefined) throw protocolFault(`file ${index} is not open`);
     await entry.part.finish(root);
+    this.table.delete(index);
     this.#parts.delete(index);
     await entry.part.close();
+    this.#warnOfSuspects(index, entry.part);
     const file = copiedFile(this.#incoming(index), entry.part, root);
     this.#finished.set(index, { file, stamp: entry.stamp });
+  }
+
+  concluded(): void {
     if (this.#finished.size === this.expected.files.length) void this.#end(undefined);
   }
 
-  countData(index: number, bytes: number): void {
-    this.#meter.done(index, bytes);
-  }
-
-  countZero(index: number, bytes: number): void {
-    this.#meter.skipped(index, bytes);
-  }
-
-  mayResend(index: number, leaf: number): boolean {
-    const key = `${index}:${leaf}`;
-    if (this.#suspects.has(key)) return false;
-    this.#suspects.add(key);
-    const where = { file: this.nameOf(index), offset: leaf * LEAF_BYTES };
-    this.#deps.log.warn(where, "a leaf read back differs from the source's; asking for it again");
-    return true;
-  }
-
-  async #serve(link: Link): Promise<void> {
+  async #serve(link: Link, hello: Hello): Promise<void> {
     try {
       this.#meter.start();
-      await link.send("welcome");
-      await new ReceiveConnection(link, this).run();
+      this.#algorithm = chooseAlgorithm(hello, this.#deps.engine.algorithms);
+      await link.send("welcome", {}, encodeWelcome(this.#algorithm));
+      await receiveOn(link, this);
       link.close();
     } catch (thrown) {
-      const fault = asFault(thrown);
+      const fault = await this.#withSpace(asFault(thrown));
       if (fault instanceof ConnectionLost) {
         this.#deps.log.warn({ peer: link.peer, reason: fault.message }, "transfer connection lost");
         link.drop(fault);
@@ -226,19 +223,35 @@ export class ReceiveSession implements ReceivingFiles {
     const entry = this.#parts.get(index);
     if (entry?.stamp === stamp) return entry.part;
     this.#parts.delete(index);
+    this.table.delete(index);
     await entry?.part.close();
-    const { files, beforeReadBack } = this.#deps;
-    const place = { files, incoming, migrationId: this.expected.migrationId, beforeReadBack };
-    const part = await PartFile.open(place, request);
+    const { engine, files, beforeReadBack, readsBack = true } = this.#deps;
+    const { migrationId, isLastPass = true, trustsManifest = true } = this.expected;
+    const algorithm = this.#algorithm;
+    const policy = { algorithm, isLastPass, trustsManifest, readsBack };
+    const place = { files, incoming, migrationId, beforeReadBack, ...policy };
+    const part = await PartFile.open(engine, place, request);
     this.#parts.set(index, { part, stamp, dataBytes: request.dataBytes });
     return part;
   }
 
   #countResumed(index: number, part: PartFile): void {
     this.#resumedBytes += part.verified.dataBytes;
-    for (const { state, count } of part.verified.runs()) {
+    for (const { state, count } of runsOf(part.verified)) {
       if (state !== "unknown") this.#meter.skipped(index, count * LEAF_BYTES);
     }
+  }
+
+  #warnOfSuspects(index: number, { askedAgain }: PartFile): void {
+    if (askedAgain === 0) return;
+    const where = { file: this.fileAt(index).id, leaves: askedAgain };
+    this.#deps.log.warn(where, "leaves that were read back differed from the source's and were sent again");
+  }
+
+  /** A full disk says how full. */
+  async #withSpace(fault: Fault): Promise<Fault> {
+    if (fault.code !== "out-of-space" || fault.detail.have !== undefined) return fault;
+    return await lackOfSpace(fault, this.#parts.values());
   }
 
   #incoming(index: number): IncomingFile {
@@ -284,7 +297,7 @@ export class ReceiveSession implements ReceivingFiles {
     let wireBytes = this.#wireBytes;
     for (const link of this.#links.keys()) wireBytes += link.receivedBytes;
     return {
-      algorithm: DIGEST_ALGORITHM,
+      algorithm: this.#algorithm,
       leafBytes: LEAF_BYTES,
       files: files.filter(file => file !== undefined),
       wireBytes,

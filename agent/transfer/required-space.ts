@@ -1,4 +1,4 @@
-/** Do all files that come in fit on their file systems together? Asked before any of their data is sent. */
+/** How much room there is for the files that come in: asked before any of their data is sent, and when it ran out. */
 
 import { Fault } from "../../proto/fault.js";
 import type { IncomingFile } from "./incoming-file.js";
@@ -10,7 +10,7 @@ interface Arriving {
   readonly dataBytes: number;
 }
 
-/** `opened` is the file that was added last and is blamed when it is one too many. */
+/** Do they all fit on their file systems together? `opened` is the file that was added last and is blamed when it is one too many. */
 export async function requireSpace(arriving: Iterable<Arriving>, opened: IncomingFile): Promise<void> {
   const devices = new Map<string, { needBytes: number; freeBytes: number }>();
   for (const { part, dataBytes } of arriving) {
@@ -26,4 +26,21 @@ export async function requireSpace(arriving: Iterable<Arriving>, opened: Incomin
       fix: "free space on the target's file system or choose another target",
     });
   }
+}
+
+/** The same fault with what is free and what would still be needed. */
+export async function lackOfSpace(fault: Fault, arriving: Iterable<Arriving>): Promise<Fault> {
+  const spaces = await Promise.all([...arriving].map(({ part, dataBytes }) => part.space(dataBytes)));
+  const freeBytes = Math.min(...spaces.map(space => space.freeBytes));
+  const needBytes = spaces.reduce((sum, space) => sum + space.needBytes, 0);
+  return new Fault(
+    "out-of-space",
+    fault.message,
+    {
+      have: `${freeBytes} bytes free`,
+      need: `up to ${needBytes} bytes`,
+      fix: "free space on the target's file system, then repeat",
+    },
+    { cause: fault },
+  );
 }

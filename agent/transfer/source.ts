@@ -13,14 +13,15 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import { asFault, Fault } from "../../proto/fault.js";
+import type { Engine, SegmentQueue, TokenBucket } from "../os/engine.js";
 import type { Files } from "../os/files.js";
-import { ConnectionLost, channelBindingOf, type Destination, dial } from "./channel.js";
+import { type Destination, dial } from "./channel.js";
+import { ConnectionLost, type FileAt } from "./engine-fault.js";
 import { type FrameTap, Link } from "./link.js";
-import { encodeHello, type HelloClaims } from "./messages.js";
+import { decodeWelcome, encodeHello, type HelloClaims } from "./messages.js";
 import { OpenedFile, type OutgoingFile } from "./outgoing-file.js";
 import { type Clock, ProgressMeter, type TransferProgress } from "./progress.js";
-import { planSegments } from "./segment-plan.js";
-import { SendConnection } from "./send-connection.js";
+import { announce, conclude } from "./send-connection.js";
 
 export interface SendRequest extends Destination {
   readonly migrationId: string;
@@ -30,6 +31,8 @@ export interface SendRequest extends Destination {
   readonly files: readonly OutgoingFile[];
   /** Parallel connections; 2 when left out. */
   readonly connections?: number;
+  /** Limits on bandwidth that it shares with others; their rates may change meanwhile. */
+  readonly bandwidth?: readonly TokenBucket[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TransferProgress) => void;
   readonly limits?: Partial<SendLimits>;
@@ -45,6 +48,7 @@ export interface SendLimits {
 }
 
 export interface SendDeps {
+  readonly engine: Engine;
   readonly files: Files;
   readonly clock: Clock;
   readonly log: Pick<Logger, "info" | "warn">;
@@ -136,11 +140,15 @@ class Sending {
     if (this.#request.signal?.aborted) onAbort();
     stop.signal.addEventListener("abort", () => this.#endLinks(asFault(stop.signal.reason)), { once: true });
     try {
-      const first = await this.#connect(attempt, 0, stop.signal);
-      for (const file of this.#opened) if (!file.isFinished) await first.open(file);
-      this.#resumedBytes += first.resumedBytes;
-      await this.#sendAll(first, attempt, stop);
-      for (const file of this.#opened) if (!file.isFinished) await first.finish(file);
+      const { link, algorithm } = await this.#connect(attempt, 0, stop.signal);
+      const queue = new this.#deps.engine.SegmentQueue(algorithm);
+      try {
+        await this.#fill(queue, link, algorithm);
+        await this.#sendAll(queue, link, attempt, stop);
+      } finally {
+        this.#verdicts += queue.verified;
+      }
+      for (const file of this.#opened) if (!file.isFinished) await conclude(link, file);
       return undefined;
     } catch (thrown) {
       stop.abort(asFault(thrown));
@@ -151,48 +159,60 @@ class Sending {
     }
   }
 
+  /** Asks what the target has of each file; the rest is to be sent. */
+  async #fill(queue: SegmentQueue, link: Link, algorithm: string): Promise<void> {
+    let place = 0;
+    for (const file of this.#opened) {
+      if (file.isFinished) continue;
+      this.#meter.expectFile(file.index, file.id, file.sizeBytes, file.sizeBytes - file.dataBytes);
+      const hadBytes = await announce(link, file, algorithm);
+      this.#resumedBytes += hadBytes;
+      this.#meter.skipped(file.index, hadBytes);
+      if (file.isFinished) continue;
+      queue.add(file.index, file.fd, file.digests, file.older);
+      const at = place * 2;
+      this.#meter.follow(file.index, () => {
+        const counts = queue.counts();
+        return { doneBytes: counts[at] ?? 0, skippedBytes: counts[at + 1] ?? 0 };
+      });
+      place += 1;
+    }
+  }
+
   /** All connections drain one queue; the first failure stops the others, and all have ended when this settles. */
-  async #sendAll(first: SendConnection, attempt: string, stop: AbortController): Promise<void> {
-    const queue = planSegments(this.#deps.files, this.#opened);
-    const count = Math.max(1, this.#request.connections ?? 2);
-    const runs = Array.from({ length: count }, async (_, index) => {
+  async #sendAll(queue: SegmentQueue, first: Link, attempt: string, stop: AbortController): Promise<void> {
+    const { connections = 2, bandwidth = [] } = this.#request;
+    const runs = Array.from({ length: Math.max(1, connections) }, async (_, index) => {
       try {
-        const connection = index === 0 ? first : await this.#connect(attempt, index, stop.signal);
-        await connection.run(queue);
+        const link = index === 0 ? first : (await this.#connect(attempt, index, stop.signal)).link;
+        await link.sendSegments(queue, bandwidth, this.#fileAt);
       } catch (thrown) {
         stop.abort(asFault(thrown));
       }
     });
     await Promise.all(runs);
-    await queue.return(undefined);
     stop.signal.throwIfAborted();
   }
 
-  async #connect(attempt: string, connection: number, signal: AbortSignal): Promise<SendConnection> {
+  readonly #fileAt: FileAt = index => this.#opened[index] ?? { id: `file ${index}`, path: "" };
+
+  async #connect(
+    attempt: string,
+    connection: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly link: Link; readonly algorithm: string }> {
     const { migrationId, serverId, epoch, token, files } = this.#request;
-    const socket = await dial(this.#request, this.#limits.connectMs, signal);
-    const link = new Link(socket, {
-      peer: this.#request.expectHost,
-      idleMs: this.#limits.idleMs,
-      tapOutgoing: this.#deps.tapOutgoing,
-      tapIncoming: this.#deps.tapIncoming,
-    });
+    const { engine, tapOutgoing, tapIncoming } = this.#deps;
+    const { idleMs, connectMs } = this.#limits;
+    const dialled = await dial(engine, this.#request, connectMs, signal);
+    const link = new Link(dialled, { peer: this.#request.expectHost, idleMs, tapOutgoing, tapIncoming });
     this.#links.add(link);
+    const { algorithms } = engine;
     const ids = files.map(file => file.id);
-    const claims: HelloClaims = {
-      purpose: "copy",
-      migrationId,
-      serverId,
-      epoch,
-      attempt,
-      connection,
-      files: ids,
-    };
-    await link.send("hello", {}, encodeHello(claims, token, channelBindingOf(socket)));
-    await awaitWelcome(link);
-    return new SendConnection(link, this.#deps.files, this.#meter, () => {
-      this.#verdicts += 1;
-    });
+    const who = { purpose: "copy" as const, migrationId, serverId, epoch };
+    const claims: HelloClaims = { ...who, attempt, connection, files: ids, algorithms: [...algorithms] };
+    await link.send("hello", {}, encodeHello(claims, token, await link.channelBinding()));
+    return { link, algorithm: await awaitWelcome(link) };
   }
 
   /** A lost connection drops its siblings silently; anything else is told to the target. */
@@ -224,9 +244,9 @@ class Sending {
  * A target that does not expect us may just not do so yet, its agent being restarted: as good as not connected. One
  * that closes without a word has refused our certificate, or is not there.
  */
-async function awaitWelcome(link: Link): Promise<void> {
+async function awaitWelcome(link: Link): Promise<string> {
   try {
-    await link.expect("welcome");
+    return decodeWelcome((await link.expect("welcome")).payload);
   } catch (thrown) {
     const fault = asFault(thrown);
     const isSilent = fault instanceof ConnectionLost && fault.code === "unreachable";

@@ -6,13 +6,13 @@
  * a server ends and awaits the older transfer of it; an older one is refused for ever.
  */
 
-import { createServer, type Server, type TLSSocket } from "node:tls";
 import { asFault, Fault } from "../../proto/fault.js";
+import type { Connection, Listener } from "../os/engine.js";
 import { answerProbe } from "./answer-probe.js";
-import { ConnectionLost, channelBindingOf, secureContextOf, type TlsMaterial } from "./channel.js";
+import { peerHostAt, type TlsMaterial } from "./channel.js";
+import { ConnectionLost } from "./engine-fault.js";
 import { type FrameTap, Link } from "./link.js";
 import { decodeHello, type Hello, provesToken } from "./messages.js";
-import { peerHostOf } from "./peer-identity.js";
 import type { CopyReceipt } from "./receipt.js";
 import { type ExpectedTransfer, ReceiveSession, type SessionDeps } from "./receive-session.js";
 
@@ -55,42 +55,33 @@ export class TransferListener {
   readonly #sessions = new Map<string, ReceiveSession>();
   readonly #probes = new Map<string, ExpectedProbe>();
   readonly #epochs = new Map<string, number>();
-  readonly #links = new Set<Link>();
-  #server: Server | undefined;
+  readonly #links = new Map<Link, Promise<void>>();
+  readonly #port: Listener;
 
   constructor(deps: ListenerDeps) {
     this.#deps = deps;
     this.#limits = { ...LIMITS, ...deps.limits };
+    this.#port = new deps.engine.Listener(
+      connection => this.#begin(connection),
+      ({ message }) => deps.log.info({ reason: message }, "TLS handshake refused"),
+    );
   }
 
-  listen(address: string, port: number): Promise<{ readonly port: number }> {
-    const server = createServer({
-      ...secureContextOf(this.#deps.tls()),
-      requestCert: true,
-      rejectUnauthorized: true,
-      handshakeTimeout: this.#limits.handshakeMs,
-    });
-    server.maxConnections = this.#limits.connections;
-    server.on("secureConnection", socket => void this.#serve(socket));
-    server.on("tlsClientError", error =>
-      this.#deps.log.info({ reason: error.message }, "TLS handshake refused"),
-    );
-    this.#server = server;
-    return new Promise((resolve, reject) => {
-      const refuse = (error: Error) =>
-        reject(new Fault("failed", `listen for disk data on ${address}:${port}: ${error.message}`));
-      server.once("error", refuse);
-      server.listen(port, address, () => {
-        server.off("error", refuse);
-        const bound = server.address();
-        resolve({ port: typeof bound === "object" && bound !== null ? bound.port : port });
-      });
-    });
+  async listen(address: string, port: number): Promise<{ readonly port: number }> {
+    const { connections, handshakeMs } = this.#limits;
+    const { ca, cert, key } = this.#deps.tls();
+    try {
+      return { port: await this.#port.listen(address, port, connections, handshakeMs, ca, cert, key) };
+    } catch (thrown) {
+      const { message } = asFault(thrown);
+      throw new Fault("failed", `listen for disk data on ${address}:${port}: ${message}`);
+    }
   }
 
   /** Renewed certificates count from the next connection on. */
   reloadTls(): void {
-    this.#server?.setSecureContext(secureContextOf(this.#deps.tls()));
+    const { ca, cert, key } = this.#deps.tls();
+    this.#port.setTls(ca, cert, key);
   }
 
   /** Admits exactly this transfer; throws `stale-epoch` or `conflict` when another one stands. */
@@ -138,16 +129,12 @@ export class TransferListener {
 
   /** Stops listening and writing; sources see a lost connection and try again for a while. */
   async close(): Promise<void> {
-    const server = this.#server;
-    this.#server = undefined;
+    this.#port.close();
     await Promise.all([...this.#sessions.values()].map(session => session.interrupt()));
     this.#sessions.clear();
-    const gone = new Promise<void>(resolve => {
-      if (server === undefined) resolve();
-      else server.close(() => resolve());
-    });
-    for (const link of this.#links) link.drop(new ConnectionLost("unreachable", "the agent is stopping"));
-    await gone;
+    for (const link of this.#links.keys())
+      link.drop(new ConnectionLost("unreachable", "the agent is stopping"));
+    await Promise.all(this.#links.values());
   }
 
   #sessionsOf(serverId: string): ReceiveSession[] {
@@ -168,21 +155,24 @@ export class TransferListener {
     this.#epochs.set(serverId, epoch);
   }
 
-  async #serve(socket: TLSSocket): Promise<void> {
-    const { idleMs, handshakeMs } = this.#limits;
-    const peer = socket.remoteAddress ?? "peer";
-    const link = new Link(socket, { peer, idleMs, tapIncoming: this.#deps.tapIncoming });
-    this.#links.add(link);
-    socket.once("close", () => this.#links.delete(link));
-    socket.setNoDelay(true);
+  #begin(connection: Connection): void {
+    const { idleMs } = this.#limits;
+    const link = new Link(connection, { peer: "peer", idleMs, tapIncoming: this.#deps.tapIncoming });
+    this.#links.set(
+      link,
+      this.#serve(link, connection).finally(() => this.#links.delete(link)),
+    );
+  }
+
+  async #serve(link: Link, connection: Connection): Promise<void> {
+    const { handshakeMs } = this.#limits;
     const tooLate = new ConnectionLost("timeout", `no hello within ${handshakeMs} ms`);
     const timer = setTimeout(() => link.drop(tooLate), handshakeMs);
     try {
-      const peerHost = peerHostOf(socket.getPeerX509Certificate()?.subjectAltName, this.#deps.tls().cert);
-      link.peer = peerHost;
+      link.peer = await peerHostAt(connection, this.#deps.tls());
       const hello = decodeHello((await link.expect("hello")).payload);
       clearTimeout(timer);
-      await this.#dispatch(link, hello, peerHost, channelBindingOf(socket));
+      await this.#dispatch(link, hello, await link.channelBinding());
     } catch (thrown) {
       const fault = asFault(thrown);
       this.#deps.log.info({ peer: link.peer, reason: fault.message }, "transfer connection refused");
@@ -193,7 +183,8 @@ export class TransferListener {
     }
   }
 
-  async #dispatch(link: Link, hello: Hello, peerHost: string, channelBinding: Buffer): Promise<void> {
+  async #dispatch(link: Link, hello: Hello, channelBinding: Buffer): Promise<void> {
+    const peerHost = link.peer;
     if (hello.purpose === "probe") {
       const probe = this.#probes.get(hello.migrationId);
       this.#authenticate(hello, probe, peerHost, channelBinding);

@@ -15,7 +15,6 @@ import { factsAt, isSameFile } from "../disk/file-identity.js";
 import type { FenceRecord } from "../fence/fence-record.js";
 import type { Hold } from "../fence/verify-dead.js";
 import { digestFile, digestHeld, type FileDigest } from "../transfer/digest-file.js";
-import { DIGEST_ALGORITHM } from "../transfer/digest-tree.js";
 import type { IncomingFile } from "../transfer/incoming-file.js";
 import { copyLocally, type LocalCopy } from "../transfer/local-copy.js";
 import { ProgressMeter } from "../transfer/progress.js";
@@ -38,14 +37,15 @@ export const cloneDisks: Verb<CloneDisks> = async (request, call, world) => {
   const files = incomingFiles(plan, described, world);
   const growing = new Set(plan.files.filter(({ newSizeBytes }) => newSizeBytes > 0).map(({ id }) => id));
   const lines = await cloneHeld({ files, growing, described }, record, call, world);
+  const [algorithm = ""] = world.engine.algorithms;
   const copy: CopyReceipt = {
-    algorithm: DIGEST_ALGORITHM,
+    algorithm,
     leafBytes: LEAF_BYTES,
     wireBytes: 0,
     startedAtMs,
     finishedAtMs: world.now(),
     resumedBytes: 0,
-    files: [...lines, ...presentLines(plan, DIGEST_ALGORITHM)],
+    files: [...lines, ...presentLines(plan, algorithm)],
   };
   world.documents.put(call.serverId, call.migrationId, "copy", copy);
   return result({ copy });
@@ -133,7 +133,7 @@ async function cloneFile(clone: Clone, originals: Originals, scene: Scene): Prom
     mode: method === "reflink" ? "cloned" : "copied",
     sizeBytes: known?.sizeBytes ?? facts.sizeBytes,
     dataBytes: known?.dataBytes ?? Math.min(facts.allocatedBytes, facts.sizeBytes),
-    algorithm: known === undefined ? "" : DIGEST_ALGORITHM,
+    algorithm: known?.algorithm ?? "",
     digest: known?.rootDigest ?? "",
     readBack: known?.readBackMode ?? "",
     changes: [],

@@ -21,6 +21,7 @@ export const closeMigration: Verb<CloseMigration> = async ({ outcome }, call, wo
   }
   dropBookings(call, world);
   for (const kind of KINDS) world.documents.remove(call.serverId, call.migrationId, kind);
+  world.bandwidth.forget(call.migrationId);
   world.documents.closeMigration(call.migrationId, outcome);
   return result();
 };

@@ -14,6 +14,7 @@ export async function fileDigest(path: string, sizeBytes: number, call: Call, wo
   await using file = await open(path, "r");
   const facts = await world.files.facts(file.fd);
   if (facts.sizeBytes !== sizeBytes) return "";
+  const { algorithm } = world.files.newDigestTree(0);
   const stamp = [
     facts.device,
     facts.inode,
@@ -21,11 +22,12 @@ export async function fileDigest(path: string, sizeBytes: number, call: Call, wo
     facts.sizeBytes,
     facts.mtimeNs,
     facts.ctimeNs,
+    algorithm,
   ].join(":");
   const known = world.documents.get<{ stamp: string; digest: string }>("", path, "digest");
   if (known?.stamp === stamp) return known.digest;
   if (sizeBytes >= NOTEWORTHY_BYTES) call.note(`read ${path} once to know its digest, while the guest ran`);
-  const { rootDigest: digest } = await digestFile(world.files, path, { signal: call.signal });
+  const { rootDigest: digest } = await digestFile(world.files, path, { signal: call.signal, algorithm });
   world.documents.put("", path, "digest", { stamp, digest });
   return digest;
 }

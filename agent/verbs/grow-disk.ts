@@ -93,7 +93,8 @@ async function growRaw(
   if (await world.exists(savedPath))
     await restoreLocally(world.files, { copyPath: savedPath, path, signal: call.signal });
   await setSize(path, newSizeBytes);
-  const file = await digestFile(world.files, path, { signal: call.signal, prefixBytes: copied.sizeBytes });
+  const { algorithm, sizeBytes: prefixBytes } = copied;
+  const file = await digestFile(world.files, path, { signal: call.signal, algorithm, prefixBytes });
   requireSame(planned, copied.digest, file.prefixDigest);
   const grown: DiskChange = {
     tool: "ftruncate",
@@ -101,7 +102,7 @@ async function growRaw(
     sizeBeforeBytes: copied.sizeBytes,
     sizeAfterBytes: newSizeBytes,
     digestBefore: copied.digest,
-    holds: unchanged(copied.sizeBytes, file.prefixDigest),
+    holds: unchanged(copied.sizeBytes, algorithm, file.prefixDigest),
   };
   if (!(await canGrowExt(planned, copied.sizeBytes, call, world))) return { changes: [grown], file };
   if (!(await save(planned, savedPath, call, world))) return { changes: [grown], file };
@@ -114,7 +115,7 @@ async function growRaw(
     digestBefore: file.rootDigest,
     holds: "e2fsck -fn finds nothing to correct",
   };
-  const after = await digestFile(world.files, path, { signal: call.signal });
+  const after = await digestFile(world.files, path, { signal: call.signal, algorithm });
   return { changes: [grown, fileSystem], file: after };
 }
 
@@ -190,7 +191,7 @@ async function growQcow2(
   const after = await chainOf(planned, world);
   if (after[0]?.virtualSizeBytes !== planned.newSizeBytes)
     throw new Fault("failed", `${planned.id}: qemu-img resize left ${after[0]?.virtualSizeBytes} bytes`);
-  const { digest, isZeroBehind } = await guestContent(world, after, before.sizeBytes, call.signal);
+  const { algorithm, digest, isZeroBehind } = await guestContent(world, after, before.sizeBytes, call.signal);
   requireSame(planned, before.digest, digest);
   if (!isZeroBehind) throw new Fault("corrupt", `${planned.id}: what was added to the disk is not empty`);
   const change: DiskChange = {
@@ -199,9 +200,10 @@ async function growQcow2(
     sizeBeforeBytes: before.sizeBytes,
     sizeAfterBytes: planned.newSizeBytes,
     digestBefore: copied.digest,
-    holds: unchanged(before.sizeBytes, digest),
+    holds: unchanged(before.sizeBytes, algorithm, digest),
   };
-  return { changes: [change], file: await digestFile(world.files, planned.path, { signal: call.signal }) };
+  const options = { signal: call.signal, algorithm: copied.algorithm };
+  return { changes: [change], file: await digestFile(world.files, planned.path, options) };
 }
 
 const chainOf = ({ path }: PlannedFile, { files, places }: GrowEdges) =>
@@ -226,8 +228,8 @@ async function qemuImgVersion({ signal }: GrowCall, { runTool }: GrowEdges): Pro
   return /version (\S+)/.exec(said)?.[1] ?? "unknown";
 }
 
-const unchanged = (sizeBytes: number, digest: string): string =>
-  `content up to ${sizeBytes} bytes unchanged: sha256 ${digest}`;
+const unchanged = (sizeBytes: number, algorithm: string, digest: string): string =>
+  `content up to ${sizeBytes} bytes unchanged: ${algorithm} ${digest}`;
 
 function requireSame({ id, path }: PlannedFile, need: string, have: string): void {
   if (need === have) return;

@@ -64,10 +64,10 @@ async function addEphemeral(planned: PlannedFile, call: Call, world: World): Pro
   await makeDisk(path, call, world, partPath =>
     createEphemeralDisk(world.runTool, { ...disk, path: partPath }),
   );
-  const { rootDigest, dataBytes, readBackMode } = await digestFile(world.files, path, {
+  const { algorithm, rootDigest, dataBytes, readBackMode } = await digestFile(world.files, path, {
     signal: call.signal,
   });
-  const digest = { algorithm: "sha256", digest: rootDigest, readBack: readBackMode };
+  const digest = { algorithm, digest: rootDigest, readBack: readBackMode };
   return { id, path, mode, sizeBytes, dataBytes, ...digest, changes: [] };
 }
 

@@ -18,6 +18,7 @@ export async function measuredPath(
   world: World,
 ): Promise<TransferProbe> {
   const measured = await probePath({
+    engine: world.engine,
     address: dataAddress,
     port: dataPort,
     expectHost: targetHost,

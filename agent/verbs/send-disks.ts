@@ -27,7 +27,7 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, wor
   const signal = AbortSignal.any([call.signal, disturbed.signal]);
   try {
     await sendFiles(
-      { files: world.files, clock: { nowMs: world.now }, log: world.log },
+      { engine: world.engine, files: world.files, clock: { nowMs: world.now }, log: world.log },
       {
         address: plan.dataAddress,
         port: plan.dataPort,
@@ -38,6 +38,7 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, wor
         epoch: call.epoch,
         token: plan.token,
         files: outgoingFiles(plan, record, manifest, hold),
+        bandwidth: world.bandwidth.limitsOf(call.migrationId),
         signal,
         onProgress: progress => call.progress(progressOf(progress)),
       },

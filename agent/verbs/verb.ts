@@ -14,11 +14,13 @@ import type { Artifacts } from "../journal/artifacts.js";
 import type { Bookings } from "../journal/bookings.js";
 import type { Documents } from "../journal/documents.js";
 import type { Guests } from "../journal/guests.js";
+import type { Engine } from "../os/engine.js";
 import type { Files } from "../os/files.js";
 import type { Hypervisor } from "../os/hypervisor.js";
 import type { RunTool } from "../os/tool.js";
 import type { HypervisorFacts } from "../probe/hypervisor.js";
 import type { Roots } from "../probe/roots.js";
+import type { Bandwidth } from "../transfer/bandwidth.js";
 import type { TransferListener } from "../transfer/target.js";
 
 export interface Call {
@@ -40,6 +42,8 @@ export interface World {
   /** Where the host's facts are read. */
   readonly roots: Roots;
   readonly files: Files;
+  readonly engine: Engine;
+  readonly bandwidth: Bandwidth;
   /** Where images may lie. */
   readonly places: ImagePlaces;
   readonly runTool: RunTool;

@@ -4,6 +4,7 @@
  * It gets one order by IPC, says when it is ready, and then what became of it. It ends with its parent.
  */
 
+import { nativeEngine } from "../../agent/os/engine.js";
 import { nativeFiles } from "../../agent/os/native-files.js";
 import type { TlsMaterial } from "../../agent/transfer/channel.js";
 import { sendFiles } from "../../agent/transfer/source.js";
@@ -53,7 +54,7 @@ const say = (answer: Answer) => process.send?.(answer);
 
 async function receive(order: TargetOrder): Promise<void> {
   const { path: targetPath, sizeBytes, sourceHost } = order;
-  const listener = new TransferListener({ tls: () => order.tls, files: nativeFiles(), clock, log });
+  const listener = new TransferListener({ tls: () => order.tls, engine: nativeEngine(), files: nativeFiles(), clock, log });
   const { port } = await listener.listen(order.address, 0);
   const files = [{ id: "disk", targetPath, sizeBytes, mode: 0o600 }];
   const { done } = listener.expect({ ...transfer, sourceHost, files });
@@ -75,7 +76,7 @@ async function send(order: SourceOrder): Promise<void> {
   const { address, port, targetHost: expectHost, connections } = order;
   const files = [{ id: "disk", path: order.path }];
   await sendFiles(
-    { files: nativeFiles(), clock, log },
+    { engine: nativeEngine(), files: nativeFiles(), clock, log },
     { ...transfer, address, port, expectHost, tls: () => order.tls, files, connections },
   );
   say({ kind: "sent" });

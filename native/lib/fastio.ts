@@ -20,12 +20,6 @@ export interface RawFacts {
   readonly ctimeNs: bigint;
 }
 
-/** SHA-256 digests, 32 bytes per leaf (zeros for an all-zero leaf), and one flag byte per leaf: 1 is all zero. */
-export interface LeafDigests {
-  readonly digests: Buffer;
-  readonly zero: Buffer;
-}
-
 export interface Fastio {
   /** [start, end, start, end, …] of the data ranges. */
   extents(fd: number, offset: number, length: number): Promise<Float64Array>;
@@ -46,16 +40,6 @@ export interface Fastio {
     fd: number,
   ): Promise<{ readonly magic: number; readonly freeBytes: number; readonly totalBytes: number }>;
   directAlignment(fd: number): Promise<{ readonly memory: number; readonly offset: number }>;
-  /** Rejects with ENODATA when the file ends before offset + length; `direct` needs offset and leaf in whole 4 KiB. */
-  hashLeaves(
-    path: string,
-    offset: number,
-    length: number,
-    leafBytes: number,
-    direct: boolean,
-  ): Promise<LeafDigests & { readonly bytesRead: number }>;
-  /** The same digests of bytes in memory; works on a copy. */
-  hashBufferLeaves(bytes: Uint8Array, leafBytes: number): Promise<LeafDigests>;
   /** On the caller's thread. */
   isZero(bytes: Uint8Array): boolean;
   takeWriteLease(fd: number): Promise<boolean>;

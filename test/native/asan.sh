@@ -26,10 +26,14 @@ run() {
 
 # Is there a leak with our code or libvirt in its stack?
 ours() {
-  awk 'BEGIN { RS = "" } /leak of/ && /ferry::|src\/(common|virt|fastio)\/|\.node\+|libvirt\.so/ { found = 1 } END { exit !found }' "$1"
+  awk 'BEGIN { RS = "" } /leak of/ && /ferry::|src\/(common|digest|virt|fastio|transfer)\/|\.node\+|libvirt\.so/ { found = 1 } END { exit !found }' "$1"
 }
 
 run libvirt-rounds virt 0 300
 run file-rounds fastio 0 10
+run transfer-rounds transfer 0 3
 run worker-storm virt 0 5
-for _ in 1 2 3; do run exit-storm virt 7; done
+for _ in 1 2 3; do
+  run exit-storm virt 7
+  run transfer-exit transfer 7
+done

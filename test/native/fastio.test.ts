@@ -1,7 +1,7 @@
 /** The file primitives on real files: in the temporary folder, and on tmpfs (/dev/shm) where it matters. */
 
 import { spawn } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,7 +12,6 @@ import { nativeFiles } from "../../agent/os/native-files.js";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const LEAF = 256 * KIB;
 
 const files = nativeFiles();
 let directory: string;
@@ -140,97 +139,6 @@ describe("facts", () => {
     const { memory, offset } = await files.directAlignment(fd);
     expect(offset % 512).toBe(0);
     expect(memory).toBeLessThanOrEqual(4096);
-  });
-});
-
-describe("leaf digests", () => {
-  const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest();
-
-  async function expectDigests(name: string, offset: number, length: number, leafBytes: number) {
-    const bytes = (await readFile(path(name))).subarray(offset, offset + length);
-    for (const direct of offset % 4096 === 0 && leafBytes % 4096 === 0 ? [false, true] : [false]) {
-      const { digests, zero } = await files.hashLeaves(path(name), { offset, length, leafBytes, direct });
-      expect(digests.length).toBe(Math.ceil(length / leafBytes) * 32);
-      for (let leaf = 0; leaf * leafBytes < length; leaf++) {
-        const part = bytes.subarray(leaf * leafBytes, (leaf + 1) * leafBytes);
-        const expected = files.isZero(part) ? Buffer.alloc(32) : sha256(part);
-        expect(digests.subarray(leaf * 32, leaf * 32 + 32).equals(expected)).toBe(true);
-        expect(zero[leaf]).toBe(files.isZero(part) ? 1 : 0);
-      }
-    }
-  }
-
-  it("are SHA-256 of each leaf, cached or read past the cache, whatever the sizes", async () => {
-    const handle = await sparseFile("sparse");
-    await handle.sync();
-    await expectDigests("sparse", 0, 8 * MIB, LEAF);
-    await expectDigests("sparse", MIB, 4 * MIB, LEAF);
-    await expectDigests("sparse", 4 * KIB, 3 * MIB + 777, 8 * KIB);
-    await expectDigests("sparse", 2 * MIB + 1, 99_999, 1000);
-    await expectDigests("sparse", 0, 8 * MIB, 5 * MIB);
-  });
-
-  it("hash the short tail of a file of odd size", async () => {
-    await writeFile(path("odd"), randomBytes(MIB + 12_345), { flush: true });
-    await expectDigests("odd", 0, MIB + 12_345, LEAF);
-  });
-
-  it("read only what has data", async () => {
-    await (await sparseFile("sparse")).sync();
-    const options = { offset: 0, length: 8 * MIB, leafBytes: LEAF, direct: true };
-    const { bytesRead, zero } = await files.hashLeaves(path("sparse"), options);
-    expect(bytesRead).toBe(MIB + LEAF);
-    expect([...zero].filter(flag => flag === 0)).toHaveLength(5);
-  });
-
-  it("see zeros that are written as zeros", async () => {
-    await writeFile(path("zeros"), Buffer.alloc(MIB), { flush: true });
-    const { zero, bytesRead } = await files.hashLeaves(path("zeros"), {
-      offset: 0,
-      length: MIB,
-      leafBytes: LEAF,
-      direct: false,
-    });
-    expect([...zero]).toEqual([1, 1, 1, 1]);
-    expect(bytesRead).toBe(MIB);
-  });
-
-  it("are the same on tmpfs, which takes direct reads and answers from memory", async () => {
-    const inMemory = await mkdtemp("/dev/shm/ferry-fastio-");
-    try {
-      const file = join(inMemory, "leaves");
-      const bytes = Buffer.concat([Buffer.alloc(LEAF), randomBytes(LEAF + 5)]);
-      await writeFile(file, bytes);
-      const options = { offset: 0, length: bytes.length, leafBytes: LEAF };
-      const cached = await files.hashLeaves(file, { ...options, direct: false });
-      expect(cached.digests.subarray(64).equals(sha256(bytes.subarray(2 * LEAF)))).toBe(true);
-      expect(await files.hashLeaves(file, { ...options, direct: true })).toEqual(cached);
-    } finally {
-      await rm(inMemory, { recursive: true });
-    }
-  });
-
-  it("refuse a file that is shorter than asked instead of calling the rest zero", async () => {
-    await writeFile(path("short"), randomBytes(LEAF));
-    const options = { offset: 0, length: 2 * LEAF, leafBytes: LEAF, direct: false };
-    expect(await codeOf(files.hashLeaves(path("short"), options))).toBe("ENODATA");
-  });
-
-  it("refuse a direct read that is not aligned, and leaves without a size", async () => {
-    await sparseFile("sparse");
-    const options = { offset: 0, length: MIB, leafBytes: 1000, direct: true };
-    expect(await codeOf(files.hashLeaves(path("sparse"), options))).toBe("EINVAL");
-    expect(await codeOf(files.hashLeaves(path("sparse"), { ...options, leafBytes: 0, direct: false }))).toBe(
-      "EINVAL",
-    );
-  });
-
-  it("are the same for bytes in memory", async () => {
-    const bytes = Buffer.concat([randomBytes(LEAF), Buffer.alloc(LEAF), randomBytes(10)]);
-    const { digests, zero } = await files.hashBufferLeaves(bytes, LEAF);
-    expect([...zero]).toEqual([0, 1, 0]);
-    expect(digests.subarray(0, 32).equals(sha256(bytes.subarray(0, LEAF)))).toBe(true);
-    expect(digests.subarray(64).equals(sha256(bytes.subarray(2 * LEAF)))).toBe(true);
   });
 });
 

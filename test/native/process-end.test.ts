@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const VIRT = join(ROOT, "native", "build", "Release", "virt.node");
+const TRANSFER = join(ROOT, "native", "build", "Release", "transfer.node");
 const FASTIO = join(ROOT, "native", "build", "Release", "fastio.node");
 
 interface Ended {
@@ -51,6 +52,19 @@ describe("a process", () => {
     const { residentMib } = JSON.parse(ended.output) as { residentMib: number[] };
     const [, second = 0, , , last = 0] = residentMib;
     expect(last - second).toBeLessThan(15);
+  });
+
+  it("ends cleanly at any moment with transfers under way", async () => {
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const start = Date.now();
+      expect(await exercise("transfer-exit.mjs", TRANSFER)).toEqual({ exitCode: 7, signal: null, output: "" });
+      expect(Date.now() - start).toBeLessThan(10_000);
+    }
+  });
+
+  it("copies, is cut off, is sent noise, over and over", async () => {
+    const ended = await exercise("transfer-rounds.mjs", TRANSFER, "3");
+    expect(ended).toEqual({ exitCode: 0, signal: null, output: "" });
   });
 
   it("runs every call of the file addon over and over", async () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Fastio, loadFastio } from "../../native/lib/fastio.js";
 import type { Connect, Domain, StoragePool } from "../../native/lib/libvirt.js";
+import { loadTransfer, type Transfer } from "../../native/lib/transfer.js";
 
 type Names<T> = Record<Extract<keyof T, string>, true>;
 
@@ -84,8 +85,6 @@ const FASTIO: Names<Fastio> = {
   facts: true,
   fileSystem: true,
   directAlignment: true,
-  hashLeaves: true,
-  hashBufferLeaves: true,
   isZero: true,
   takeWriteLease: true,
   holdsWriteLease: true,
@@ -96,6 +95,68 @@ const FASTIO: Names<Fastio> = {
   notify: true,
   poolStats: true,
   block: true,
+};
+
+const TRANSFER: Names<Transfer> = {
+  algorithms: true,
+  DigestTree: true,
+  Connection: true,
+  Listener: true,
+  SegmentQueue: true,
+  TokenBucket: true,
+  Part: true,
+  PartTable: true,
+  checkHeader: true,
+  poolStats: true,
+  block: true,
+};
+
+/** Methods and accessors of each class. */
+const TRANSFER_CLASSES: {
+  readonly [Name in keyof Transfer as Transfer[Name] extends new (
+    ...arguments_: never[]
+  ) => object
+    ? Name
+    : never]: Transfer[Name] extends new (...arguments_: never[]) => infer Made ? Names<Made> : never;
+} = {
+  DigestTree: {
+    algorithm: true,
+    sizeBytes: true,
+    leafCount: true,
+    isComplete: true,
+    dataBytes: true,
+    stateOf: true,
+    runFrom: true,
+    digestsOf: true,
+    set: true,
+    setZero: true,
+    root: true,
+    read: true,
+    hash: true,
+  },
+  Connection: {
+    dial: true,
+    peerCertificate: true,
+    channelBinding: true,
+    setTaps: true,
+    send: true,
+    receive: true,
+    serveParts: true,
+    sendSegments: true,
+    ping: true,
+    refuse: true,
+    finish: true,
+    sever: true,
+    sentBytes: true,
+    receivedBytes: true,
+    silentMs: true,
+    sentAgoMs: true,
+  },
+  Listener: { listen: true, setTls: true, close: true },
+  SegmentQueue: { add: true, counts: true, verified: true },
+  TokenBucket: { setRate: true },
+  Part: { counts: true },
+  PartTable: { set: true, delete: true },
 };
 
 const release = join(import.meta.dirname, "..", "..", "native", "build", "Release");
@@ -112,5 +173,14 @@ describe("the declared surface", () => {
 
   it("is that of the file addon", () => {
     expect(sorted(loadFastio())).toEqual(sorted(FASTIO));
+  });
+
+  it("is that of the transfer addon and its classes", () => {
+    const addon = loadTransfer();
+    expect(sorted(addon)).toEqual(sorted(TRANSFER));
+    for (const name of Object.keys(TRANSFER_CLASSES) as (keyof typeof TRANSFER_CLASSES)[]) {
+      const methods = sorted(addon[name].prototype).filter(method => method !== "constructor");
+      expect([name, methods]).toEqual([name, sorted(TRANSFER_CLASSES[name])]);
+    }
   });
 });

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { appendFile, open, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { connect } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { secureContextOf, type TlsMaterial } from "../../agent/transfer/channel.js";
+import type { TlsMaterial } from "../../agent/transfer/channel.js";
 import type { FrameTap } from "../../agent/transfer/link.js";
 import { createToken } from "../../agent/transfer/messages.js";
 import type { Expectation } from "../../agent/transfer/target.js";
@@ -271,7 +271,7 @@ it("garbage from a certified peer is refused and harms nobody else", async () =>
   const { listener, port } = await world.listener();
   const expectation = world.expect(listener, [await world.incoming("disk")]);
   const socket = connect({
-    ...secureContextOf(world.sourceTls),
+    ...world.sourceTls,
     host: "127.0.0.1",
     port,
     checkServerIdentity: () => undefined,

@@ -13,6 +13,7 @@ import {
   allocatedBytes,
   areEqual,
   createWorld,
+  engine,
   faultOf,
   files,
   MIB,
@@ -34,6 +35,7 @@ describe("a path probe", () => {
   const identity = { migrationId: "m1", serverId: "s1", epoch: 1 };
   const probe = (port: number, token = world.token) =>
     probePath({
+      engine,
       address: "127.0.0.1",
       port,
       tls: () => world.sourceTls,

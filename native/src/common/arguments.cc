@@ -58,6 +58,13 @@ bool BooleanArgument(const Napi::CallbackInfo& info, std::size_t index) {
   return info[index].As<Napi::Boolean>().Value();
 }
 
+Napi::Uint8Array Uint8ArrayArgument(const Napi::CallbackInfo& info, std::size_t index) {
+  const bool fits =
+      info[index].IsTypedArray() && info[index].As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+  if (!fits) Refuse(info, index, "a Uint8Array");
+  return info[index].As<Napi::Uint8Array>();
+}
+
 Napi::Function FunctionArgument(const Napi::CallbackInfo& info, std::size_t index) {
   if (!info[index].IsFunction()) Refuse(info, index, "a function");
   return info[index].As<Napi::Function>();

@@ -17,6 +17,8 @@ std::uint32_t FlagsArgument(const Napi::CallbackInfo& info, std::size_t index);
 // A byte offset or size: a safe non-negative integer, or a BigInt below 2^63.
 std::int64_t BytesArgument(const Napi::CallbackInfo& info, std::size_t index);
 bool BooleanArgument(const Napi::CallbackInfo& info, std::size_t index);
+// The bytes stay JavaScript's: copy what outlives the call.
+Napi::Uint8Array Uint8ArrayArgument(const Napi::CallbackInfo& info, std::size_t index);
 Napi::Function FunctionArgument(const Napi::CallbackInfo& info, std::size_t index);
 
 inline const char* OrNull(const std::optional<std::string>& text) { return text ? text->c_str() : nullptr; }

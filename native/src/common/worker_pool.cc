@@ -33,6 +33,11 @@ WorkerPool::LaneStats WorkerPool::Stats(Lane which) {
   return {lane.threads, lane.idle, lane.queue.size()};
 }
 
+void WorkerPool::SetLimit(Lane which, std::size_t threads) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  StateOf(which).max_threads = threads;
+}
+
 void WorkerPool::StartThread(LaneState& lane) {
   StartQuietThread(lane.thread_name, [this, &lane] { Work(lane); });
   lane.threads++;

@@ -30,6 +30,8 @@ class WorkerPool {
 
   void Post(Lane lane, Job job);
   LaneStats Stats(Lane lane);
+  // For an addon whose calls wait for peers: each that waits needs a thread.
+  void SetLimit(Lane lane, std::size_t threads);
 
  private:
   struct LaneState {

@@ -1,4 +1,4 @@
-// The file addon: what Node's `fs` lacks. Needs nothing but the kernel and Node's own OpenSSL.
+// The file addon: what Node's `fs` lacks. Needs nothing but the kernel.
 #include <napi.h>
 
 #include <memory>
@@ -28,8 +28,6 @@ Napi::Object Load(Napi::Env env, Napi::Object exports) {
   Add<Facts>(env, exports, "facts");
   Add<FileSystem>(env, exports, "fileSystem");
   Add<DirectAlignment>(env, exports, "directAlignment");
-  Add<HashLeaves>(env, exports, "hashLeaves");
-  Add<HashBufferLeaves>(env, exports, "hashBufferLeaves");
   Add<IsZero>(env, exports, "isZero");
   Add<TakeWriteLease>(env, exports, "takeWriteLease");
   Add<HoldsWriteLease>(env, exports, "holdsWriteLease");

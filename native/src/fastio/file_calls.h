@@ -23,9 +23,7 @@ Napi::Value DropCache(Info info);
 Napi::Value Facts(Info info);
 Napi::Value FileSystem(Info info);
 Napi::Value DirectAlignment(Info info);
-// leaves.cc
-Napi::Value HashLeaves(Info info);
-Napi::Value HashBufferLeaves(Info info);
+// zero.cc
 Napi::Value IsZero(Info info);
 // locks.cc
 Napi::Value TakeWriteLease(Info info);

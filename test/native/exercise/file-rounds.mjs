@@ -29,10 +29,6 @@ async function oneRound() {
   await failing(fastio.clone(a, b));
   await fastio.dropCache(a, 0, 0);
   await Promise.all([fastio.facts(a), fastio.fileSystem(a), fastio.directAlignment(a)]);
-  for (const direct of [false, true])
-    await failing(fastio.hashLeaves(path("a"), 0, 3 * MIB + 5, 65_536, direct));
-  await failing(fastio.hashLeaves(path("a"), 0, 4 * MIB, 65_536, false));
-  await fastio.hashBufferLeaves(Buffer.alloc(MIB, 3), 65_536);
   await fastio.takeWriteLock(a, 100, 110);
   await fastio.lockExclusive(a);
   await fastio.takeWriteLease(b);

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, open, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nativeEngine } from "../../../agent/os/engine.js";
 import { nativeFiles } from "../../../agent/os/native-files.js";
 import type { TlsMaterial } from "../../../agent/transfer/channel.js";
 import type { IncomingFile } from "../../../agent/transfer/incoming-file.js";
@@ -17,6 +18,7 @@ import { createTestAuthority, type TestAuthority } from "./test-pki.js";
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 export const files = nativeFiles();
+export const engine = nativeEngine();
 export const clock = { nowMs: () => Date.now() };
 export const silent = { info: () => {}, warn: () => {} };
 
@@ -64,6 +66,7 @@ export async function createWorld(parent = tmpdir()): Promise<World> {
       const limits = { idleMs: 2000, handshakeMs: 2000, absentMs: 5000 };
       const listener = new TransferListener({
         tls: () => targetTls,
+        engine,
         files,
         clock,
         log: silent,
@@ -89,7 +92,7 @@ export async function createWorld(parent = tmpdir()): Promise<World> {
       }),
     send: (port, names, more = {}, deps = {}) =>
       sendFiles(
-        { files, clock, log: silent, ...deps },
+        { engine, files, clock, log: silent, ...deps },
         {
           address: "127.0.0.1",
           port,

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { link, lstat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { nativeEngine } from "../../../agent/os/engine.js";
 import type { Files } from "../../../agent/os/files.js";
 
 const unsupported = async (): Promise<never> => {
@@ -51,8 +52,7 @@ export const plainFiles: Files = {
     };
   },
   directAlignment: async () => ({ memory: 0, offset: 0 }),
-  hashLeaves: unsupported,
-  hashBufferLeaves: unsupported,
+  newDigestTree: (sizeBytes, algorithm = "sha256") => new (nativeEngine().DigestTree)(algorithm, sizeBytes),
   takeWriteLease: unsupported,
   holdsWriteLease: unsupported,
   takeQemuLock: unsupported,

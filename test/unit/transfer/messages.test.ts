@@ -3,12 +3,15 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import {
+  chooseAlgorithm,
   createToken,
   decodeError,
   decodeHello,
   decodeOpen,
+  decodeWelcome,
   encodeError,
   encodeHello,
+  encodeWelcome,
   type HelloClaims,
   provesToken,
 } from "../../../agent/transfer/messages.js";
@@ -23,6 +26,7 @@ const claims: HelloClaims = {
   attempt: "0".repeat(32),
   connection: 0,
   files: ["vda/0"],
+  algorithms: ["blake3", "sha256"],
 };
 const token = createToken();
 const channel = randomBytes(32);
@@ -41,6 +45,7 @@ describe("a hello", () => {
     ["files", { files: ["vda/0", "vdb/0"] }],
     ["server", { serverId: "other" }],
     ["purpose", { purpose: "probe" }],
+    ["algorithms", { algorithms: ["sha256"] }],
     ["attempt", { attempt: "1".repeat(32) }],
   ])("is bound to its %s", (_, change) => {
     expect(provesToken({ ...hello, ...change }, token, channel)).toBe(false);
@@ -59,6 +64,20 @@ describe("a hello", () => {
   it.each(["", "{", "[]", '{"version":1}', "null"])("that is malformed (%s) is a Fault", text => {
     expect(() => decodeHello(Buffer.from(text))).toThrow(Fault);
     expect(() => decodeOpen(Buffer.from(text))).toThrow(Fault);
+  });
+});
+
+describe("a digest algorithm", () => {
+  const hello = decodeHello(encodeHello(claims, token, channel));
+
+  it("is the source's favourite among those that the target has, too", () => {
+    expect(chooseAlgorithm(hello, ["sha256", "blake3"])).toBe("blake3");
+    expect(chooseAlgorithm(hello, ["sha256"])).toBe("sha256");
+    expect(decodeWelcome(encodeWelcome("sha256"))).toBe("sha256");
+  });
+
+  it("that both have must exist", () => {
+    expect(() => chooseAlgorithm(hello, ["md5"])).toThrow(/both hosts/);
   });
 });
 

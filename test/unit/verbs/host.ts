@@ -11,6 +11,7 @@ import { parseAgentConfig } from "../../../agent/config.js";
 import { factsAt } from "../../../agent/disk/file-identity.js";
 import { guestFiles } from "../../../agent/fence/guest-file.js";
 import { Journal } from "../../../agent/journal/journal.js";
+import { nativeEngine } from "../../../agent/os/engine.js";
 import type { Files } from "../../../agent/os/files.js";
 import { TransferListener } from "../../../agent/transfer/target.js";
 import { makeFolder, recordIncoming } from "../../../agent/verbs/incoming-artifacts.js";
@@ -67,6 +68,7 @@ export class Host implements Disposable {
 
   #openWorld(): World {
     const known = this.#machine.files ?? this.#files();
+    const engine = nativeEngine();
     const log = pino({ enabled: false });
     const material = () => ({ ca: "", cert: "", key: "" });
     const world = createWorld({
@@ -74,9 +76,10 @@ export class Host implements Disposable {
       journal: this.#journal,
       hypervisor: this.hypervisor,
       files: known,
+      engine,
       tls: this.#tls,
       log,
-      transfer: new TransferListener({ tls: material, files: known, clock: { nowMs: () => 0 }, log }),
+      transfer: new TransferListener({ tls: material, engine, files: known, clock: { nowMs: () => 0 }, log }),
       hook: { problem: () => this.hookProblem, require: () => this.#requireHook() },
       bootId: "boot-1",
     });

@@ -180,5 +180,6 @@ async function writeReceived(path: string): Promise<void> {
     sizeBytes: 8,
     source: { ...identity, mtimeNs: "0", ctimeNs: "0" },
     part: identity,
+    holdsOlder: false,
   });
 }

@@ -1,0 +1,158 @@
+#include "connection.h"
+
+#include <string.h>
+
+#include "sockets.h"
+
+namespace ferry {
+
+namespace {
+
+// Frames other than `data` are put together here; `have` is the largest that TypeScript sends often.
+constexpr std::size_t kFrameBytes = kHeaderBytes + kMaxPayloadBytes;
+// A refusal waits this long for a frame that is being sent.
+constexpr std::chrono::milliseconds kRefusePatience{500};
+
+}  // namespace
+
+Connection::Connection(TlsContext context, std::function<void()> on_end)
+    : stream_(std::move(context)),
+      on_end_(std::move(on_end)),
+      payload_(MakeAlignedBuffer(kMaxPayloadBytes)),
+      small_frame_(MakeAlignedBuffer(kFrameBytes)),
+      sent_at_(Clock::now().time_since_epoch().count()) {}
+
+Connection::~Connection() {
+  if (on_end_) on_end_();
+}
+
+void Connection::Dial(const std::string& host, std::uint16_t port, std::chrono::milliseconds timeout) {
+  const auto deadline = Clock::now() + timeout;
+  const int socket = ConnectTo(host, port, deadline, [this] { return stream_.is_stopping(); });
+  SendSmallFramesAtOnce(socket);
+  stream_.Handshake(socket, true, deadline);
+}
+
+void Connection::Accept(int socket, std::chrono::milliseconds timeout) {
+  SendSmallFramesAtOnce(socket);
+  stream_.Handshake(socket, false, Clock::now() + timeout);
+}
+
+void Connection::SetTaps(FrameTap outgoing, FrameTap incoming) {
+  outgoing_tap_ = std::move(outgoing);
+  incoming_tap_ = std::move(incoming);
+}
+
+void Connection::Send(FrameHeader header, const std::uint8_t* payload, std::size_t length) {
+  std::lock_guard<std::timed_mutex> whole(writing_);
+  if (length > 0) memcpy(small_frame_.get() + kHeaderBytes, payload, length);
+  Write(header, small_frame_.get(), length);
+}
+
+void Connection::SendInPlace(FrameHeader header, std::uint8_t* payload, std::size_t length) {
+  std::lock_guard<std::timed_mutex> whole(writing_);
+  Write(header, payload - kHeaderBytes, length);
+}
+
+void Connection::SendLength(FrameType type, std::uint16_t file, std::int64_t offset, std::int64_t bytes,
+                            std::uint8_t flags) {
+  FrameHeader header;
+  header.type = type;
+  header.file = file;
+  header.offset = offset;
+  header.flags = flags;
+  std::uint8_t payload[8];
+  EncodeLength(bytes, payload);
+  Send(header, payload, sizeof(payload));
+}
+
+void Connection::Ping() {
+  std::unique_lock<std::timed_mutex> whole(writing_, std::try_to_lock);
+  if (whole.owns_lock()) Write(FrameHeader{}, small_frame_.get(), 0);
+}
+
+bool Connection::Receive(Frame& frame) {
+  std::lock_guard<std::mutex> one_reader(reading_);
+  do {
+    if (!ReadFrame(frame)) return false;
+  } while (frame.header.type == FrameType::kPing);
+  return true;
+}
+
+bool Connection::ReceiveIfAny(Frame& frame) {
+  std::lock_guard<std::mutex> one_reader(reading_);
+  frame.header.type = FrameType::kPing;
+  return !stream_.HasInput() || ReadFrame(frame);
+}
+
+void Connection::Refuse(const std::string& error, std::chrono::milliseconds linger) {
+  const auto deadline = Clock::now() + linger;
+  stream_.Stop();
+  try {
+    std::unique_lock<std::timed_mutex> whole(writing_, kRefusePatience);
+    if (whole.owns_lock() && !stream_.is_severed()) {
+      FrameHeader header;
+      header.type = FrameType::kError;
+      memcpy(small_frame_.get() + kHeaderBytes, error.data(), error.size());
+      Write(header, small_frame_.get(), error.size());
+      stream_.Finish();
+      // What the peer still sends must be taken, or a reset would overtake the reason.
+      std::lock_guard<std::mutex> one_reader(reading_);
+      stream_.Discard(deadline);
+    }
+  } catch (const Failure&) {
+    // The peer is gone: there is nobody to tell.
+  }
+  stream_.Sever();
+}
+
+void Connection::Finish() {
+  try {
+    std::lock_guard<std::timed_mutex> whole(writing_);
+    stream_.Finish();
+  } catch (const Failure&) {
+    stream_.Sever();
+  }
+}
+
+std::chrono::milliseconds Connection::SentAgo() const {
+  const auto ago = Clock::now().time_since_epoch() - Clock::duration(sent_at_);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(ago);
+}
+
+void Connection::Write(const FrameHeader& header, std::uint8_t* frame, std::size_t length) {
+  FrameHeader whole = header;
+  whole.length = static_cast<std::uint32_t>(length);
+  if (outgoing_tap_) outgoing_tap_(whole, frame + kHeaderBytes);
+  EncodeHeader(whole, frame);
+  stream_.Write(frame, kHeaderBytes + length);
+  sent_bytes_ += static_cast<std::int64_t>(kHeaderBytes + length);
+  sent_at_ = Clock::now().time_since_epoch().count();
+}
+
+bool Connection::ReadFrame(Frame& frame) {
+  std::uint8_t header[kHeaderBytes];
+  if (!ReadWhole(header, kHeaderBytes)) return false;
+  frame.header = DecodeHeader(header);
+  frame.payload = payload_.get();
+  if (frame.header.length > 0 && !ReadWhole(frame.payload, frame.header.length)) {
+    throw LostFailure("connection ended in the middle of a frame");
+  }
+  if (incoming_tap_) incoming_tap_(frame.header, frame.payload);
+  if (frame.header.type != FrameType::kError) return true;
+  throw PeerFailure({frame.payload, frame.payload + frame.header.length});
+}
+
+// False when the peer closed before the first byte.
+bool Connection::ReadWhole(std::uint8_t* into, std::size_t length) {
+  for (std::size_t got = 0; got < length;) {
+    const std::size_t count = stream_.Read(into + got, length - got);
+    if (count == 0 && got == 0) return false;
+    if (count == 0) throw LostFailure("connection ended in the middle of a frame");
+    got += count;
+    received_bytes_ += static_cast<std::int64_t>(count);
+  }
+  return true;
+}
+
+}  // namespace ferry

@@ -1,0 +1,58 @@
+// The source's end of one connection: reads and digests leaves, sends segments, settles the target's verdict on each.
+//
+// At most two segments are without a verdict; a leaf that the target found wrong is read and sent once more. Four leaves
+// are read at once, into buffers with room for a frame header before each: that, and TLS's buffers, is all the memory.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "connection.h"
+#include "segment_queue.h"
+#include "token_bucket.h"
+
+namespace ferry {
+
+class SourceConnection {
+ public:
+  SourceConnection(Connection& connection, Algorithm algorithm, std::vector<std::shared_ptr<TokenBucket>> limits);
+
+  // Sends segments until the queue is empty and every verdict is in.
+  void Run(SegmentQueue& queue);
+
+ private:
+  static constexpr std::int64_t kReadLeaves = 4;
+
+  // Leaves in a row that one frame tells of.
+  struct PendingRun {
+    FrameType type;
+    LeafRange range;
+  };
+
+  std::optional<Segment> NextSegment();
+  void Send(const Segment& segment);
+  void SendData(const Segment& segment, LeafRange range);
+  void SendLeaf(const Segment& segment, std::int64_t leaf, std::uint8_t* bytes);
+  void Tell(const Segment& segment, FrameType type, LeafRange range);
+  void FlushRun(const Segment& segment);
+  void ReadLeaves(const SourceFile& file, LeafRange range);
+  void TakeTokens(std::int64_t bytes);
+  void TakeVerdict(const Frame& frame);
+  void PlanResend(const Segment& segment, const Frame& frame);
+
+  std::uint8_t* BytesOf(std::int64_t index) { return buffer_.get() + index * kSlotBytes + kBlockBytes; }
+  static constexpr std::size_t kSlotBytes = kBlockBytes + static_cast<std::size_t>(kLeafBytes);
+
+  Connection& connection_;
+  SegmentQueue* queue_ = nullptr;
+  const std::vector<std::shared_ptr<TokenBucket>> limits_;
+  Hasher hasher_;
+  AlignedBuffer buffer_;
+  std::optional<PendingRun> run_;
+  std::deque<Segment> unsettled_;  // sealed or being sent
+  std::deque<Segment> resends_;
+};
+
+}  // namespace ferry

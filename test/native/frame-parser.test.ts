@@ -1,0 +1,132 @@
+/** The frame parser against everything that can come out of a socket: by itself, and at an open port. */
+
+import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { connect } from "node:tls";
+import * as fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { encodeHello } from "../../agent/transfer/messages.js";
+import { areEqual, createWorld, engine, faultOf, KIB, MIB, type World } from "./support/transfer-world.js";
+
+const LEAF = 256 * KIB;
+
+interface Header {
+  readonly magic?: number;
+  readonly type: number;
+  readonly flags?: number;
+  readonly file?: number;
+  readonly length?: number;
+  readonly wire?: number;
+  readonly offset?: bigint;
+}
+
+function headerOf({
+  magic = 0x31595246,
+  type,
+  flags = 0,
+  file = 0,
+  length = 0,
+  wire = length,
+  offset = 0n,
+}: Header) {
+  const header = Buffer.alloc(60);
+  header.writeUInt32LE(magic, 0);
+  header.writeUInt8(type, 4);
+  header.writeUInt8(flags, 5);
+  header.writeUInt16LE(file, 6);
+  header.writeUInt32LE(length, 12);
+  header.writeUInt32LE(wire, 16);
+  header.writeBigUInt64LE(offset, 20);
+  return header;
+}
+
+describe("a header", () => {
+  it.each<[string, Header, RegExp]>([
+    ["another magic number", { magic: 1, type: 7 }, /magic/],
+    ["type 0", { type: 0 }, /unknown frame type 0/],
+    ["an unknown type", { type: 200 }, /unknown frame type 200/],
+    ["unknown flags", { type: 7, flags: 0x82 }, /flags/],
+    ["a payload beyond the limit", { type: 7, length: LEAF + 1 }, /limit/],
+    ["a payload where none belongs", { type: 15, length: 1 }, /limit/],
+    ["a compressed payload", { type: 7, length: 5, wire: 4 }, /compressed/],
+    ["an offset beyond all files", { type: 7, offset: 2n ** 60n }, /offset/],
+  ])("with %s is refused before anything is allocated", (_, header, message) => {
+    expect(() => engine.checkHeader(headerOf(header))).toThrow(message);
+  });
+
+  it("of any bytes at all is a header within its limits, or refused", () => {
+    const damage = fc.array(fc.record({ at: fc.nat(59), value: fc.nat(255) }), { maxLength: 6 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 18 }), damage, (type, list) => {
+        const header = headerOf({ type, length: 8 });
+        for (const { at, value } of list) header[at] = value;
+        try {
+          expect(engine.checkHeader(header)).toBeLessThanOrEqual(LEAF);
+        } catch (thrown) {
+          expect(thrown).toMatchObject({ code: "ERR_TRANSFER_PROTOCOL" });
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe("an open port", () => {
+  let world: World;
+
+  beforeEach(async () => {
+    world = await createWorld();
+    await writeFile(world.source("disk"), randomBytes(3 * MIB));
+  });
+
+  afterEach(async () => {
+    await world.dispose();
+  });
+
+  /** Says hello as the source would, then these bytes; resolves when the target has closed. */
+  async function say(port: number, bytes: Buffer): Promise<void> {
+    const socket = connect({
+      ...world.sourceTls,
+      host: "127.0.0.1",
+      port,
+      checkServerIdentity: () => undefined,
+    });
+    socket.on("error", () => {}).resume();
+    await new Promise(resolve => socket.once("secureConnect", resolve));
+    const closed = new Promise(resolve => socket.once("close", resolve));
+    const claims = { purpose: "copy" as const, migrationId: "m1", serverId: "s1", epoch: 1, connection: 0 };
+    const rest = { attempt: randomBytes(16).toString("hex"), files: ["disk"], algorithms: ["sha256"] };
+    const binding = socket.exportKeyingMaterial(32, "EXPORTER-ferry-transfer", Buffer.alloc(0));
+    const hello = encodeHello({ ...claims, ...rest }, world.token, binding);
+    socket.end(Buffer.concat([headerOf({ type: 1, length: hello.length }), hello, bytes]));
+    await closed;
+  }
+
+  const frame = (header: Header, payload = Buffer.alloc(0)) =>
+    Buffer.concat([headerOf({ ...header, length: payload.length }), payload]);
+
+  it.each<[string, Buffer]>([
+    ["data for a file that is not open", frame({ type: 7 }, Buffer.alloc(100, 1))],
+    ["a seal without a segment", frame({ type: 9 }, Buffer.alloc(8, 1))],
+    ["a zero run of no length", frame({ type: 8 }, Buffer.alloc(8))],
+    ["a file that was never announced", frame({ type: 3, file: 9 }, Buffer.from("{}"))],
+    ["an open that is no JSON", frame({ type: 3 }, Buffer.from("nonsense"))],
+    ["a verdict, which is the target's to give", frame({ type: 10 }, Buffer.alloc(8))],
+    ["an oversized frame", headerOf({ type: 7, length: 2 ** 31 })],
+    ["noise", randomBytes(200 * KIB)],
+  ])("answers %s with a refusal, and ends the transfer", async (_, bytes) => {
+    const { listener, port } = await world.listener();
+    const expectation = world.expect(listener, [await world.incoming("disk")]);
+    await say(port, bytes);
+    expect(await faultOf(expectation.done)).toBe("invalid-argument");
+  });
+
+  it("takes a frame that is cut off for a lost connection, and goes on with the next", async () => {
+    const { listener, port } = await world.listener();
+    const expectation = world.expect(listener, [await world.incoming("disk")]);
+    await say(port, frame({ type: 7 }, Buffer.alloc(1000)).subarray(0, 500));
+    await world.send(port, ["disk"]);
+    await expectation.done;
+    expect(await areEqual(world.source("disk"), world.target("disk"))).toBe(true);
+  });
+});
