@@ -54,7 +54,13 @@ const say = (answer: Answer) => process.send?.(answer);
 
 async function receive(order: TargetOrder): Promise<void> {
   const { path: targetPath, sizeBytes, sourceHost } = order;
-  const listener = new TransferListener({ tls: () => order.tls, engine: nativeEngine(), files: nativeFiles(), clock, log });
+  const listener = new TransferListener({
+    tls: () => order.tls,
+    engine: nativeEngine(),
+    files: nativeFiles(),
+    clock,
+    log,
+  });
   const { port } = await listener.listen(order.address, 0);
   const files = [{ id: "disk", targetPath, sizeBytes, mode: 0o600 }];
   const { done } = listener.expect({ ...transfer, sourceHost, files });

@@ -57,7 +57,11 @@ describe("a process", () => {
   it("ends cleanly at any moment with transfers under way", async () => {
     for (let attempt = 0; attempt < 8; attempt++) {
       const start = Date.now();
-      expect(await exercise("transfer-exit.mjs", TRANSFER)).toEqual({ exitCode: 7, signal: null, output: "" });
+      expect(await exercise("transfer-exit.mjs", TRANSFER)).toEqual({
+        exitCode: 7,
+        signal: null,
+        output: "",
+      });
       expect(Date.now() - start).toBeLessThan(10_000);
     }
   });
