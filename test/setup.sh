@@ -17,6 +17,8 @@ PACKAGES+=(openssh-client openssh-server rsync socat qemu-utils iproute2 util-li
   libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 ovmf swtpm swtpm-tools
   # the lab: networks, the guest's kernel, disks and initial file system
   procps kmod cpio syslinux syslinux-common mtools dosfstools fdisk genisoimage
+  # a second opinion on digests
+  b3sum
   # to check the shell scripts
   shellcheck
   # real systemd, for the tests of the units

@@ -100,7 +100,7 @@ describe("a running server with an overlay, an ephemeral, a swap disk and a conf
     );
     expect(await digestsOf(lab, "h1", originals)).toEqual(copied.map(({ digest }) => digest));
     for (const { algorithm, readBack } of copied) {
-      expect(algorithm).toBe("sha256");
+      expect(algorithm).toBe("blake3");
       expect(["direct-local", "remote-server", "cache"]).toContain(readBack);
     }
 
