@@ -1,6 +1,6 @@
 /** A connection to another agent's data port, through the simulated network: each exchange there and back. */
 
-import { ConnectionLost } from "../../../agent/transfer/channel.js";
+import { ConnectionLost } from "../../../agent/transfer/engine-fault.js";
 import { asFault } from "../../../proto/fault.js";
 import type { Machine } from "../world/machine.js";
 import type { Connection } from "../world/network.js";

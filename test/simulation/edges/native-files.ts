@@ -3,15 +3,13 @@
  * asked of the device past the page cache is answered from the medium.
  */
 
-import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import type { Files } from "../../../agent/os/files.js";
 import type { OpenFile } from "../world/disk.js";
 import { errno } from "../world/errno.js";
 import { type Process, step } from "../world/process.js";
-import { fileOf, inodeOf } from "./file-calls.js";
-
-const DIGEST_BYTES = 32;
+import { isZero, SimulatedTree } from "./digest-tree.js";
+import { fileOf } from "./file-calls.js";
 
 const opened = async (fd: number): Promise<OpenFile> => fileOf(await step(), fd);
 
@@ -53,17 +51,7 @@ export function nativeFiles(): Files {
       await opened(fd);
       return { memory: 512, offset: 512 };
     },
-    hashLeaves: async (path, { offset, length, leafBytes, direct }) => {
-      const process = await step();
-      process.machine.disk.requireWorking();
-      const { onMedium, data, sizeBytes } = inodeOf(process, path, "open");
-      if (offset + length > sizeBytes) throw errno("EIO", "read", path);
-      const bytes = Buffer.alloc(length);
-      const held = direct ? onMedium : data;
-      if (offset < held.length) held.copy(bytes, 0, offset, Math.min(offset + length, held.length));
-      return { ...leavesOf(bytes, leafBytes), bytesRead: length };
-    },
-    hashBufferLeaves: async (bytes, leafBytes) => leavesOf(Buffer.from(bytes), leafBytes),
+    newDigestTree: sizeBytes => new SimulatedTree(sizeBytes),
     takeWriteLease: async fd => (await opened(fd)).takeLease(),
     holdsWriteLease: async fd => {
       const file = await opened(fd);
@@ -78,7 +66,7 @@ export function nativeFiles(): Files {
     },
     openBeneath: async (directoryFd, relativePath, flags, mode) =>
       openBeneath(await step(), directoryFd, relativePath, flags, mode),
-    isZero: buffer => isZero(buffer),
+    isZero,
     notify: async () => {},
   };
 }
@@ -98,32 +86,6 @@ const factsOf = ({ inode }: OpenFile, device: string) => ({
 function zero(file: OpenFile, offset: number, length: number): void {
   const end = Math.min(offset + length, file.inode.data.length);
   if (end > offset) file.write(Buffer.alloc(end - offset), offset);
-}
-
-function leavesOf(bytes: Buffer, leafBytes: number): { digests: Buffer; zero: Uint8Array } {
-  const count = Math.ceil(bytes.length / leafBytes);
-  const digests = Buffer.alloc(count * DIGEST_BYTES);
-  const zeros = new Uint8Array(count);
-  for (let index = 0; index < count; index += 1) {
-    const leaf = bytes.subarray(index * leafBytes, (index + 1) * leafBytes);
-    if (isZero(leaf)) zeros[index] = 1;
-    else
-      createHash("sha256")
-        .update(leaf)
-        .digest()
-        .copy(digests, index * DIGEST_BYTES);
-  }
-  return { digests, zero: zeros };
-}
-
-const ZEROS = Buffer.alloc(64 * 1024);
-
-function isZero(bytes: Uint8Array): boolean {
-  for (let at = 0; at < bytes.length; at += ZEROS.length) {
-    const piece = bytes.subarray(at, at + ZEROS.length);
-    if (ZEROS.compare(piece, 0, piece.length, 0, piece.length) !== 0) return false;
-  }
-  return true;
 }
 
 /** RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS: no link on the way, nor at its end. */

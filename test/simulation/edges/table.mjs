@@ -21,6 +21,7 @@ export const modules = {
   "proto/daemon": "daemon",
   "proto/rpc-client": "rpc-client",
   "proto/rpc-server": "rpc-server",
+  "agent/os/engine": "engine",
   "agent/os/libvirt-hypervisor": "libvirt-hypervisor",
   "agent/os/native-files": "native-files",
   "agent/os/tool": "tool",

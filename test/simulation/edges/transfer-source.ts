@@ -3,15 +3,15 @@
  * target has verified is not sent again, a lost connection is tried again with growing pauses.
  */
 
-import { createHash } from "node:crypto";
-import { ConnectionLost } from "../../../agent/transfer/channel.js";
 import { leafBytesAt } from "../../../agent/transfer/digest-tree.js";
+import { ConnectionLost } from "../../../agent/transfer/engine-fault.js";
 import { OpenedFile } from "../../../agent/transfer/outgoing-file.js";
 import { LEAF_BYTES } from "../../../agent/transfer/protocol.js";
 import type { SendDeps, SendRequest, SendSummary } from "../../../agent/transfer/source.js";
 import { asFault, Fault } from "../../../proto/fault.js";
 import { step, stepNow } from "../world/process.js";
 import { exchange } from "./data-connection.js";
+import { digestOf } from "./digest-tree.js";
 import { fileOf } from "./file-calls.js";
 import { setTimeout as pause } from "./timers-promises.js";
 import type { Greeting, Leaf } from "./transfer-target.js";
@@ -22,6 +22,7 @@ const ATTEMPTS = 6;
 const RETRY_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 const SEGMENT_LEAVES = 8;
+const ALGORITHM = "sha256";
 
 export async function sendFiles(deps: SendDeps, request: SendRequest): Promise<SendSummary> {
   const opened: OpenedFile[] = [];
@@ -92,7 +93,7 @@ class Sending {
     const { index, request } = file;
     const known = await session(200, target => target.open(attempt, index, request));
     if (Buffer.isBuffer(known)) return;
-    file.forget();
+    file.forget(ALGORITHM);
     for (let first = 0; first < file.digests.leafCount; first += SEGMENT_LEAVES) {
       const count = Math.min(SEGMENT_LEAVES, file.digests.leafCount - first);
       const leaves = await this.#read(file, first, count);
@@ -138,7 +139,7 @@ class Sending {
         file.digests.setZero(index, 1);
         continue;
       }
-      const digest = createHash("sha256").update(bytes).digest();
+      const digest = digestOf(bytes);
       file.digests.set(index, digest);
       leaves.push({ index, bytes, digest });
     }

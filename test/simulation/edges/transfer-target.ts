@@ -1,11 +1,11 @@
 /**
  * Stands for `agent/transfer/target.ts`: the data port without TLS and frames. Who may send, which epoch counts, what an
  * older transfer must finish first, and when a silent source is given up, is as at the real one; the files are received
- * by the real `PartFile`, flushes, read-back, journals and all.
+ * by the real `PartFile` with the engine of the simulation, flushes, read-back, journals and all.
  */
 
-import { ConnectionLost } from "../../../agent/transfer/channel.js";
-import { DIGEST_ALGORITHM } from "../../../agent/transfer/digest-tree.js";
+import { runsOf } from "../../../agent/transfer/digest-tree.js";
+import { ConnectionLost } from "../../../agent/transfer/engine-fault.js";
 import type { OpenRequest } from "../../../agent/transfer/messages.js";
 import { PartFile } from "../../../agent/transfer/part-file.js";
 import { LEAF_BYTES } from "../../../agent/transfer/protocol.js";
@@ -15,10 +15,12 @@ import { requireSpace } from "../../../agent/transfer/required-space.js";
 import type { Expectation, ExpectedProbe } from "../../../agent/transfer/target.js";
 import { asFault, Fault } from "../../../proto/fault.js";
 import { type Process, stepNow } from "../world/process.js";
+import type { SimulatedPart } from "./engine.js";
 
 export type { Expectation, ExpectedProbe } from "../../../agent/transfer/target.js";
 
 const ABSENT_MS = 60_000;
+const ALGORITHM = "sha256";
 
 /** What a connection says of itself. */
 export interface Greeting {
@@ -163,13 +165,15 @@ export class Session {
       if (request.sizeBytes !== incoming.sizeBytes)
         throw new Fault("conflict", `${incoming.id} is not the size that was planned`);
       await this.#parts.get(index)?.close();
-      const place = { files: this.#deps.files, incoming, migrationId: this.expected.migrationId };
-      const part = await PartFile.open(place, request);
+      const { engine, files } = this.#deps;
+      const policy = { algorithm: ALGORITHM, isLastPass: true, trustsManifest: true, readsBack: true };
+      const place = { files, incoming, migrationId: this.expected.migrationId, ...policy };
+      const part = await PartFile.open(engine, place, request);
       this.#parts.set(index, part);
       await requireSpace([{ part, dataBytes: request.dataBytes }], incoming);
       this.#resumedBytes += part.verified.dataBytes;
       if (part.isFinished) return this.#finish(index, part, part.verified.root());
-      const have = [...part.verified.runs()].filter(({ state }) => state !== "unknown");
+      const have = [...runsOf(part.verified)].filter(({ state }) => state !== "unknown");
       return new Set(
         have.flatMap(({ first, count }) => Array.from({ length: count }, (_, at) => first + at)),
       );
@@ -185,13 +189,13 @@ export class Session {
     leaves: readonly Leaf[],
   ): Promise<number[]> {
     return this.#inTurn(attempt, async () => {
-      const part = this.#part(index);
+      const part = this.#part(index).part as SimulatedPart;
       for (const leaf of leaves) {
         this.#wireBytes += leaf.bytes.length;
-        await part.write(leaf.index * LEAF_BYTES, leaf.bytes, this.#suspects.has(`${index}:${leaf.index}`));
+        await part.write(leaf.index, leaf.bytes);
       }
       const expected = new Map(leaves.map(leaf => [leaf.index, leaf.digest]));
-      const wrong = await part.verify({ first, count }, expected);
+      const wrong = await part.verify(first, count, expected);
       for (const leaf of wrong) {
         const key = `${index}:${leaf}`;
         if (this.#suspects.has(key))
@@ -279,7 +283,7 @@ export class Session {
 
   #receipt(): CopyReceipt {
     return {
-      algorithm: DIGEST_ALGORITHM,
+      algorithm: ALGORITHM,
       leafBytes: LEAF_BYTES,
       files: this.expected.files.flatMap((_, index) => this.#finished.get(index) ?? []),
       wireBytes: this.#wireBytes,
