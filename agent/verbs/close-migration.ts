@@ -10,7 +10,7 @@ import type { SourceDocument } from "./prepare-source.js";
 import { incarnationToWithdraw } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
-const KINDS = ["source", "final", "target", "claim", "copy", "made", "stopped", "withdrawn"];
+const KINDS = ["source", "final", "target", "claim", "copy", "made", "stopped", "withdrawn", "fence-receipt"];
 
 export const closeMigration: Verb<CloseMigration> = async ({ outcome }, call, world) => {
   await refuseHeld(call, world);

@@ -146,6 +146,13 @@ describe("a target that is withdrawn", () => {
     expect(target.guest).toMatchObject({ ...row, mayHaveRun: true });
   });
 
+  it("keeps no document of a migration that was confirmed", async () => {
+    await create();
+    await releaseTarget({}, target.call(), target.world);
+    await closeMigration({ outcome: "confirmed" }, target.call(), target.world);
+    expect(target.world.documents.list("%").filter(({ migrationId }) => migrationId === "m1")).toEqual([]);
+  });
+
   it("cannot be closed before its files are gone", async () => {
     await create();
     await withdraw();
