@@ -104,6 +104,18 @@ TOML
   ferry_tls_toml agent
 }
 
+# LAB_STOPS=1: the library with which a test stops a daemon at a line of its log (see stop-at.c).
+ferry_preload() {
+  local library=$LAB_CACHE/stop-at.so source=$LAB_HOME/lib/stop-at.c
+  [[ $LAB_STOPS == 1 ]] || return 0
+  mkdir -p "$LAB_CACHE"
+  if [[ ! $library -nt $source ]]; then
+    gcc -O2 -Wall -shared -fPIC -o "$library.$BASHPID" "$source" -ldl && mv "$library.$BASHPID" "$library" ||
+      die "stop-at.c cannot be compiled"
+  fi
+  echo "$library"
+}
+
 # Arguments with which host-init.sh runs the daemon; none if it is not to run.
 ferry_daemon_command() {
   local daemon

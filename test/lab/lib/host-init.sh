@@ -18,10 +18,18 @@ mount_runtime() {
   mount -t proc proc /proc
   mount -t tmpfs -o mode=755,size=256m tmpfs /run
   mkdir -p /run/{lock,libvirt,host,shared,ferry,ferry-lab,private}
-  mount --bind "$host_dir" /run/host
+  mount --rbind "$host_dir" /run/host
   mount --bind "$lab_dir/shared" /run/shared
   [[ $LAB_INIT != systemd ]] || mount_installed "$lab_dir"
   mount -t tmpfs -o mode=755,size=1m,ro tmpfs "$lab_dir"
+}
+
+# Another host's disk must not live on in here when that host's power is cut.
+leave_other_disks() {
+  local path
+  while read -r path; do
+    [[ $path == "$host_dir"/* ]] || umount -l "$path"
+  done < <(awk -v labs="${lab_dir%/*}/" 'index($5, labs) == 1 { print $5 }' /proc/self/mountinfo | sort -r)
 }
 
 mount_private() { # mount_private TREE [LOWER]: a tree of the machine, writable for this host alone
@@ -148,6 +156,7 @@ boot() { # boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
   echo "$outer_pid" >"$host_dir/pid"
   set -e
   mount --make-rprivate /
+  leave_other_disks
   wait_for 10 test -e "$host_dir/wired"
   mount_runtime
   mount_sysfs

@@ -58,6 +58,7 @@ host_start() {
   [[ -d $LAB_SHARED ]] || die "this lab is not up (npm run lab -- up)"
   host_is_up "$host" && return
   network_switch_up
+  disk_attach "$host"
   host_prepare "$host"
   rm -f "$dir"/{pid,wired,ready}
   date '+--- switched on %F %T' >>"$dir/init.log"
@@ -80,7 +81,7 @@ host_launch() { # joins the control groups first: the cgroup namespace is rooted
   (
     cgroup_join "$host" "$BASHPID"
     # shellcheck disable=SC2046 # words of a command line
-    exec env LAB_INIT="$LAB_INIT" setsid unshare -m -u -i -n -p -C --fork --kill-child \
+    exec env LAB_INIT="$LAB_INIT" LAB_PRELOAD="$(ferry_preload)" setsid unshare -m -u -i -n -p -C --fork --kill-child \
       "$LAB_HOME/lib/host-init.sh" boot "$dir" "$LAB_DIR" "$LAB_VIRT" $(ferry_daemon_command "$host")
   ) </dev/null >>"$dir/init.log" 2>&1 9>&- &
 }
@@ -97,9 +98,16 @@ host_exec() {
 }
 
 # systemd takes SIGTERM for something else.
-host_stop() { if systemd_wanted; then host_end "$1" RTMIN+4; else host_end "$1" TERM; fi; }
+host_stop() {
+  if systemd_wanted; then host_end "$1" RTMIN+4; else host_end "$1" TERM; fi
+  disk_detach "$1" off
+}
 
-host_kill() { host_end "$1" KILL; }
+host_kill() {
+  disk_freeze "$1"
+  host_end "$1" KILL
+  disk_detach "$1" cut
+}
 
 host_end() { # host_end HOST SIGNAL-TO-PROCESS-1; the kernel then ends the rest
   local host=$1 signal=$2 pid

@@ -11,7 +11,8 @@ LAB_SHARED=$LAB_DIR/shared
 FERRY_ROOT=$(readlink -f "$LAB_HOME/../..")
 
 # What `up` remembers: name and default.
-declare -A LAB_DEFAULTS=([LAB_NET]=10.77.0 [LAB_MIGNET]=10.78.0 [LAB_QEMU]=root [LAB_VIRT]=auto [LAB_BARE]=0 [LAB_INIT]=plain)
+declare -A LAB_DEFAULTS=([LAB_NET]=10.77.0 [LAB_MIGNET]=10.78.0 [LAB_QEMU]=root [LAB_VIRT]=auto [LAB_BARE]=0 [LAB_INIT]=plain
+  [LAB_DISK]=plain [LAB_STOPS]=0)
 LAB_HOSTS_MAX=64
 
 say() { printf '%s\n' "$*" >&2; }
@@ -44,6 +45,7 @@ settings_load() {
   [[ $LAB_QEMU == root || $LAB_QEMU == stock ]] || die "LAB_QEMU '$LAB_QEMU': root or stock"
   [[ $LAB_VIRT =~ ^(auto|kvm|qemu)$ ]] || die "LAB_VIRT '$LAB_VIRT': auto, kvm or qemu"
   [[ $LAB_INIT == plain || $LAB_INIT == systemd ]] || die "LAB_INIT '$LAB_INIT': plain or systemd"
+  [[ $LAB_DISK == plain || $LAB_DISK == volatile ]] || die "LAB_DISK '$LAB_DISK': plain or volatile"
   for name in LAB_NET LAB_MIGNET; do
     [[ ${!name} =~ ^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$ ]] || die "$name '${!name}': three numbers such as 10.77.0"
   done

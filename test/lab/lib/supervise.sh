@@ -23,7 +23,7 @@ run() {
   echo $$ >"$state.supervisor"
   until [[ -e $state.stopped ]]; do
     started=$SECONDS
-    "$@" </dev/null >>"/var/log/ferry/$name.log" 2>&1 &
+    LD_PRELOAD=${LAB_PRELOAD:-} "$@" </dev/null >>"/var/log/ferry/$name.log" 2>&1 &
     echo $! >"$state.pid"
     wait $!
     status=$?
