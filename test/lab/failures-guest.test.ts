@@ -85,6 +85,23 @@ it.concurrent("a disk that somebody replaces while the guest shuts down is notic
   expect(await tracesOf(swapped, "h2")).toMatchObject(NO_TRACES);
 });
 
+it.concurrent("a snapshot that somebody takes while the guest shuts down is noticed, and the guest runs again", async () => {
+  const snapped = await LabServer.adopt(lab, "h1", { name: "snapped", knobs: ["lab.shutdelay=6"] });
+  const id = await snapped.migrate("h2");
+  await waitForEvent(lab, "ctl", id, /^begun stop-source/);
+  const only = ["vdb,snapshot=no", "vdc,snapshot=no", "vdd,snapshot=no"].flatMap(disk => [
+    "--diskspec",
+    disk,
+  ]);
+  const options = ["--disk-only", "--no-metadata", "--diskspec", "vda,snapshot=external", ...only];
+  await lab.output("h1", ["virsh", "-q", "snapshot-create-as", "snapped", "behind-our-back", ...options]);
+  const { status, fault } = await snapped.rested(id);
+  expect(status).toBe("error");
+  expect(fault?.message).toContain("changed behind Ferry");
+  await snapped.processOn("h1");
+  expect(await tracesOf(snapped, "h2")).toMatchObject(NO_TRACES);
+});
+
 it.concurrent("two servers change places at the same time", async () => {
   const [one, two] = await Promise.all([
     LabServer.adopt(lab, "h1", { name: "one" }),
@@ -107,5 +124,5 @@ it.concurrent("two servers on one base image come to the same host at the same t
 });
 
 it("after all of them the hosts are booked for exactly the servers that they have", async () => {
-  expect(await bookedMemory(lab)).toEqual({ h1: 3 * 192, h2: 3 * 192, h3: 2 * 192 });
+  expect(await bookedMemory(lab)).toEqual({ h1: 4 * 192, h2: 3 * 192, h3: 2 * 192 });
 });
