@@ -16,7 +16,8 @@ import type { Traveller } from "./traveller.js";
 const MEMORY_MIB = 128;
 const HOSTS: readonly Host[] = ["h1", "h2"];
 
-export async function expectWellEnded(traveller: Traveller): Promise<Host> {
+/** `before`: its QEMU processes when the cell began. */
+export async function expectWellEnded(traveller: Traveller, before: readonly number[]): Promise<Host> {
   const { lab, server } = traveller;
   const { host, status, taskState, migrationId } = await settled(traveller);
   const home = host as Host;
@@ -27,7 +28,7 @@ export async function expectWellEnded(traveller: Traveller): Promise<Host> {
   );
   // A power cut ends a guest that ran; that Ferry does not start it by itself is as it should be.
   if (status === "SHUTOFF") await server.start();
-  await traveller.expectProof(home);
+  await traveller.expectProof(home, before);
   for (const other of HOSTS) await expectClean(traveller, other, other === home);
   const booked = await bookedMemory(lab);
   assert.deepEqual(

@@ -53,6 +53,7 @@ async function carryOut(traveller: Traveller, boundary: Boundary, fault: Fault):
   const source = await traveller.home();
   const route: Route = { source, target: source === "h1" ? "h2" : "h1" };
   const mark = await traveller.mark();
+  const before = await traveller.server.processes();
   if (boundary.line === undefined) await reachMidCopy(traveller, route);
   else await reach(traveller, boundary, route, mark, boundary.line);
 
@@ -61,7 +62,7 @@ async function carryOut(traveller: Traveller, boundary: Boundary, fault: Fault):
   await fault.mend(lab, route);
   if (boundary.line === undefined) await lab.shape(route.target, "off", "mig0");
   const outcome = await ending(traveller, boundary, mark);
-  await expectWellEnded(traveller);
+  await expectWellEnded(traveller, before);
   return outcome;
 }
 

@@ -2,7 +2,7 @@
  * `npm run crash-matrix [-- --only STEP] [--column NAME] [--json]`: every boundary of a migration × everything that can be
  * killed, on real hosts with real guests. A whole run writes docs/crash-matrix.md.
  *
- * `--parts FILE` joins several runs, for machines on which one would take too long.
+ * `--parts FILE` joins several runs, for machines on which one would take too long; the page says what was not run.
  *
  * One lab serves all cells, and the server travels back and forth between its two hosts; after a cell that failed both are
  * made anew. The last line is `crash-matrix: N cells, F failed`.
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     only: { type: "string", multiple: true, default: [] },
     column: { type: "string", multiple: true, default: [] },
     json: { type: "boolean", default: false },
-    /** Joins the cells of several runs; the page is written once all are there. */
+    /** Joins the cells of several runs. */
     parts: { type: "string" },
     /** Leaves the lab of the first cell that fails. */
     stay: { type: "boolean", default: false },
@@ -73,7 +73,7 @@ await guard[Symbol.asyncDispose]();
 
 const run: Run = { cells: results, virtType, seconds: (Date.now() - startedMs) / 1000, writesLost: lost };
 const whole = values.parts === undefined ? run : await joined(values.parts, run);
-if (isWhole(whole)) await writePage(whole);
+if (isWhole(whole) || values.parts !== undefined) await writePage(whole);
 if (values.json) process.stdout.write(`${JSON.stringify(run, undefined, 2)}\n`);
 process.stdout.write(`${summaryOf(results)}\n`);
 process.exitCode = results.every(({ problem }) => problem === undefined) ? 0 : 1;

@@ -78,23 +78,30 @@ export class Traveller {
     return newest;
   }
 
-  /** The guest runs on `host` and says of its last boot that all that it ever wrote is there. */
-  async expectProof(host: Host): Promise<void> {
-    await this.server.processOn(host);
-    const said = await waitFor(
-      async () => /READY/.exec(lastBoot(await this.lab.console(host, this.server.name)))?.input,
-      {
-        deadlineMs: PATIENCE_MS,
-        what: `${this.server.name} is ready on ${host}`,
-      },
-    );
-    const [, root, boots = "0"] = /MARKER-(\w+) \w+ boots=(\d+)/.exec(said) ?? [];
-    const [, ephemeral] = /EPH-(\w+) /.exec(said) ?? [];
-    const isFirst = boots === "1";
-    assert.deepEqual([root, ephemeral], isFirst ? ["NEW", "NEW"] : ["OK", "OK"], said);
-    assert(Number(boots) >= this.boots, `its disk remembers ${boots} boots, there were ${this.boots}`);
-    this.boots = Number(boots);
+  /**
+   * The guest runs on `host` and says of its last boot that all that it ever wrote is there. One that was stopped meanwhile
+   * has another process, and must have booted once more.
+   */
+  async expectProof(host: Host, before: readonly number[]): Promise<void> {
+    const pid = await this.server.processOn(host);
+    const least = before.includes(pid) ? this.boots : this.boots + 1;
+    const { text, root, ephemeral, boots } = await waitFor(() => this.#proof(host, least), {
+      deadlineMs: PATIENCE_MS,
+      what: `${this.server.name} on ${host} has booted ${least} times, as its disk remembers`,
+    });
+    assert.deepEqual([root, ephemeral], boots === 1 ? ["NEW", "NEW"] : ["OK", "OK"], text);
+    this.boots = boots;
     await this.server.imageIntact(host);
+  }
+
+  /** What the console says of the last boot, once that is over and not one of before. */
+  async #proof(host: Host, least: number) {
+    const console = await this.lab.console(host, this.server.name);
+    const text = console.slice(Math.max(0, console.lastIndexOf(" UP kernel")));
+    const [, root, count] = /MARKER-(\w+) \w+ boots=(\d+)/.exec(text) ?? [];
+    const [, ephemeral] = /EPH-(\w+) /.exec(text) ?? [];
+    const boots = Number(count ?? 0);
+    return boots >= least && / READY/.test(text) ? { text, root, ephemeral, boots } : undefined;
   }
 }
 
@@ -104,5 +111,3 @@ export interface Line {
   readonly step?: string;
   readonly fault?: string;
 }
-
-const lastBoot = (console: string): string => console.slice(Math.max(0, console.lastIndexOf(" UP kernel")));
