@@ -54,8 +54,8 @@ try {
       results.push(result);
       const { outcome, seconds, problem } = result;
       process.stderr.write(`${boundary.name} × ${fault.name}: ${problem ?? outcome} (${seconds} s)\n`);
-      for (const { msg, step = "", fault = "" } of result.story ?? [])
-        process.stderr.write(`    ${msg} ${step} ${fault}\n`);
+      for (const { msg, step = "", fault: why = "" } of result.story ?? [])
+        process.stderr.write(`    ${msg} ${step} ${why}\n`);
       if (problem === undefined) continue;
       if (values.stay) throw new Error(`left as it is: LAB_ID=${lab.id}`);
       lost += await writesLost(lab);

@@ -3,7 +3,8 @@
  * database, a host that a person declares dead.
  */
 
-import { cp, rm } from "node:fs/promises";
+import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Server } from "../../proto/gen/ferry/v1/model.js";
 import { IMAGE_DIR } from "./guest.js";
@@ -11,6 +12,10 @@ import { type Host, Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import { ferry, ferryJson, LabServer } from "./lab-server.js";
 import { NeverTwice } from "./never-twice.js";
 import { NO_TRACES, tracesOf } from "./traces.js";
+
+/** What a host keeps and Ferry and libvirt go by. */
+const placesOf = (host: Host) =>
+  ["/var/lib/ferry", "/var/lib/libvirt", "/etc/libvirt"].map(path => lab.path(host, path));
 
 const REASON = "its mainboard is on my desk";
 
@@ -21,7 +26,14 @@ let server: LabServer;
 beforeAll(async () => {
   lab = await Lab.up({ id: "recovery", hosts: 2 });
   guard = new NeverTwice();
-  server = await LabServer.adopt(lab, "h1", { name: "web", bootsKernel: true });
+  server = await LabServer.adopt(lab, "h1", { name: "web", bootsKernel: true, isOff: true });
+  // Of the day on which the server was at home there and had never been elsewhere.
+  await lab.stop("h1");
+  for (const place of placesOf("h1"))
+    await cp(place, `${place}.backup`, { recursive: true, preserveTimestamps: true });
+  await lab.start("h1");
+  await server.start();
+  await lab.waitForConsole("h1", "web", / READY/);
 });
 
 afterAll(async () => {
@@ -93,15 +105,19 @@ it("a server comes back from a target that was declared dead, which starts nothi
 
 it("a database from a backup freezes everything, and learns from the agents where the server is", async () => {
   await lab.controller("stop");
-  const database = lab.path("ctl", "/var/lib/ferry-controller");
-  await cp(database, `${database}.backup`, { recursive: true });
+  const databases = () =>
+    readdir(folder).then(names => names.filter(name => name.startsWith("controller.db")));
+  const folder = lab.path("ctl", "/var/lib/ferry-controller");
+  const backup = `${folder}.backup`;
+  await mkdir(backup);
+  for (const name of await databases()) await cp(join(folder, name), join(backup, name));
   await lab.controller("start");
   await isUp("h2");
   await moveTo("h2");
   await server.confirm();
   await lab.controller("stop");
-  await rm(database, { recursive: true });
-  await cp(`${database}.backup`, database, { recursive: true });
+  for (const name of await databases()) await rm(join(folder, name));
+  for (const name of await readdir(backup)) await cp(join(backup, name), join(folder, name));
   await lab.controller("start");
 
   const refused = await waitFor(
@@ -124,21 +140,10 @@ it("a database from a backup freezes everything, and learns from the agents wher
 });
 
 it("a host restored from a backup has its former copy of a server that moved on denied, kept, and not started", async () => {
-  await moveTo("h1");
-  await server.confirm();
-  // Its disk as it is now, with the server at home on it, is what is restored later.
   await lab.stop("h1");
-  const places = ["/var/lib/ferry", "/var/lib/libvirt", "/etc/libvirt"].map(path => lab.path("h1", path));
-  for (const place of places)
-    await cp(place, `${place}.backup2`, { recursive: true, preserveTimestamps: true });
-  await lab.start("h1");
-  await server.start();
-  await moveTo("h2");
-  await server.confirm();
-  await lab.stop("h1");
-  for (const place of places) {
+  for (const place of placesOf("h1")) {
     await rm(place, { recursive: true });
-    await cp(`${place}.backup2`, place, { recursive: true, preserveTimestamps: true });
+    await cp(`${place}.backup`, place, { recursive: true, preserveTimestamps: true });
   }
   await lab.start("h1");
 
