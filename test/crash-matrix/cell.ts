@@ -63,8 +63,14 @@ async function carryOut(traveller: Traveller, boundary: Boundary, fault: Fault):
   if (boundary.line === undefined) await lab.shape(route.target, "off", "mig0");
   const outcome = await ending(traveller, boundary, mark);
   await expectWellEnded(traveller, before);
+  const wanted = boundary.ask === "revert" ? "reverted" : "confirmed";
+  // What is killed and comes back changes no outcome, only the duration (invariant 8).
+  if (outcome !== wanted) throw new Error(`ended ${outcome}, not ${wanted}: ${await why(traveller)}`);
   return outcome;
 }
+
+const why = async (traveller: Traveller): Promise<string> =>
+  (await traveller.newest()).fault?.message ?? "no reason given";
 
 /** Holds the controller at the line, having asked for what leads there. */
 async function reach(

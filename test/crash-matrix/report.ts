@@ -50,8 +50,8 @@ function pageOf({ cells: results, virtType, seconds, writesLost }: Run): string 
   return `# The crash matrix
 
 Written by \`npm run crash-matrix\`; not edited. A real guest on real libvirt hosts is migrated to each boundary (row) and held there
-while one thing is killed (column); then everything goes on. A cell tells how the migration ended **by itself**, which is right if
-afterwards, seen from outside Ferry,
+while one thing is killed (column); then everything goes on. A cell tells how the migration ended **by itself**. That must be as if
+nothing had been killed, and afterwards, seen from outside Ferry,
 
 - exactly one host has the server, it runs there or can be started, and its guest finds every byte that it ever wrote and flushed;
 - no other host could start it, and none holds a file, a claim, a row of the journal or a start token of the migration;
@@ -60,7 +60,7 @@ afterwards, seen from outside Ferry,
 The row is the step whose beginning was the last thing made durable; in *mid-copy* some of the disks had arrived. Hosts' disks forget in
 a power cut what was not flushed to them (${writesLost} writes were lost that way). A fault that did not strike at its boundary fails its cell.
 
-*confirmed*: on the target; *error*: taken back to the source; *reverted*: back by request. Seconds are those of the whole cell, boots included.
+*confirmed*: on the target; *reverted*: back, by request. Seconds are those of the whole cell, boots included.
 
 | at | ${FAULTS.map(({ name }) => name).join(" | ")} |
 |---|${FAULTS.map(() => "---").join("|")}|
