@@ -59,12 +59,22 @@ export class Hook {
     return [proof.proven ? "" : proof.problem, this.#auditProblem].filter(text => text !== "").join("; ");
   }
 
+  /** It is being found out again, by itself. */
+  isPending(): boolean {
+    const { proof } = this.#watch;
+    return !proof.proven && proof.pending === true;
+  }
+
   require(): void {
     const problem = this.problem();
     if (problem !== "")
-      throw new Fault("refused", `the libvirt hook does not guard this host: ${problem}`, {
-        fix: "restart libvirtd, then try again",
-      });
+      throw new Fault(
+        this.isPending() ? "unreachable" : "refused",
+        `the libvirt hook does not guard this host: ${problem}`,
+        {
+          fix: "restart libvirtd, then try again",
+        },
+      );
   }
 
   close(): void {

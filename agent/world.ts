@@ -37,7 +37,7 @@ export interface Edges {
   readonly engine: Engine;
   readonly transfer: TransferListener;
   readonly tls: TlsSource;
-  readonly hook: Pick<Hook, "problem" | "require">;
+  readonly hook: Pick<Hook, "problem" | "isPending" | "require">;
   readonly log: Logger;
   readonly bootId: string;
 }

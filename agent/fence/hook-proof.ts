@@ -14,7 +14,12 @@ import type { GuestFiles } from "./guest-file.js";
 
 export type HookProof =
   | { readonly proven: true /** Milliseconds since the epoch. */; readonly at: number }
-  | { readonly proven: false; readonly problem: string };
+  | {
+      readonly proven: false;
+      readonly problem: string;
+      /** The daemon was away while it was looked at: it will be found out once that is back. */
+      readonly pending?: boolean;
+    };
 
 export interface HookProofEdges {
   readonly hypervisor: Pick<Hypervisor, "define" | "start" | "destroy" | "undefine" | "findDomain">;
@@ -37,7 +42,8 @@ export async function proveHook(edges: HookProofEdges): Promise<HookProof> {
     await removeProbe(edges);
     return problem === undefined ? { proven: true, at: edges.clock() } : { proven: false, problem };
   } catch (error) {
-    return { proven: false, problem: `the hook's self-test failed: ${messageOf(error)}` };
+    const pending = error instanceof Fault && error.isUnknown;
+    return { proven: false, pending, problem: `the hook's self-test failed: ${messageOf(error)}` };
   }
 }
 
@@ -49,6 +55,7 @@ async function startProbe({ hypervisor }: HookProofEdges, nonce: string): Promis
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     if (error.message.includes(nonce)) return undefined;
+    if (error.isUnknown) throw error;
     return `${HOOK_NOT_LOADED} (the self-test's guest was refused by something else: ${error.message})`;
   }
 }

@@ -30,7 +30,7 @@ export class HookWatch {
     this.#edges = edges;
     this.#stopListening = edges.hypervisor.onConnection(state => {
       this.#daemonLife += 1;
-      this.#proof = { proven: false, problem: PROBLEM[state] };
+      this.#proof = { proven: false, pending: true, problem: PROBLEM[state] };
       if (state === "restored") void this.prove();
     });
   }

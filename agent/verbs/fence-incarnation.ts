@@ -12,6 +12,7 @@ import type { FenceKey, IncarnationFile } from "../fence/fence-record.js";
 import { bookDefined } from "./book-hardware.js";
 import { logFiles } from "./log-files.js";
 import { activeGuest, type SourceDocument, surveyManaged } from "./prepare-source.js";
+import { requireSettledHook } from "./settled-hook.js";
 import { signedReceipt } from "./signed-receipt.js";
 import { manifestOf } from "./source-manifest.js";
 import { SWTPM_DIR } from "./state-dirs.js";
@@ -25,6 +26,7 @@ interface FinalDocument {
 
 export const fenceIncarnation: Verb<FenceIncarnation> = async ({ stateHash, peerHost }, call, world) => {
   const source = sourceDocument(call, world);
+  requireSettledHook(world);
   requireGuarded(world);
   // Looked at anew until the fence itself has been journalled: from then on the files may be aside.
   const begun = await world.fence.journal.find(fenceKey(call, source.incarnation));

@@ -10,6 +10,7 @@ import { refusal } from "../claim/refusal.js";
 import type { DeclaredRoles, DiskRole } from "../disk/disk-layout.js";
 import type { Guest } from "../journal/guests.js";
 import { readOnlyDrivesOf, type Survey, surveyDomain } from "../survey-domain.js";
+import { requireSettledHook } from "./settled-hook.js";
 import { sourceFacts } from "./source-facts.js";
 import { manifestOf } from "./source-manifest.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
@@ -24,6 +25,7 @@ export interface SourceDocument {
 }
 
 export const prepareSource: Verb<PrepareSource> = async (request, call, world) => {
+  requireSettledHook(world);
   const { refusals, manifest } = await describeSource(request.readOnlyDrives, call, world);
   if (manifest === undefined || refusals.length > 0) return result({ refusals: [...refusals] });
   const readOnlyDrives = readOnlyDrivesOf(request.readOnlyDrives);

@@ -28,6 +28,7 @@ import { logPaths } from "./log-files.js";
 import { compareGuestCpu, machineSupport } from "./machine-support.js";
 import { awaitArrivals, otherArrivals } from "./other-arrivals.js";
 import { isSameHost, placeInPlace } from "./same-host.js";
+import { requireSettledHook } from "./settled-hook.js";
 import { STATE_DIRS } from "./state-dirs.js";
 import { type TargetDocument, targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
@@ -37,6 +38,7 @@ import { trialDefinition } from "./trial-definition.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) => {
+  requireSettledHook(world);
   const { sourceHost } = request;
   const manifest = needed(request);
   const claimedBefore = claimsOfOthers(call, world);

@@ -51,7 +51,7 @@ export interface World {
   readonly transfer: TransferListener;
   readonly tls: TlsSource;
   /** The libvirt hook's last proof: empty when it holds (SAFETY R6). */
-  readonly hook: { problem(): string };
+  readonly hook: { problem(): string; isPending(): boolean };
   readonly guests: Guests;
   readonly documents: Documents;
   readonly artifacts: Artifacts;

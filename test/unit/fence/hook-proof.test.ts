@@ -103,6 +103,22 @@ describe("what is known about the hook", () => {
     expect(() => watch.requireProof()).toThrow(/restart libvirtd/);
   });
 
+  it("is not a no while the daemon is away, also when it goes in the middle of the self-test", async () => {
+    const daemon = new Daemon();
+    using watch = new HookWatch(daemon.edges);
+    await watch.prove();
+    daemon.tell("lost");
+    expect(watch.proof).toMatchObject({ proven: false, pending: true });
+    daemon.beforeStart = () => {
+      throw new Fault("unreachable", "the connection was lost");
+    };
+    expect(await watch.prove()).toMatchObject({ proven: false, pending: true });
+    daemon.beforeStart = () => {
+      throw new Fault("failed", "no emulator");
+    };
+    expect(await watch.prove()).not.toHaveProperty("pending", true);
+  });
+
   it("forgets a proof of the daemon before", async () => {
     const daemon = new Daemon();
     using watch = new HookWatch(daemon.edges);

@@ -48,6 +48,7 @@ export class Host implements Disposable {
   readonly open = new Set<string>();
   readonly notes: string[] = [];
   hookProblem = "";
+  isHookPending = false;
   nowMs = 0;
   readonly #tls: World["tls"];
   readonly #machine: Machine;
@@ -80,7 +81,11 @@ export class Host implements Disposable {
       tls: this.#tls,
       log,
       transfer: new TransferListener({ tls: material, engine, files: known, clock: { nowMs: () => 0 }, log }),
-      hook: { problem: () => this.hookProblem, require: () => this.#requireHook() },
+      hook: {
+        problem: () => this.hookProblem,
+        isPending: () => this.isHookPending,
+        require: () => this.#requireHook(),
+      },
       bootId: "boot-1",
     });
     const { roots = world.roots } = this.#machine;

@@ -69,6 +69,18 @@ describe("fencing a source", () => {
     expect(source.has(DISK)).toBe(false);
   });
 
+  it("is asked again, not refused, while it is not known whether the hook guards", async () => {
+    source.isHookPending = true;
+    await expect(prepare()).rejects.toMatchObject({ code: "unreachable" });
+    source.isHookPending = false;
+    await prepare();
+    source.isHookPending = true;
+    await expect(fence()).rejects.toMatchObject({ code: "unreachable" });
+    expect(source.has(DISK)).toBe(true);
+    source.isHookPending = false;
+    await fence();
+  });
+
   it("is refused when a disk was replaced behind Ferry, whatever hash the caller names", async () => {
     await prepare();
     source.write("images/web-3/other", "another disk ".repeat(1000));
