@@ -6,6 +6,7 @@ import { positiveInteger } from "./arguments.js";
 import { addAdminCommands } from "./commands/admin.js";
 import { addAggregateCommands } from "./commands/aggregate.js";
 import { addCompletionCommand } from "./commands/completion.js";
+import { addCredentialCommand } from "./commands/credential.js";
 import { addFlavorCommands } from "./commands/flavor.js";
 import { addGroupCommands } from "./commands/group.js";
 import { addHostCommands } from "./commands/host.js";
@@ -73,6 +74,7 @@ export function buildProgram(runner: Runner, shell: Pick<Shell, "write" | "write
   addAdminCommands(program, runner);
   addPolicyCommands(program, runner);
   addPkiCommands(program, runner);
+  addCredentialCommand(program, runner);
   addCompletionCommand(program, shell);
   return program;
 }

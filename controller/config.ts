@@ -5,6 +5,46 @@ import { absolutePath, endpoint, logLevel, parseConfig, readConfig, tlsPaths } f
 
 const seconds = z.number().int().nonnegative();
 
+const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be a UUID");
+
+/** The Nova-compatible REST API; absent: there is none. */
+const restSchema = z
+  .strictObject({
+    listen: endpoint,
+    /** `none`: everybody is an administrator; on loopback only. */
+    auth: z.enum(["credentials", "none"]).default("credentials"),
+    credentials: absolutePath.optional(),
+    /** With the controller's own certificate. Without, on loopback only. */
+    tls: z.boolean().default(true),
+    images: z
+      .array(
+        z.strictObject({
+          id: uuid,
+          name: z.string().min(1),
+          path: absolutePath,
+          format: z.enum(["qcow2", "raw"]),
+        }),
+      )
+      .default([]),
+    network: z.strictObject({ type: z.enum(["bridge", "network"]), source: z.string().min(1) }).optional(),
+  })
+  .refine(({ auth, listen }) => auth !== "none" || isLoopback(listen), {
+    path: ["auth"],
+    message: "none is for a loopback address only",
+  })
+  .refine(({ tls, listen }) => tls || isLoopback(listen), {
+    path: ["tls"],
+    message: "false is for a loopback address only: passwords would travel in the clear",
+  })
+  .refine(({ auth, credentials }) => auth === "none" || credentials !== undefined, {
+    path: ["credentials"],
+    message: "names the credential file; required unless auth is none",
+  });
+
+export type RestConfig = z.infer<typeof restSchema>;
+
+const isLoopback = (address: string): boolean => /^(127\.\d+\.\d+\.\d+|\[::1\]):\d+$/.test(address);
+
 export const controllerConfigSchema = z.strictObject({
   name: z.string().min(1),
   listen: endpoint,
@@ -24,6 +64,7 @@ export const controllerConfigSchema = z.strictObject({
   /** Whether a resize may choose the host that the server is on. Nova's name and default. */
   allow_resize_to_same_host: z.boolean().default(false),
   policy_file: absolutePath.optional(),
+  rest: restSchema.optional(),
   log_level: logLevel.default("info"),
   tls: tlsPaths,
 });

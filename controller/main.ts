@@ -16,6 +16,7 @@ import { createServer } from "../proto/rpc-server.js";
 import { TlsSource } from "../proto/tls-source.js";
 import { VERSION } from "../proto/version.js";
 import type { Api } from "./api/api.js";
+import type { NovaServerOptions } from "./api/nova/serve-nova.js";
 import { systemClock } from "./clock.js";
 import { type ControllerConfig, readControllerConfig, storePathOf } from "./config.js";
 import { Aggregates } from "./fleet/aggregates.js";
@@ -77,25 +78,27 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
     onTrouble: fault => log.warn({ fault }, "could not look for drift"),
   });
 
+  const services = controllerServices({
+    ...deps,
+    migrations,
+    servers,
+    aggregates,
+    serverGroups,
+    policy,
+    epochRaise: new EpochRaise(deps, migrations),
+    returned,
+    driftWatch,
+  });
   const server = await createServer({
     tls,
     address: config.listen,
-    services: controllerServices({
-      ...deps,
-      migrations,
-      servers,
-      aggregates,
-      serverGroups,
-      policy,
-      epochRaise: new EpochRaise(deps, migrations),
-      returned,
-      driftWatch,
-    }),
+    services,
     admit: ({ identity, path }) => policy.admit(identity, path),
     onFailure: (thrown, { path }) => log.info({ path, fault: asFault(thrown).message }, "call refused"),
   });
   tls.watch();
   const metrics = await startMetrics(config, { store, fleet, migrations, driftWatch });
+  const rest = await startRest(config, { services, policy, tls, log });
   notifier.ready(stopped);
   log.info({ version: VERSION, listen: config.listen }, "serving");
   await Promise.all([new AutoConfirm(deps, migrations).run(stopped), driftWatch.run(stopped)]);
@@ -103,6 +106,7 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   notifier.stopping();
   tls.unwatch();
   await server.close(STOP_GRACE_MS);
+  await rest?.close();
   await servers.close();
   await migrations.close();
   await metrics?.close();
@@ -133,6 +137,16 @@ async function startMetrics(
     isFrozen: async () => (await readFreeze(store.queries)) !== undefined,
   });
   return serveMetrics({ registry, address: config.metrics_listen, problem: () => undefined });
+}
+
+/** Loaded only where it is wanted: a controller without REST has no HTTP framework in its memory. */
+async function startRest(
+  { rest }: ControllerConfig,
+  parts: Pick<NovaServerOptions, "services" | "policy" | "tls" | "log">,
+) {
+  if (rest === undefined) return undefined;
+  const { serveNova } = await import("./api/nova/serve-nova.js");
+  return serveNova({ config: rest, ...parts, newId: randomUUID, nowMs: () => systemClock.nowMs() });
 }
 
 /** The story of every migration in the log; what the steps gave is only in the journal. */

@@ -5,6 +5,7 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import { refuseFrozen } from "../store/freeze.js";
 import { findMigration, type MigrationRecord } from "../store/migrations.js";
 import type { Queries } from "../store/schema.js";
 import {
@@ -39,6 +40,7 @@ export class Deletion {
   /** Decided and durable when it resolves; `bringAbout` follows it to the end. */
   async ask(server: ServerRecord, requester: Requester): Promise<void> {
     refuseLocked(server, requester);
+    await refuseFrozen(this.#deps.store.queries);
     const migration = await findMigration(this.#deps.store.queries, server.migrationId);
     const wish = async (queries: Queries) => {
       const nowMs = this.#deps.clock.nowMs();

@@ -386,7 +386,8 @@ const isMovable = ({ vmState, taskState, migrationId, deleteAsked }: ServerRecor
 
 function refuseSilent(host: string, state: string): void {
   if (state === "up") return;
-  throw new Fault("unreachable", `Service is unavailable at this time: the agent of ${host} is ${state}.`, {
+  throw new Fault("unreachable", "Service is unavailable at this time.", {
+    have: `the agent of ${host} is ${state}`,
     host,
     fix: `look at ferry-agent on ${host}: systemctl status ferry-agent`,
   });

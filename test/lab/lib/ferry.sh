@@ -47,6 +47,37 @@ ferry_prepare_ctl() {
   ferry_issue ctl user admin --role admin
   ferry_client_toml >"$etc/client.toml"
   ferry_controller_toml >"$etc/controller.toml"
+  ferry_prepare_rest "$etc"
+}
+
+# The REST API: two users with the password `lab`, and the OpenStack clients, if they are installed, set up for both.
+ferry_prepare_rest() {
+  local etc=$1 user
+  for user in admin demo; do
+    ferry_cli credential $user --role "$(ferry_role_of $user)" --project lab --password-file <(echo lab)
+    ferry_openrc $user >"$etc/openrc-$user"
+  done >"$etc/credentials.toml"
+  ln -s openrc-admin "$etc/openrc"
+  for client in openstack nova; do
+    # shellcheck disable=SC2016 # for the script
+    printf '#!/bin/sh\n. "${OPENRC:-/etc/ferry/openrc}"\nexec /usr/bin/python3 /usr/bin/%s "$@"\n' $client >"$LAB_DIR/ctl/bin/$client"
+    chmod 755 "$LAB_DIR/ctl/bin/$client"
+  done
+}
+
+ferry_role_of() { if [[ $1 == admin ]]; then echo admin; else echo member; fi; }
+
+ferry_openrc() { # ferry_openrc USER: what a user exports; the client asks for 2.1 by itself, which knows no --host
+  cat <<RC
+export OS_AUTH_URL=https://ctl:8774/v3
+export OS_CACERT=/etc/ferry/pki/ca.crt
+export OS_USERNAME=$1
+export OS_PASSWORD=lab
+export OS_PROJECT_NAME=lab
+export OS_USER_DOMAIN_ID=default
+export OS_PROJECT_DOMAIN_ID=default
+export OS_COMPUTE_API_VERSION=2.90
+RC
 }
 
 ferry_prepare_agent() {
@@ -84,6 +115,11 @@ name = "ctl"
 listen = "$LAB_NET.10:7400"
 metrics_listen = "$LAB_NET.10:7404"
 resize_confirm_window = 0
+
+[rest]
+listen = "0.0.0.0:8774"
+credentials = "/etc/ferry/credentials.toml"
+images = [{ id = "2c1b7a52-4d0e-4c3f-9d0b-3f6f0c1e5a11", name = "lab", path = "/var/lib/libvirt/images/base.qcow2", format = "qcow2" }]
 TOML
   ferry_tls_toml controller
 }

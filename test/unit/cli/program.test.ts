@@ -142,6 +142,7 @@ describe("commands", () => {
       ],
       migration: ["cancel", "list", "recover", "show", "watch"],
       pki: ["init", "issue", "show"],
+      credential: [],
       completion: [],
     });
   });

@@ -1,0 +1,93 @@
+/** Brings the REST face up on its listener, with the operator's choice of who is let in. */
+
+import type { Logger } from "pino";
+import { asFault, Fault } from "../../../proto/fault.js";
+import type { ServiceImplementation } from "../../../proto/rpc-server.js";
+import { parseServerAddress } from "../../../proto/server-address.js";
+import type { TlsSource } from "../../../proto/tls-source.js";
+import type { RestConfig } from "../../config.js";
+import type { Policy } from "../../policy/policy.js";
+import { LocalCalls } from "../local-calls.js";
+import { authenticateNobody, authenticator } from "./identity/authenticate.js";
+import { Credentials } from "./identity/credentials.js";
+import { IdentityRoutes } from "./identity/identity-service.js";
+import { Tokens } from "./identity/tokens.js";
+import { type NovaApiOptions, novaApi } from "./nova-api.js";
+import { novaRoutes } from "./routes/routes.js";
+
+export interface NovaServerOptions {
+  readonly config: RestConfig;
+  readonly services: readonly ServiceImplementation[];
+  readonly policy: Policy;
+  readonly tls: TlsSource;
+  readonly newId: () => string;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
+export interface NovaServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export async function serveNova({
+  config,
+  services,
+  policy,
+  tls,
+  newId,
+  nowMs,
+  log,
+}: NovaServerOptions): Promise<NovaServer> {
+  const onFailure = (thrown: unknown, path: string) => log.error({ path, err: thrown }, "REST call failed");
+  const onProblem = (fault: Fault) => log.error({ fault: fault.message }, "credential file not taken");
+  const app = novaApi({
+    calls: new LocalCalls(services, policy),
+    routes: novaRoutes({
+      images: config.images,
+      ...(config.network === undefined ? {} : { network: config.network }),
+    }),
+    ...lockOf(config, nowMs, onProblem),
+    newId,
+    ...(config.tls ? { tls: { cert: tls.material.cert, key: tls.material.key } } : {}),
+    onFailure,
+  });
+  if (config.tls) followRenewals(tls, app.server);
+  const { host, port } = parseServerAddress(config.listen, 0);
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    throw asFault(error).during(`serve REST on ${config.listen}`);
+  }
+  const address = app.server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : port,
+    close: () => app.close(),
+  };
+}
+
+function lockOf(
+  config: RestConfig,
+  nowMs: () => number,
+  onProblem: (fault: Fault) => void,
+): Pick<NovaApiOptions, "authenticate" | "identity"> {
+  if (config.auth === "none") return { authenticate: authenticateNobody };
+  if (config.credentials === undefined)
+    throw new Fault("invalid-argument", "rest.credentials is missing", {
+      fix: "name the credential file; ferry credential makes its entries",
+    });
+  const [credentials, tokens] = [new Credentials(config.credentials, nowMs, onProblem), new Tokens(nowMs)];
+  return {
+    authenticate: authenticator(credentials, tokens),
+    identity: new IdentityRoutes(credentials, tokens),
+  };
+}
+
+/** New connections are made with the certificate as it is then. */
+function followRenewals(tls: TlsSource, server: object): void {
+  tls.addIdentityCertificateListener(own => {
+    if (own === null || !("setSecureContext" in server) || typeof server.setSecureContext !== "function")
+      return;
+    server.setSecureContext({ cert: own.certificate, key: own.privateKey });
+  });
+}
