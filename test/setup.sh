@@ -21,8 +21,8 @@ PACKAGES+=(openssh-client openssh-server rsync socat qemu-utils iproute2 util-li
   b3sum
   # to check the shell scripts
   shellcheck
-  # the OpenStack clients, which drive the REST API unchanged
-  python3-openstackclient python3-novaclient python3-openstacksdk
+  # the OpenStack clients, which drive the REST API unchanged, and OpenStack's tests with its schemas
+  python3-openstackclient python3-novaclient python3-openstacksdk python3-tempest
   # real systemd, for the tests of the units
   systemd dbus
   # the store that controllers share

@@ -36,7 +36,7 @@ function eventView(request: NovaRequest, event: ServerActionEvent): object {
     ...(request.version >= 62
       ? { hostId: event.host === "" ? "" : uuidOf("host", event.host).replaceAll("-", "") }
       : {}),
-    ...(request.version >= 62 && admin ? { host: event.host || null } : {}),
+    ...(request.version >= 62 && admin ? { host: event.host } : {}),
     ...(request.version >= 84 ? { details: event.details || null } : {}),
   };
 }
