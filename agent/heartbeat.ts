@@ -13,6 +13,7 @@ import {
   FleetServiceService,
   type HeartbeatRequest,
 } from "../proto/gen/ferry/v1/controller.js";
+import { HostHardware } from "../proto/gen/ferry/v1/host.js";
 import type { Inventory } from "../proto/gen/ferry/v1/model.js";
 import { call } from "../proto/rpc-client.js";
 import type { Quarantine } from "./fence/quarantine.js";
@@ -23,7 +24,10 @@ const INTERVAL_MS = 5_000;
 const DEADLINE_MS = 10_000;
 
 /** What stays the same while this agent runs. */
-export type HeartbeatFacts = Omit<HeartbeatRequest, "domains" | "inventories" | "epochs" | "hookProblem">;
+export type HeartbeatFacts = Omit<
+  HeartbeatRequest,
+  "domains" | "inventories" | "epochs" | "hookProblem" | "hardware"
+>;
 
 interface Dependencies {
   readonly controller: Client;
@@ -31,16 +35,18 @@ interface Dependencies {
   readonly facts: HeartbeatFacts;
   readonly inventories: () => Promise<Inventory[]>;
   readonly quarantine: Quarantine;
+  readonly hardware: () => Promise<HostHardware>;
   readonly log: Logger;
 }
 
 /** Beats until the signal aborts. */
 export async function beat(deps: Dependencies, signal: AbortSignal): Promise<void> {
   let isReached: boolean | undefined;
+  const hardware = new HardwareNews(deps.hardware);
   while (!signal.aborted) {
     let pauseMs = INTERVAL_MS;
     try {
-      const report = await reportOf(deps);
+      const report = { ...(await reportOf(deps)), hardware: await hardware.next() };
       const answer = await call(deps.controller, FleetServiceService.heartbeat, report, {
         deadlineMs: DEADLINE_MS,
         signal,
@@ -50,6 +56,7 @@ export async function beat(deps: Dependencies, signal: AbortSignal): Promise<voi
           { reason: answer.quarantine },
           answer.quarantine === "" ? "quarantine ended" : "quarantine",
         );
+      hardware.delivered(answer.wantHardware);
       pauseMs = answer.intervalMs || INTERVAL_MS;
       if (isReached !== true) deps.log.info("the controller knows this host");
       isReached = true;
@@ -64,7 +71,11 @@ export async function beat(deps: Dependencies, signal: AbortSignal): Promise<voi
 }
 
 /** Without libvirt the host is still alive, and says why it may take no server. */
-async function reportOf({ world, facts, inventories }: Dependencies): Promise<HeartbeatRequest> {
+async function reportOf({
+  world,
+  facts,
+  inventories,
+}: Dependencies): Promise<Omit<HeartbeatRequest, "hardware">> {
   const guests = world.guests.list();
   const domains = await domainReports(world).catch((error: unknown) => asFault(error));
   const isReadable = !(domains instanceof Fault);
@@ -76,6 +87,36 @@ async function reportOf({ world, facts, inventories }: Dependencies): Promise<He
     hookProblem: isReadable ? world.hook.problem() : domains.message,
   };
 }
+
+/** It is large and seldom changes: looked at with every few beats, and told when it is news. */
+class HardwareNews {
+  readonly #read: () => Promise<HostHardware>;
+  #told = "";
+  #telling = "";
+  #beats = 0;
+
+  constructor(read: () => Promise<HostHardware>) {
+    this.#read = read;
+  }
+
+  /** Undefined when there is nothing new to say; what cannot be read now is left for a later beat. */
+  async next(): Promise<HostHardware | undefined> {
+    const isTime = this.#told === "" || this.#beats % BEATS_BETWEEN_LOOKS === 0;
+    this.#beats += 1;
+    this.#telling = "";
+    const hardware = isTime ? await this.#read().catch(() => undefined) : undefined;
+    if (hardware === undefined) return undefined;
+    this.#telling = JSON.stringify(HostHardware.toJSON(hardware));
+    return this.#telling === this.#told ? undefined : hardware;
+  }
+
+  delivered(isWanted: boolean): void {
+    if (isWanted) this.#told = "";
+    else if (this.#telling !== "") this.#told = this.#telling;
+  }
+}
+
+const BEATS_BETWEEN_LOOKS = 6;
 
 async function domainReports(world: World): Promise<DomainReport[]> {
   const domains = new Map((await world.hypervisor.listDomains()).map(domain => [domain.uuid, domain]));

@@ -10,6 +10,7 @@ import { mkdirSync } from "node:fs";
 import type { Logger } from "pino";
 import { type DaemonProcess, runDaemon } from "../proto/daemon.js";
 import { asFault } from "../proto/fault.js";
+import type { HostDescription } from "../proto/gen/ferry/v1/host.js";
 import { createRegistry, serveMetrics } from "../proto/metrics.js";
 import { createClient } from "../proto/rpc-client.js";
 import { createServer } from "../proto/rpc-server.js";
@@ -23,6 +24,7 @@ import { Quarantine } from "./fence/quarantine.js";
 import { clearStartTokens } from "./fence/start-token.js";
 import { beat } from "./heartbeat.js";
 import { Hook } from "./hook.js";
+import { hostHardware } from "./host-hardware.js";
 import { installationFacts } from "./installation.js";
 import { readInventories } from "./inventories.js";
 import { Documents } from "./journal/documents.js";
@@ -88,6 +90,7 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
     documents: world.documents,
     dispatch: logged(dispatchTo(world), log),
   });
+  const describe = describer(world);
   const server = await createServer({
     tls,
     address: config.listen,
@@ -97,7 +100,7 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
         world,
         operations,
         fences: new FenceRecords(world.documents),
-        describeHost: describer(world),
+        describeHost: describe,
       }),
     ],
     onFailure: (thrown, { path }) => log.warn({ path, fault: asFault(thrown).message }, "call failed"),
@@ -106,7 +109,7 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
   const metrics = await startMetrics(config, world);
   notifier.ready(stopped);
   log.info({ version: VERSION, listen: config.listen }, "serving");
-  await heartbeats(config, world, { journal, quarantine, bootId }, stopped);
+  await heartbeats({ config, world, journal, quarantine, bootId, describe }, stopped);
 
   notifier.stopping();
   tls.unwatch();
@@ -160,10 +163,17 @@ async function startMetrics(config: AgentConfig, world: World) {
   return serveMetrics({ registry, address: config.metrics_listen, problem });
 }
 
+interface HeartbeatSources {
+  readonly config: AgentConfig;
+  readonly world: World;
+  readonly journal: Journal;
+  readonly quarantine: Quarantine;
+  readonly bootId: string;
+  readonly describe: () => Promise<HostDescription>;
+}
+
 async function heartbeats(
-  config: AgentConfig,
-  world: World,
-  { journal, quarantine, bootId }: { journal: Journal; quarantine: Quarantine; bootId: string },
+  { config, world, journal, quarantine, bootId, describe }: HeartbeatSources,
   signal: AbortSignal,
 ): Promise<void> {
   const controller = createClient(config.controller, world.tls, { kind: "controller" });
@@ -177,10 +187,9 @@ async function heartbeats(
     ...(await installationFacts(journal)),
   };
   try {
-    await beat(
-      { controller, world, facts, inventories: () => readInventories(world), quarantine, log: world.log },
-      signal,
-    );
+    const inventories = () => readInventories(world);
+    const hardware = async () => hostHardware(await describe());
+    await beat({ controller, world, facts, inventories, quarantine, hardware, log: world.log }, signal);
   } finally {
     controller.close();
   }

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { absolutePath, endpoint, logLevel, parseConfig, readConfig, tlsPaths } from "../proto/toml-config.js";
+import { filterSchedulerSchema } from "./scheduler/settings.js";
 
 const seconds = z.number().int().nonnegative();
 
@@ -63,6 +64,7 @@ export const controllerConfigSchema = z.strictObject({
   max_attempts: z.number().int().min(1).max(20).default(3),
   /** Whether a resize may choose the host that the server is on. Nova's name and default. */
   allow_resize_to_same_host: z.boolean().default(false),
+  filter_scheduler: filterSchedulerSchema.optional(),
   policy_file: absolutePath.optional(),
   rest: restSchema.optional(),
   log_level: logLevel.default("info"),

@@ -35,8 +35,13 @@ import { DriftWatch } from "./migration/watch-drift.js";
 import { Notifier } from "./notifier.js";
 import { Policy } from "./policy/policy.js";
 import type { Line } from "./saga/journal-line.js";
+import { filterWarnings } from "./scheduler/filter-warnings.js";
+import { HostStates } from "./scheduler/host-states.js";
+import { Scheduler } from "./scheduler/scheduler.js";
+import { DEFAULT_SCHEDULER_SETTINGS } from "./scheduler/settings.js";
 import { controllerServices } from "./service.js";
 import { readFreeze } from "./store/freeze.js";
+import { listServers } from "./store/servers.js";
 import { Store } from "./store/store.js";
 
 const STOP_GRACE_MS = 2_000;
@@ -50,9 +55,17 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   const store = await Store.open(storePathOf(config));
   const fleet = new Fleet({ store, clock: systemClock });
   const agent = new GrpcAgents({ tls, addressOf: host => fleet.addressOf(host) });
+  const scheduling = config.filter_scheduler ?? DEFAULT_SCHEDULER_SETTINGS;
+  const scheduler = new Scheduler({
+    queries: store.queries,
+    hosts: new HostStates({ queries: store.queries, stateOf: host => fleet.stateOf(host) }),
+    settings: scheduling,
+    random: Math.random,
+  });
   const deps = {
     store,
     fleet,
+    scheduler,
     agent,
     clock: systemClock,
     random: Math.random,
@@ -89,6 +102,8 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
     returned,
     driftWatch,
   });
+  for (const warning of filterWarnings(await listServers(store.queries), scheduling.enabled_filters))
+    log.warn(warning);
   const server = await createServer({
     tls,
     address: config.listen,

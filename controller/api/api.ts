@@ -10,11 +10,13 @@ import type { ReturnedHosts } from "../migration/returned-host.js";
 import type { Servers } from "../migration/servers.js";
 import type { DriftWatch } from "../migration/watch-drift.js";
 import type { Policy } from "../policy/policy.js";
+import type { Scheduler } from "../scheduler/scheduler.js";
 import type { Store } from "../store/store.js";
 
 export interface Api {
   readonly store: Store;
   readonly fleet: Fleet;
+  readonly scheduler: Scheduler;
   readonly agent: AgentPort;
   readonly migrations: Migrations;
   readonly servers: Servers;

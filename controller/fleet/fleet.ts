@@ -10,6 +10,7 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { HeartbeatRequest, HeartbeatResponse } from "../../proto/gen/ferry/v1/controller.js";
+import { HostHardware } from "../../proto/gen/ferry/v1/host.js";
 import type { Host, Inventory } from "../../proto/gen/ferry/v1/model.js";
 import type { Aggregate } from "../../proto/gen/ferry/v1/placement.js";
 import type { Clock } from "../clock.js";
@@ -63,7 +64,7 @@ export class Fleet {
 
   /** Records what an agent says of its own host; the caller has checked that it is that host's agent. */
   async heartbeat(report: HeartbeatRequest): Promise<HeartbeatResponse> {
-    const quarantine = await this.#store.transaction(async tx => {
+    const answer = await this.#store.transaction(async tx => {
       const nowMs = this.#clock.nowMs();
       const { isNew, quarantine: suspicion } = await this.#recordHost(tx, report);
       const offersMore = await replaceInventories(tx, report.host, report.inventories);
@@ -72,11 +73,12 @@ export class Fleet {
       const problem = await whyStoreIsOlder(tx, report);
       if (problem !== undefined) await freeze(tx, { reason: problem, atMs: nowMs });
       await followDomains(tx, report, nowMs);
-      return suspicion;
+      const wantHardware = (await knownHost(tx, report.host)).hardware === "";
+      return { quarantine: suspicion, wantHardware };
     });
     this.#heardMs.set(report.host, this.#clock.monotonicMs());
     this.#reports.set(report.host, report);
-    return { intervalMs: HEARTBEAT_INTERVAL_MS, quarantine };
+    return { intervalMs: HEARTBEAT_INTERVAL_MS, ...answer };
   }
 
   /** What the agent of a host said last, while it is heard. */
@@ -154,6 +156,7 @@ export class Fleet {
       agent_version: report.agentVersion,
       boot_id: report.bootId,
       hook_problem: report.hookProblem,
+      ...hardwareOf(report),
       last_heartbeat_ms: this.#clock.nowMs(),
     };
     const identity = {
@@ -163,15 +166,9 @@ export class Fleet {
       incarnation: report.incarnation,
     };
     if (known === undefined) {
-      const fresh = {
-        status: "enabled",
-        disabled_reason: "",
-        quarantine: "",
-        generation: 0,
-        traits: "[]",
-        hardware: "",
-      };
-      await insertHost(tx, { name: report.host, ...fresh, ...said, ...identity });
+      const fresh = { status: "enabled", disabled_reason: "", quarantine: "", generation: 0 };
+      const unsaid = { traits: "[]", hardware: "" };
+      await insertHost(tx, { name: report.host, ...fresh, ...unsaid, ...said, ...identity });
       return { isNew: true, quarantine: "" };
     }
     const quarantine = suspicionOf(known, report) ?? known.quarantine;
@@ -181,7 +178,10 @@ export class Fleet {
         ? Math.max(known.incarnation, report.incarnation)
         : report.incarnation;
     await updateHost(tx, report.host, { ...said, ...identity, incarnation, quarantine });
-    const isNew = quarantine !== known.quarantine || report.hookProblem !== known.hook_problem;
+    const isNew =
+      quarantine !== known.quarantine ||
+      report.hookProblem !== known.hook_problem ||
+      (said.hardware ?? known.hardware) !== known.hardware;
     return { isNew, quarantine };
   }
 
@@ -207,6 +207,10 @@ export class Fleet {
     };
   }
 }
+
+/** Told only when it is new. */
+const hardwareOf = ({ hardware }: HeartbeatRequest): { hardware?: string } =>
+  hardware === undefined ? {} : { hardware: JSON.stringify(HostHardware.toJSON(hardware)) };
 
 const traitsOf = ({ traits }: HostRow): string[] => JSON.parse(traits) as string[];
 

@@ -9,11 +9,10 @@ import type { PathOffer, SourceManifest } from "../../proto/gen/ferry/v1/agent.j
 import type { CheckServerResponse, HostCheck, MoveEstimate } from "../../proto/gen/ferry/v1/controller.js";
 import type { CheckResult, FaultInfo, HostVerdict } from "../../proto/gen/ferry/v1/model.js";
 import type { AgentPort } from "../fleet/agent-port.js";
-import type { Fleet } from "../fleet/fleet.js";
-import { schedule } from "../scheduler/schedule.js";
+import type { Scheduler } from "../scheduler/scheduler.js";
 import { findServer, type ServerRecord } from "../store/servers.js";
 import type { Transactions } from "../store/store.js";
-import { scheduleRequestOf } from "./schedule-request.js";
+import { anywhereElse, wantedOf } from "./schedule-request.js";
 
 export interface CheckQuestion {
   /** Name or id. */
@@ -26,7 +25,7 @@ export interface CheckQuestion {
 
 interface Dependencies {
   readonly store: Pick<Transactions, "queries">;
-  readonly fleet: Fleet;
+  readonly scheduler: Scheduler;
   readonly agent: AgentPort;
 }
 
@@ -65,16 +64,9 @@ export async function checkServer(
 async function verdictsOn(
   server: ServerRecord,
   host: string,
-  { fleet }: Dependencies,
+  { scheduler }: Dependencies,
 ): Promise<HostVerdict[]> {
-  const question = scheduleRequestOf({
-    flavor: server.flavor,
-    sourceHost: server.host,
-    mayStay: false,
-    requestedHost: "",
-    force: false,
-  });
-  const all = schedule(await fleet.list(), question);
+  const all = await scheduler.judge(wantedOf(server, anywhereElse(server)));
   const verdicts = all.filter(verdict =>
     host === "" ? verdict.host !== server.host : verdict.host === host,
   );

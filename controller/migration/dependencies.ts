@@ -4,12 +4,14 @@ import type { Clock } from "../clock.js";
 import type { AgentPort } from "../fleet/agent-port.js";
 import type { Fleet } from "../fleet/fleet.js";
 import type { Line } from "../saga/journal-line.js";
+import type { Scheduler } from "../scheduler/scheduler.js";
 import type { Transactions } from "../store/store.js";
 import type { MigrationSettings } from "./settings.js";
 
 export interface MigrationDependencies {
   readonly store: Transactions;
   readonly fleet: Fleet;
+  readonly scheduler: Scheduler;
   readonly agent: AgentPort;
   readonly clock: Clock;
   /** In [0, 1): spreads retries. */

@@ -5,15 +5,17 @@
 
 import { asFault, Fault } from "../../proto/fault.js";
 import type { AttestResponse, PerformRequest, PerformResult } from "../../proto/gen/ferry/v1/agent.js";
-import type { Host, Progress } from "../../proto/gen/ferry/v1/model.js";
+import type { Progress } from "../../proto/gen/ferry/v1/model.js";
 import type { Clock } from "../clock.js";
 import type { AgentPort } from "../fleet/agent-port.js";
 import type { Line } from "../saga/journal-line.js";
 import type { StepCall, Write } from "../saga/step.js";
+import type { Scheduler } from "../scheduler/scheduler.js";
 import { appendEvent } from "../store/events.js";
 import { findMigration, type MigrationRecord, updateMigration } from "../store/migrations.js";
-import { findServerById } from "../store/servers.js";
+import { findServer, findServerById } from "../store/servers.js";
 import type { Transactions } from "../store/store.js";
+import { type Aim, wantedOf } from "./schedule-request.js";
 
 export type Verb = NonNullable<PerformRequest["verb"]>;
 
@@ -21,7 +23,7 @@ export interface WorldEdges {
   readonly store: Transactions;
   readonly agent: AgentPort;
   readonly clock: Clock;
-  readonly hosts: () => Promise<Host[]>;
+  readonly scheduler: Pick<Scheduler, "select">;
   /** Something that readers see has changed, without a line of the journal. */
   readonly changed: (migrationId: string) => void;
   readonly onLine: (migrationId: string, line: Line) => void;
@@ -53,8 +55,10 @@ export class MigrationWorld {
     return this.#edges.clock.nowMs();
   }
 
-  hosts(): Promise<Host[]> {
-    return this.#edges.hosts();
+  /** Hosts that would do, best first; what was asked when the server was made holds for this move too. */
+  async selectHosts(aim: Aim, count: number): Promise<string[]> {
+    const { store, scheduler } = this.#edges;
+    return scheduler.select(wantedOf(await findServer(store.queries, this.#serverId), aim), count);
   }
 
   async record(): Promise<MigrationRecord> {

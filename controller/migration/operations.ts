@@ -10,7 +10,6 @@ import type { SagaState } from "../saga/fold.js";
 import { SagaRunner } from "../saga/runner.js";
 import type { LoadedSaga } from "../saga/saga-journal.js";
 import type { Write } from "../saga/step.js";
-import { chosenHosts, schedule } from "../scheduler/schedule.js";
 import { findFlavor } from "../store/flavors.js";
 import { refuseFrozen } from "../store/freeze.js";
 import { changeHost } from "../store/hosts.js";
@@ -38,7 +37,7 @@ import { refuseAimlessForce, refuseUnknownHost } from "./refuse-host.js";
 import { refuseResize } from "./refuse-resize.js";
 import { actionOf, type MigrationRequest } from "./request.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
-import { scheduleRequestOf } from "./schedule-request.js";
+import { type Aim, wantedOf } from "./schedule-request.js";
 import { settle } from "./settle.js";
 import { story } from "./story.js";
 import { type MigrationChange, watchMigration } from "./watch.js";
@@ -69,6 +68,7 @@ export interface ResizeRequest extends MoveRequest {
 export interface MigrateAnswer {
   /** Absent for a dry run. */
   readonly migration: Migration | undefined;
+  /** Of a dry run only. */
   readonly verdicts: HostVerdict[];
 }
 
@@ -98,9 +98,9 @@ export class Migrations {
 
   constructor(deps: MigrationDependencies) {
     this.#deps = deps;
-    const { store, agent, clock, random, owner, onBug, onLine, fleet } = deps;
+    const { store, agent, clock, random, owner, onBug, onLine, scheduler } = deps;
     const changed = (id: string) => this.#changes.notify(id);
-    const kind = migrationKind({ store, agent, clock, hosts: () => fleet.list(), changed, onLine });
+    const kind = migrationKind({ store, agent, clock, scheduler, changed, onLine });
     this.#runner = new SagaRunner({ store, clock, random, owner, onBug, kind });
   }
 
@@ -133,29 +133,24 @@ export class Migrations {
   }
 
   async #move(server: ServerRecord, asked: MoveRequest, aim: Aim): Promise<MigrateAnswer> {
-    const { store, fleet } = this.#deps;
+    const { store, fleet, scheduler } = this.#deps;
     if (asked.dryRun !== true) await refuseFrozen(store.queries);
     const requester = this.#requester(asked.requestedBy);
     const request = this.#requestOf(asked, server, aim, requester);
-    const hosts = await fleet.list();
-    refuseUnknownHost(
-      request.requestedHost,
-      hosts.map(host => host.name),
-    );
-    const question = scheduleRequestOf(request);
-    const verdicts = schedule(hosts, question);
-    if (asked.dryRun === true) return { migration: undefined, verdicts };
+    await refuseUnknownHost(store.queries, request.requestedHost);
+    const wanted = wantedOf(server, aim);
+    if (asked.dryRun === true) return { migration: undefined, verdicts: await scheduler.judge(wanted) };
 
     refuseLocked(server, requester);
     if (!isMovable(server)) throw conflictOf(actionOf(request), server, server.id, MOVABLE);
     refuseSilent(server.host, fleet.stateOf(server.host));
-    chosenHosts(verdicts, question);
+    await scheduler.select(wanted, 1);
     await store.transaction(async queries => {
       await this.#runner.create(queries, request.migrationId, { ...request });
       await this.#record(queries, actionOf(request), request, requester);
     });
     this.#runner.poke(request.migrationId);
-    return { migration: await this.show(request.migrationId), verdicts };
+    return { migration: await this.show(request.migrationId), verdicts: [] };
   }
 
   /**
@@ -366,9 +361,6 @@ export class Migrations {
     };
   }
 }
-
-/** Where to, and as what. */
-type Aim = Pick<MigrationRequest, "requestedHost" | "force" | "mayStay" | "flavor">;
 
 const asMigration = ({ id, serverId }: MigrationRecord) => ({ serverId, migrationId: id });
 

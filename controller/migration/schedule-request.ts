@@ -1,23 +1,34 @@
-/** What the scheduler is asked for a migration: the same question for a dry run and for the real thing. */
+/** What the scheduler is asked for a server that exists: the same question for a check, a dry run and the real thing. */
 
-import { resourcesOf } from "../placement/resources.js";
-import type { ScheduleRequest } from "../scheduler/filter.js";
+import type { Wanted } from "../scheduler/request.js";
+import type { ServerRecord } from "../store/servers.js";
 import type { MigrationRequest } from "./request.js";
 
-export const scheduleRequestOf = ({
+/** Where to and as what; a server leaves its host unless it may stay. */
+export type Aim = Pick<MigrationRequest, "flavor" | "requestedHost" | "force" | "mayStay">;
+
+/** The server where it is, for another host. */
+export const anywhereElse = ({ flavor }: ServerRecord): Aim => ({
   flavor,
-  sourceHost,
-  mayStay,
-  requestedHost,
-  force,
-}: Pick<
-  MigrationRequest,
-  "flavor" | "sourceHost" | "mayStay" | "requestedHost" | "force"
->): ScheduleRequest => ({
-  needed: resourcesOf(flavor),
-  sourceHost,
-  mayStay,
-  requestedHost,
-  force,
-  ignoreHosts: [],
+  requestedHost: "",
+  force: false,
+  mayStay: false,
 });
+
+export function wantedOf(server: ServerRecord, { flavor, requestedHost, force, mayStay }: Aim): Wanted {
+  const { serverGroup, availabilityZone, sameHost, differentHost, imageProperties } = server;
+  return {
+    serverGroup,
+    availabilityZone,
+    sameHost,
+    differentHost,
+    imageProperties,
+    tenant: server.project || server.owner,
+    serverId: server.id,
+    flavor,
+    sourceHost: server.host,
+    requestedHost,
+    force,
+    ignoreHosts: mayStay ? [] : [server.host],
+  };
+}

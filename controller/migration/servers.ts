@@ -8,7 +8,7 @@ import type { AdoptServerResponse, CreateServerRequest } from "../../proto/gen/f
 import type { Flavor, Server, ServerAction } from "../../proto/gen/ferry/v1/model.js";
 import { claimForServer } from "../placement/placement.js";
 import { resourcesOf } from "../placement/resources.js";
-import { chosenHosts, schedule } from "../scheduler/schedule.js";
+import { refuseGroupBreach } from "../scheduler/group-claim.js";
 import { DEFAULT_ZONE, zonesByHost } from "../store/aggregates.js";
 import { findFlavor } from "../store/flavors.js";
 import { refuseFrozen } from "../store/freeze.js";
@@ -96,17 +96,21 @@ export class Servers {
     const { queries } = this.#deps.store;
     const flavor = await findFlavor(queries, request.flavor);
     const placing = await placingOf(queries, request);
-    const [host] = await this.#hostsFor(flavor, request.host);
     const { name, imagePath: image, maxDowntimeSeconds } = request;
     const id = this.#deps.newId();
+    const owner = requester.by;
+    const project = request.project || requester.project;
+    const somewhere = { sourceHost: "", requestedHost: request.host, force: false, ignoreHosts: [] };
+    const wanted = { ...placing, ...somewhere, serverId: id, flavor, tenant: project || owner };
+    const [host] = await this.#deps.scheduler.select(wanted, 1);
     const created = {
       ...placing,
       id,
       name,
       host: host ?? "",
       flavor,
-      owner: requester.by,
-      project: request.project || requester.project,
+      owner,
+      project,
       image,
       maxDowntimeSeconds,
       powerState: "SHUTDOWN",
@@ -240,12 +244,6 @@ export class Servers {
     return undefined;
   }
 
-  async #hostsFor(flavor: Flavor, requestedHost: string): Promise<string[]> {
-    const needed = resourcesOf(flavor);
-    const asked = { needed, sourceHost: "", mayStay: false, requestedHost, force: false, ignoreHosts: [] };
-    return chosenHosts(schedule(await this.#deps.fleet.list(), asked), asked);
-  }
-
   /** The row, its booking and what its agent will be asked are one transaction: nothing is forgotten by a crash. */
   async #admit(
     server: NewServer,
@@ -262,6 +260,7 @@ export class Servers {
     const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
     await store.transaction(async queries => {
       await insertServer(queries, { ...server, ...unknown, ...free, ...building, ...times });
+      if (action === "create") await refuseGroupBreach(queries, server, server.host);
       await claimForServer(queries, server.id, server.host, resourcesOf(server.flavor));
       await recordAction(queries, { serverId: server.id, action, host: server.host }, requester, nowMs);
     });

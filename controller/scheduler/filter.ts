@@ -1,26 +1,24 @@
 /** What a filter is: one reason for which a host may not take a server, by Nova's name for it. */
 
-import type { FaultInfo, Host } from "../../proto/gen/ferry/v1/model.js";
-import type { Resources } from "../placement/resources.js";
+import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
+import type { HostState } from "./host-state.js";
+import type { ScheduleRequest } from "./request.js";
+import type { SchedulerSettings } from "./settings.js";
 
-export interface ScheduleRequest {
-  readonly needed: Resources;
-  /** Where the server is now; empty when it is nowhere yet. */
-  readonly sourceHost: string;
-  /** It may stay there: a resize where that is configured. */
-  readonly mayStay: boolean;
-  /** The only host that will do; empty: any. */
-  readonly requestedHost: string;
-  /** Overrules what is advice: that a host is disabled. What it has no room for and whether it answers are facts. */
-  readonly force: boolean;
-  readonly ignoreHosts: readonly string[];
-}
+/** Every reason against a host; none when it passes. */
+export type Check = (host: HostState) => readonly FaultInfo[];
 
 export interface Filter {
   readonly name: string;
-  /** Empty when the host passes. */
-  readonly refusals: (host: Host, request: ScheduleRequest) => FaultInfo[];
+  /**
+   * Reads the request once and answers what is then asked of every host; undefined when the request does not concern
+   * this filter, so that it costs nothing.
+   */
+  readonly prepare: (request: ScheduleRequest, settings: SchedulerSettings) => Check | undefined;
 }
+
+/** The answer of a host that passes: one object for all. */
+export const PASS: readonly FaultInfo[] = [];
 
 interface Reason {
   readonly message: string;
@@ -29,8 +27,6 @@ interface Reason {
   readonly fix: string;
 }
 
-export const refused = (host: Host, reason: Reason): FaultInfo => ({
-  code: "no-valid-host",
-  host: host.name,
-  ...reason,
-});
+export const refused = ({ name }: Pick<HostState, "name">, reason: Reason): FaultInfo[] => [
+  { code: "no-valid-host", host: name, ...reason },
+];

@@ -1,35 +1,116 @@
-/** How good a host is among those that pass: the most free room wins, each resource normalised as Nova does. */
+/**
+ * How good a host is among those that pass, as Nova weighs: each weigher's value is stretched to 0…1 over these hosts,
+ * times its multiplier, and the sum decides. An aggregate may have its own multiplier as metadata of the same name.
+ */
 
-import type { Host } from "../../proto/gen/ferry/v1/model.js";
-import { freeOf } from "../placement/shortage.js";
+import type { HostState } from "./host-state.js";
+import type { ScheduleRequest } from "./request.js";
+import type { SchedulerSettings } from "./settings.js";
+
+type MultiplierName = Extract<keyof SchedulerSettings, `${string}_weight_multiplier`>;
 
 interface Weigher {
   readonly name: string;
-  readonly multiplier: number;
-  readonly resourceClass: string;
+  readonly multiplier: MultiplierName;
+  /** Reads the request once; undefined when it does not concern this weigher. */
+  readonly prepare: (request: ScheduleRequest) => ((host: HostState) => number) | undefined;
 }
 
+const freeIn = (resourceClass: string) => () => (host: HostState) => host.free.get(resourceClass) ?? 0;
+
+/** Members of its group on the host; as many as possible, or as few. */
+const members =
+  (policy: string, sign: number) =>
+  ({ group }: ScheduleRequest) =>
+    group?.policy === policy
+      ? ({ name }: HostState) => sign * (group.membersByHost.get(name) ?? 0)
+      : undefined;
+
 const WEIGHERS: readonly Weigher[] = [
-  { name: "RAMWeigher", multiplier: 1, resourceClass: "MEMORY_MB" },
-  { name: "CPUWeigher", multiplier: 1, resourceClass: "VCPU" },
-  { name: "DiskWeigher", multiplier: 1, resourceClass: "DISK_GB" },
+  { name: "RAMWeigher", multiplier: "ram_weight_multiplier", prepare: freeIn("MEMORY_MB") },
+  { name: "CPUWeigher", multiplier: "cpu_weight_multiplier", prepare: freeIn("VCPU") },
+  { name: "DiskWeigher", multiplier: "disk_weight_multiplier", prepare: freeIn("DISK_GB") },
+  {
+    name: "IoOpsWeigher",
+    multiplier: "io_ops_weight_multiplier",
+    prepare: () => host => host.ioOperations,
+  },
+  { name: "PCIWeigher", multiplier: "pci_weight_multiplier", prepare: devicesLeft },
+  {
+    name: "ServerGroupSoftAffinityWeigher",
+    multiplier: "soft_affinity_weight_multiplier",
+    prepare: members("soft-affinity", 1),
+  },
+  {
+    name: "ServerGroupSoftAntiAffinityWeigher",
+    multiplier: "soft_anti_affinity_weight_multiplier",
+    prepare: members("soft-anti-affinity", -1),
+  },
+  {
+    name: "HypervisorVersionWeigher",
+    multiplier: "hypervisor_version_weight_multiplier",
+    prepare: () => host => host.hardware?.qemuVersion ?? 0,
+  },
+  {
+    name: "NumInstancesWeigher",
+    multiplier: "num_instances_weight_multiplier",
+    prepare: () => host => host.servers.size,
+  },
 ];
 
-/** Weight by host, among exactly these hosts. */
-export function weigh(hosts: readonly Host[]): Map<string, number> {
-  const weights = new Map(hosts.map(host => [host.name, 0]));
-  for (const { multiplier, resourceClass } of WEIGHERS) {
-    const free = hosts.map(host => freeIn(host, resourceClass));
-    const [least, most] = [Math.min(...free), Math.max(...free)];
-    hosts.forEach((host, index) => {
-      const share = most === least ? 0 : ((free[index] ?? 0) - least) / (most - least);
-      weights.set(host.name, (weights.get(host.name) ?? 0) + multiplier * share);
-    });
+/** Nova's: a host with devices is kept for servers that want them, and one with few for those that want few. */
+const MOST_DEVICES = 100;
+
+function devicesLeft({ hardware }: ScheduleRequest): (host: HostState) => number {
+  const wanted = hardware.devices.length;
+  return host => {
+    const left = (host.hardware?.free?.devices.length ?? 0) - wanted;
+    return left < 0 ? 0 : MOST_DEVICES / (1 + left);
+  };
+}
+
+/** Weights in the order of the hosts. */
+export function weigh(
+  hosts: readonly HostState[],
+  request: ScheduleRequest,
+  settings: SchedulerSettings,
+): Float64Array {
+  const weights = new Float64Array(hosts.length);
+  for (const weigher of WEIGHERS) {
+    const measure = weigher.prepare(request);
+    if (measure !== undefined) addWeights(weights, hosts, measure, multiplierOf(weigher, settings));
   }
   return weights;
 }
 
-function freeIn(host: Host, resourceClass: string): number {
-  const inventory = host.inventories.find(candidate => candidate.resourceClass === resourceClass);
-  return inventory === undefined ? 0 : freeOf(inventory);
+function addWeights(
+  weights: Float64Array,
+  hosts: readonly HostState[],
+  measure: (host: HostState) => number,
+  multiplier: (host: HostState) => number,
+): void {
+  const values = Float64Array.from(hosts, measure);
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) {
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  if (most === least) return;
+  hosts.forEach((host, index) => {
+    const share = ((values[index] ?? 0) - least) / (most - least);
+    weights[index] = (weights[index] ?? 0) + multiplier(host) * share;
+  });
+}
+
+/** The smallest of its aggregates' own, or the configured one. */
+function multiplierOf(
+  { multiplier: name }: Weigher,
+  { [name]: usual }: SchedulerSettings,
+): (host: HostState) => number {
+  return ({ metadata }) => {
+    const own = metadata.get(name);
+    if (own === undefined) return usual;
+    const numbers = [...own].map(Number).filter(Number.isFinite);
+    return numbers.length === 0 ? usual : Math.min(...numbers);
+  };
 }

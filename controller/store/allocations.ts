@@ -92,6 +92,48 @@ export async function hasAllocations(queries: Queries, consumer: string): Promis
   return (await hostsOf(queries, consumer)).length > 0;
 }
 
+/** Ids of the servers that hold something of each host, also by their migrations. */
+export async function serversByHost(
+  queries: Queries,
+  hosts: readonly string[],
+): Promise<Map<string, Set<string>>> {
+  const servers = new Map<string, Set<string>>();
+  for (const { host, server } of await holders(queries)
+    .where("host", "in", [...hosts])
+    .execute()) {
+    const known = servers.get(host) ?? new Set<string>();
+    servers.set(host, known.add(server));
+  }
+  return servers;
+}
+
+/** On how many hosts these servers are, and how many of them on each. */
+export async function placesOfServers(
+  queries: Queries,
+  servers: readonly string[],
+): Promise<Map<string, number>> {
+  if (servers.length === 0) return new Map();
+  const rows = await holders(queries)
+    .where(where =>
+      where.or([where("consumer", "in", [...servers]), where("migration.server_id", "in", [...servers])]),
+    )
+    .execute();
+  const places = new Map<string, number>();
+  for (const { host } of rows) places.set(host, (places.get(host) ?? 0) + 1);
+  return places;
+}
+
+/** Host and server, once for each pair. */
+const holders = (queries: Queries) =>
+  queries
+    .selectFrom("allocation")
+    .leftJoin("migration", "migration.id", "allocation.consumer")
+    .select(({ fn }) => [
+      "allocation.host as host",
+      fn.coalesce("migration.server_id", "allocation.consumer").as("server"),
+    ])
+    .distinct();
+
 async function hostsOf(queries: Queries, consumer: string): Promise<string[]> {
   const rows = await queries
     .selectFrom("allocation")

@@ -62,3 +62,18 @@ export async function raiseGenerations(queries: Queries, names: readonly string[
     .where("name", "in", [...names])
     .execute();
 }
+
+/** Cheap enough to be asked before every decision. */
+export async function generationsOfHosts(
+  queries: Queries,
+): Promise<{ readonly name: string; readonly generation: number }[]> {
+  return queries.selectFrom("host").select(["name", "generation"]).orderBy("name").execute();
+}
+
+export async function readHosts(queries: Queries, names: readonly string[]): Promise<HostRow[]> {
+  return queries
+    .selectFrom("host")
+    .selectAll()
+    .where("name", "in", [...names])
+    .execute();
+}

@@ -157,6 +157,18 @@ export async function listAwaitingConfirm(queries: Queries): Promise<MigrationRe
   return rows.map(recordOf);
 }
 
+/** Target of each migration that is carrying data there. */
+export async function listTransferringHosts(queries: Queries): Promise<string[]> {
+  const rows = await queries
+    .selectFrom("migration")
+    .select("target_host")
+    .where("open", "=", 1)
+    .where("status", "in", ["pre-migrating", "migrating", "post-migrating"])
+    .where("target_host", "<>", "")
+    .execute();
+  return rows.map(row => row.target_host);
+}
+
 export async function updateMigration(
   queries: Queries,
   id: string,

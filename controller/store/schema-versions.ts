@@ -87,6 +87,7 @@ const VERSION_3 = [
   `ALTER TABLE server ADD COLUMN different_host TEXT NOT NULL DEFAULT '[]'`,
   `ALTER TABLE server ADD COLUMN image_properties TEXT NOT NULL DEFAULT '{}'`,
   `CREATE INDEX server_by_group ON server (server_group)`,
+  `CREATE INDEX server_busy ON server (host) WHERE task_state <> ''`,
 ];
 
 const VERSION_4 = ["ALTER TABLE host ADD COLUMN instance_id TEXT NOT NULL DEFAULT ''"];

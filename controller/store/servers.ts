@@ -227,3 +227,14 @@ export async function pinnedServersOn(
     .execute();
   return rows.map(row => ({ name: row.name, zone: row.availability_zone }));
 }
+
+/** Servers that are being worked on, by their home. */
+export async function countBusyServersByHost(queries: Queries): Promise<Map<string, number>> {
+  const rows = await queries
+    .selectFrom("server")
+    .select(({ fn }) => ["host", fn.countAll<number>().as("count")])
+    .where("task_state", "<>", "")
+    .groupBy("host")
+    .execute();
+  return new Map(rows.map(row => [row.host, Number(row.count)]));
+}

@@ -3,23 +3,26 @@
  *
  * The file is locked for as long as the store is open, so a second controller on the same file is refused instead
  * of deciding beside the first one. There is one connection: a transaction holds everybody else up, so nothing but
- * the transaction's own queries may be awaited inside it.
+ * the transaction's own queries may be awaited inside it. Those that wait meanwhile share the next commit.
  */
 
 import Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
 import { Fault } from "../../proto/fault.js";
+import { GroupCommit } from "./group-commit.js";
 import { NO_HINTS } from "./hints.js";
 import type { Schema } from "./schema.js";
 import type { Engine } from "./store.js";
 
 export function openSqlite(path: string): Engine {
-  const queries = new Kysely<Schema>({ dialect: new SqliteDialect({ database: openExclusively(path) }) });
+  const database = openExclusively(path);
+  const queries = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
+  const group = new GroupCommit(queries, () => database.inTransaction);
   return {
     queries,
     isShared: false,
     hints: NO_HINTS,
-    transaction: body => queries.transaction().execute(body),
+    transaction: body => group.transaction(body),
     alone: body => queries.transaction().execute(body),
     close: () => queries.destroy(),
   };

@@ -11,6 +11,9 @@ import type { MigrationDependencies } from "../../controller/migration/dependenc
 import { Migrations } from "../../controller/migration/operations.js";
 import { Servers } from "../../controller/migration/servers.js";
 import { DEFAULT_SETTINGS, type MigrationSettings } from "../../controller/migration/settings.js";
+import { HostStates } from "../../controller/scheduler/host-states.js";
+import { Scheduler } from "../../controller/scheduler/scheduler.js";
+import { DEFAULT_SCHEDULER_SETTINGS } from "../../controller/scheduler/settings.js";
 import { listAllocations } from "../../controller/store/allocations.js";
 import { eventsAfter } from "../../controller/store/events.js";
 import { insertFlavor } from "../../controller/store/flavors.js";
@@ -239,6 +242,7 @@ export class Datacenter {
     const deps: MigrationDependencies = {
       store,
       fleet,
+      scheduler: this.#scheduler(fleet),
       agent: life.agent(this.agents),
       clock: this.clock,
       random: () => 0.5,
@@ -250,6 +254,12 @@ export class Datacenter {
     };
     const migrations = new Migrations(deps);
     return { fleet, migrations, servers: new Servers(deps, migrations), life, deps };
+  }
+
+  #scheduler(fleet: Fleet): Scheduler {
+    const { queries } = this.store;
+    const hosts = new HostStates({ queries, stateOf: host => fleet.stateOf(host) });
+    return new Scheduler({ queries, hosts, settings: DEFAULT_SCHEDULER_SETTINGS, random: () => 0 });
   }
 
   async #beat(): Promise<void> {

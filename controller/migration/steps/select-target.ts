@@ -4,16 +4,15 @@
  */
 
 import { Fault } from "../../../proto/fault.js";
-import type { Host } from "../../../proto/gen/ferry/v1/model.js";
 import { beginMove, undoMove } from "../../placement/placement.js";
 import { resourcesOf } from "../../placement/resources.js";
 import { nothingToUndo, type Reversible, type Write } from "../../saga/step.js";
-import { chosenHosts, schedule } from "../../scheduler/schedule.js";
+import { refuseGroupBreach } from "../../scheduler/group-claim.js";
 import { appendEvent } from "../../store/events.js";
 import { updateMigration } from "../../store/migrations.js";
+import { findServerById } from "../../store/servers.js";
 import type { MigrationWorld } from "../migration-world.js";
 import type { MigrationRequest } from "../request.js";
-import { scheduleRequestOf } from "../schedule-request.js";
 
 /** Best first, at most as many as may be tried. */
 export interface SelectedTargets {
@@ -28,11 +27,7 @@ export const selectTarget: Reversible<MigrationWorld, MigrationRequest, Selected
     updateMigration(queries, sagaId, { status: "pre-migrating" }, nowMs),
 
   async run(request, world) {
-    const asked = scheduleRequestOf(request);
-    const known = await world.hosts();
-    requireHeard(known);
-    const hosts = chosenHosts(schedule(known, asked), asked);
-    return { candidates: hosts.slice(0, request.maxAttempts) };
+    return { candidates: await world.selectHosts(request, request.maxAttempts) };
   },
 
   async done(known, write) {
@@ -43,14 +38,6 @@ export const selectTarget: Reversible<MigrationWorld, MigrationRequest, Selected
   undone: ({ serverId }, { queries, sagaId }) => undoMove(queries, serverId, sagaId),
 };
 
-/** A controller that has just started has heard of nobody yet, which is not a no: after three heartbeats a host is down. */
-function requireHeard(hosts: readonly Host[]): void {
-  const unheard = hosts.filter(({ state, status }) => state === "unknown" && status === "enabled");
-  if (unheard.length === 0) return;
-  const names = unheard.map(({ name }) => name).join(", ");
-  throw new Fault("unreachable", `not heard of since the controller started: ${names}`);
-}
-
 /** Somebody may have booked the best host since it was chosen: the next one does as well. */
 export async function bookFirst(
   { serverId, flavor }: MigrationRequest,
@@ -58,8 +45,10 @@ export async function bookFirst(
   { queries, sagaId, nowMs }: Write,
 ): Promise<string> {
   let refusal = new Fault("no-valid-host", "No valid host was found.");
+  const server = await findServerById(queries, serverId);
   for (const target of candidates) {
     try {
+      if (server !== undefined) await refuseGroupBreach(queries, server, target);
       await beginMove(queries, { serverId, migrationId: sagaId, target, needed: resourcesOf(flavor) });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;

@@ -10,6 +10,7 @@ import type { World } from "../../../agent/verbs/verb.js";
 import { controllerConfigSchema } from "../../../controller/config.js";
 import { controllerMetrics } from "../../../controller/metrics.js";
 import { AGENT_ONLY, METHOD_RULES, MIGRATE_TO_HOST } from "../../../controller/policy/rules.js";
+import { filterSchedulerSchema } from "../../../controller/scheduler/settings.js";
 import { createRegistry } from "../../../proto/metrics.js";
 
 const page = readFileSync(join(import.meta.dirname, "../../../docs/operating.md"), "utf8");
@@ -31,6 +32,7 @@ const metricsOn = (registry: Registry) => registry.getMetricsAsArray().map(({ na
 describe.each([
   ["### /etc/ferry/agent.toml", agentConfigSchema],
   ["### /etc/ferry/controller.toml", controllerConfigSchema],
+  ["### [filter_scheduler] of controller.toml", filterSchedulerSchema],
 ] as const)("%s", (heading, schema) => {
   const rows = rowsUnder(heading);
 
