@@ -4,6 +4,7 @@
 import { Command } from "commander";
 import { asFault, FAULTS, Fault } from "../proto/fault.js";
 import { addCopyCommand } from "./copy/command.js";
+import { addScheduleCommand } from "./schedule/command.js";
 
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -14,6 +15,7 @@ const program = new Command("bench")
   .description("Benchmarks against the tools that people use today.")
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : FAULTS["invalid-argument"].exit));
 addCopyCommand(program, interrupt.signal);
+addScheduleCommand(program);
 
 try {
   await program.parseAsync();

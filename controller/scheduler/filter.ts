@@ -5,9 +5,6 @@ import type { HostState } from "./host-state.js";
 import type { ScheduleRequest } from "./request.js";
 import type { SchedulerSettings } from "./settings.js";
 
-/** Every reason against a host; none when it passes. */
-export type Check = (host: HostState) => readonly FaultInfo[];
-
 export interface Filter {
   readonly name: string;
   /**
@@ -17,16 +14,28 @@ export interface Filter {
   readonly prepare: (request: ScheduleRequest, settings: SchedulerSettings) => Check | undefined;
 }
 
-/** The answer of a host that passes: one object for all. */
-export const PASS: readonly FaultInfo[] = [];
+export interface Check {
+  /** Asked of thousands of hosts for one decision: makes nothing. */
+  readonly passes: (host: HostState) => boolean;
+  /** Asked only of hosts that do not pass, and only when somebody wants to know. */
+  readonly why: (host: HostState) => Reason | readonly Reason[];
+}
 
-interface Reason {
+export interface Reason {
   readonly message: string;
   readonly have: string;
   readonly need: string;
   readonly fix: string;
 }
 
-export const refused = ({ name }: Pick<HostState, "name">, reason: Reason): FaultInfo[] => [
-  { code: "no-valid-host", host: name, ...reason },
-];
+/** Every reason against a host; none when it passes. */
+export function refusalsOf({ passes, why }: Check, host: HostState): FaultInfo[] {
+  if (passes(host)) return [];
+  return [why(host)].flat().map(reason => refusal(host, reason));
+}
+
+export const refusal = ({ name }: Pick<HostState, "name">, reason: Reason): FaultInfo => ({
+  code: "no-valid-host",
+  host: name,
+  ...reason,
+});

@@ -5,7 +5,8 @@
 
 import { fromFaultInfo } from "../../proto/fault-info.js";
 import type { Queries } from "../store/schema.js";
-import { antiAffinityRefusal } from "./filters/server-group.js";
+import { refusal } from "./filter.js";
+import { mayTakeAnother, tooManyTogether } from "./filters/server-group.js";
 import { groupView } from "./request.js";
 
 export async function refuseGroupBreach(
@@ -15,7 +16,6 @@ export async function refuseGroupBreach(
 ): Promise<void> {
   if (server.serverGroup === "") return;
   const group = await groupView(queries, server.serverGroup, server.id);
-  if (group.policy !== "anti-affinity") return;
-  const [refusal] = antiAffinityRefusal({ name: host }, group);
-  if (refusal !== undefined) throw fromFaultInfo(refusal);
+  if (group.policy !== "anti-affinity" || mayTakeAnother(host, group)) return;
+  throw fromFaultInfo(refusal({ name: host }, tooManyTogether(host, group)));
 }

@@ -6,7 +6,6 @@
 
 import type { HostHardware } from "../../proto/gen/ferry/v1/host.js";
 import type { Inventory } from "../../proto/gen/ferry/v1/model.js";
-import type { Aggregate } from "../../proto/gen/ferry/v1/placement.js";
 
 export interface HostState {
   readonly name: string;
@@ -18,11 +17,16 @@ export interface HostState {
   readonly inventories: readonly Inventory[];
   /** What may still be booked, by resource class. */
   readonly free: ReadonlyMap<string, number>;
+  /** What weighers ask of every host, out of `free`. */
+  readonly freeVcpus: number;
+  readonly freeRamMib: number;
+  readonly freeDiskGib: number;
   readonly traits: ReadonlySet<string>;
   readonly zone: string;
-  readonly aggregates: readonly Aggregate[];
   /** Values of all its aggregates by key; a value with commas is several, as Nova reads them. */
   readonly metadata: ReadonlyMap<string, ReadonlySet<string>>;
+  /** One of its aggregates has a `…_weight_multiplier` of its own. */
+  readonly hasOwnMultipliers: boolean;
   /** Ids of the servers that hold something of it: at home here, on their way here, or to be had back here. */
   readonly servers: ReadonlySet<string>;
   /** Absent until its agent has reported it. */

@@ -6,10 +6,9 @@
 
 import { HostHardware } from "../../proto/gen/ferry/v1/host.js";
 import type { Inventory } from "../../proto/gen/ferry/v1/model.js";
-import type { Aggregate } from "../../proto/gen/ferry/v1/placement.js";
 import { hardwareTraits } from "../fleet/hardware-traits.js";
 import { freeOf } from "../placement/shortage.js";
-import { DEFAULT_ZONE, listAggregates } from "../store/aggregates.js";
+import { aggregatesByHost, DEFAULT_ZONE, type HostAggregate } from "../store/aggregates.js";
 import { serversByHost } from "../store/allocations.js";
 import { generationsOfHosts, type HostRow, readHosts } from "../store/hosts.js";
 import { bookedInventories } from "../store/inventories.js";
@@ -23,18 +22,14 @@ interface Dependencies {
   readonly stateOf: (host: string) => string;
 }
 
-interface Known {
-  readonly generation: number;
-  readonly host: HostState;
-}
-
 /** Hosts that are read by one query; databases limit the number of parameters. */
 const HOSTS_AT_ONCE = 500;
 
 export class HostStates {
   readonly #deps: Dependencies;
-  #known = new Map<string, Known>();
+  /** By name; the generations that they were read at are beside them, in the same order. */
   #hosts: readonly HostState[] = [];
+  #generations: readonly Generation[] = [];
 
   constructor(deps: Dependencies) {
     this.#deps = deps;
@@ -43,13 +38,8 @@ export class HostStates {
   /** All of them, by name. */
   async read(): Promise<readonly HostState[]> {
     const { queries, stateOf } = this.#deps;
-    const generations = await generationsOfHosts(queries);
-    const changed = generations.filter(
-      ({ name, generation }) => this.#known.get(name)?.generation !== generation,
-    );
-    if (changed.length > 0 || generations.length !== this.#known.size) {
-      await this.#readAgain(generations, changed);
-    }
+    const present = await generationsOfHosts(queries);
+    await this.#follow(present);
     const busy = await this.#ioOperations();
     for (const host of this.#hosts) {
       host.state = stateOf(host.name);
@@ -58,33 +48,34 @@ export class HostStates {
     return this.#hosts;
   }
 
-  async #readAgain(present: readonly Generation[], changed: readonly Generation[]): Promise<void> {
-    const aggregates = await aggregatesByHost(this.#deps.queries);
-    const fresh = new Map<string, HostState>();
-    for (let first = 0; first < changed.length; first += HOSTS_AT_ONCE) {
-      const names = changed.slice(first, first + HOSTS_AT_ONCE).map(({ name }) => name);
-      for (const host of await this.#readSome(names, aggregates)) fresh.set(host.name, host);
-    }
-    const known = new Map<string, Known>();
-    for (const { name, generation } of present) {
-      const before = this.#known.get(name);
-      const host = fresh.get(name);
-      if (host !== undefined) known.set(name, { generation, host });
-      else if (before !== undefined) known.set(name, before);
-    }
-    this.#known = known;
-    this.#hosts = [...known.values()].map(({ host }) => host);
+  async #follow(present: readonly Generation[]): Promise<void> {
+    const [hosts, known] = [this.#hosts, this.#generations];
+    const isSameFleet =
+      present.length === known.length && present.every(({ name }, index) => known[index]?.name === name);
+    const changed: string[] = [];
+    present.forEach(({ name, generation }, index) => {
+      if (!isSameFleet || known[index]?.generation !== generation) changed.push(name);
+    });
+    if (changed.length === 0) return;
+    const fresh = new Map((await this.#readAll(changed)).map(host => [host.name, host]));
+    // Of two readings at once the later answer stays. If it is the older one, the next reading corrects it.
+    this.#hosts = present.flatMap(({ name }, index) => fresh.get(name) ?? hosts[index] ?? []);
+    this.#generations = present;
   }
 
-  async #readSome(
-    names: readonly string[],
-    aggregates: ReadonlyMap<string, readonly Aggregate[]>,
-  ): Promise<HostState[]> {
+  async #readAll(names: readonly string[]): Promise<HostState[]> {
+    const hosts: HostState[] = [];
+    for (let first = 0; first < names.length; first += HOSTS_AT_ONCE)
+      hosts.push(...(await this.#readSome(names.slice(first, first + HOSTS_AT_ONCE))));
+    return hosts;
+  }
+
+  async #readSome(names: readonly string[]): Promise<HostState[]> {
     const { queries } = this.#deps;
-    const [rows, inventories, servers] = [
-      await readHosts(queries, names),
-      await bookedInventories(queries, names),
+    const [rows, inventories] = [await readHosts(queries, names), await bookedInventories(queries, names)];
+    const [servers, aggregates] = [
       await serversByHost(queries, names),
+      await aggregatesByHost(queries, names),
     ];
     return rows.map(row =>
       hostState(row, {
@@ -112,24 +103,29 @@ interface Generation {
 interface Around {
   readonly inventories: readonly Inventory[];
   readonly servers: ReadonlySet<string>;
-  readonly aggregates: readonly Aggregate[];
+  readonly aggregates: readonly HostAggregate[];
 }
 
 export function hostState(row: HostRow, { inventories, servers, aggregates }: Around): HostState {
   const hardware =
     row.hardware === "" ? undefined : HostHardware.fromJSON(JSON.parse(row.hardware) as unknown);
+  const free = new Map(inventories.map(inventory => [inventory.resourceClass, freeOf(inventory)]));
+  const metadata = metadataOf(aggregates);
   return {
     name: row.name,
     status: row.status,
     disabledReason: row.disabled_reason,
     problem: row.quarantine || row.hook_problem,
     inventories,
-    free: new Map(inventories.map(inventory => [inventory.resourceClass, freeOf(inventory)])),
+    free,
+    freeVcpus: free.get("VCPU") ?? 0,
+    freeRamMib: free.get("MEMORY_MB") ?? 0,
+    freeDiskGib: free.get("DISK_GB") ?? 0,
     traits: new Set([...(JSON.parse(row.traits) as string[]), ...hardwareTraits(hardware)]),
     zone:
       aggregates.find(({ availabilityZone }) => availabilityZone !== "")?.availabilityZone ?? DEFAULT_ZONE,
-    aggregates,
-    metadata: metadataOf(aggregates),
+    metadata,
+    hasOwnMultipliers: [...metadata.keys()].some(key => key.endsWith("_weight_multiplier")),
     servers,
     hardware,
     state: "unknown",
@@ -137,7 +133,7 @@ export function hostState(row: HostRow, { inventories, servers, aggregates }: Ar
   };
 }
 
-function metadataOf(aggregates: readonly Aggregate[]): Map<string, Set<string>> {
+function metadataOf(aggregates: readonly HostAggregate[]): Map<string, Set<string>> {
   const metadata = new Map<string, Set<string>>();
   for (const aggregate of aggregates) {
     for (const [key, value] of Object.entries(aggregate.metadata)) {
@@ -147,16 +143,4 @@ function metadataOf(aggregates: readonly Aggregate[]): Map<string, Set<string>> 
     }
   }
   return metadata;
-}
-
-async function aggregatesByHost(queries: Queries): Promise<Map<string, Aggregate[]>> {
-  const byHost = new Map<string, Aggregate[]>();
-  for (const aggregate of await listAggregates(queries)) {
-    for (const host of aggregate.hosts) {
-      const list = byHost.get(host);
-      if (list === undefined) byHost.set(host, [aggregate]);
-      else list.push(aggregate);
-    }
-  }
-  return byHost;
 }

@@ -1,14 +1,15 @@
 /**
  * Chooses among hosts. One decision reads the hosts, asks the restrictions and the enabled filters of each until one
- * refuses, weighs those that pass, and answers the best with its alternates. A dry run asks everything of every host,
+ * refuses, weighs those that pass, and answers the best with its alternates; why the others were refused is worked out
+ * only if none is left. A dry run asks everything of every host,
  * so that it can say all that stands in the way: the same filters, the same weights.
  */
 
 import { Fault } from "../../proto/fault.js";
 import { fromFaultInfo } from "../../proto/fault-info.js";
-import type { FaultInfo, HostVerdict } from "../../proto/gen/ferry/v1/model.js";
+import type { HostVerdict } from "../../proto/gen/ferry/v1/model.js";
 import type { Queries } from "../store/schema.js";
-import type { Check, Filter } from "./filter.js";
+import { type Check, type Filter, refusalsOf } from "./filter.js";
 import { FILTERS } from "./filters/all.js";
 import type { HostState } from "./host-state.js";
 import type { HostStates } from "./host-states.js";
@@ -69,13 +70,8 @@ export function selectHosts(
   { count, random }: { readonly count: number; readonly random: () => number },
 ): string[] {
   const checks = checksFor(request, settings);
-  const refusals = new Refusals();
-  const passing = hosts.filter(host => {
-    const refusal = firstRefusal(host, checks);
-    if (refusal !== undefined) refusals.add(refusal.filter, refusal.reason);
-    return refusal === undefined;
-  });
-  if (passing.length === 0) throw refusals.fault(request.requestedHost);
+  const passing = hosts.filter(host => checks.every(({ check }) => check.passes(host)));
+  if (passing.length === 0) throw noValidHost(hosts, checks, request);
   const weights = weigh(passing, request, settings);
   const best = bestOf(passing, weights, Math.max(count, settings.host_subset_size));
   return spread(best, settings.host_subset_size, random)
@@ -90,7 +86,9 @@ export function judgeHosts(
 ): HostVerdict[] {
   const checks = checksFor(request, settings);
   const judged = hosts.map(host => {
-    const reasons = checks.flatMap(({ name, check }) => check(host).map(reason => ({ name, reason })));
+    const reasons = checks.flatMap(({ name, check }) =>
+      refusalsOf(check, host).map(reason => ({ name, reason })),
+    );
     return { host, reasons };
   });
   const passing = judged.filter(({ reasons }) => reasons.length === 0).map(({ host }) => host);
@@ -108,17 +106,6 @@ export function judgeHosts(
       (one, other) =>
         Number(other.ok) - Number(one.ok) || other.weight - one.weight || (one.host < other.host ? -1 : 1),
     );
-}
-
-function firstRefusal(
-  host: HostState,
-  checks: readonly NamedCheck[],
-): { readonly filter: string; readonly reason: FaultInfo } | undefined {
-  for (const { name, check } of checks) {
-    const [reason] = check(host);
-    if (reason !== undefined) return { filter: name, reason };
-  }
-  return undefined;
 }
 
 /** The `count` heaviest, heaviest first; equals by name. Hosts come by name, so a later equal never overtakes. */
@@ -143,48 +130,44 @@ function spread(best: readonly HostState[], subset: number, random: () => number
   return first === undefined ? [] : [first, ...best.filter(host => host !== first)];
 }
 
-/** What stood in the way, counted by filter, with the first sentences of each. */
-class Refusals {
-  readonly #byFilter = new Map<string, FaultInfo[]>();
-  #count = 0;
+/** Hosts that are named one by one for each filter. */
+const HOSTS_NAMED = 5;
 
-  add(filter: string, reason: FaultInfo): void {
-    this.#count += 1;
-    const reasons = this.#byFilter.get(filter);
-    if (reasons === undefined) this.#byFilter.set(filter, [reason]);
-    else reasons.push(reason);
-  }
+function noValidHost(
+  hosts: readonly HostState[],
+  checks: readonly NamedCheck[],
+  { requestedHost }: ScheduleRequest,
+): Fault {
+  if (requestedHost !== "") return requestedRefused(hosts, checks, requestedHost);
+  const byCheck = Map.groupBy(hosts, host => checks.find(({ check }) => !check.passes(host)));
+  const why = [...byCheck].map(([refusing, refused]) => {
+    const named = refused.slice(0, HOSTS_NAMED).map(host => `${host.name}: ${firstSentence(host, refusing)}`);
+    const more = refused.length - named.length;
+    return [...named, ...(more > 0 ? [`and ${more} hosts likewise`] : [])].join("; ");
+  });
+  return new Fault("no-valid-host", `No valid host was found. ${why.join("; ") || "there is no host"}`, {
+    have: `${hosts.length} hosts, none suitable`,
+    need: "one host that is up, enabled and has room",
+    fix: "see every reason with --dry-run",
+  });
+}
 
-  fault(requestedHost: string): Fault {
-    return requestedHost === "" ? this.#noneFits() : this.#requestedRefused(requestedHost);
-  }
-
-  #requestedRefused(host: string): Fault {
-    const reason = [...this.#byFilter.values()].flat().find(candidate => candidate.host === host);
-    if (reason !== undefined) return fromFaultInfo(reason);
-    return new Fault("not-found", `Compute host ${host} could not be found.`, {
+/** What is against the host that was asked for; that the others were not is nobody's question. */
+function requestedRefused(hosts: readonly HostState[], checks: readonly NamedCheck[], name: string): Fault {
+  const host = hosts.find(candidate => candidate.name === name);
+  if (host === undefined) {
+    return new Fault("not-found", `Compute host ${name} could not be found.`, {
       fix: "ferry host list shows the hosts",
     });
   }
-
-  #noneFits(): Fault {
-    const why = [...this.#byFilter].map(([, reasons]) => sentencesOf(reasons)).join("; ");
-    return new Fault("no-valid-host", `No valid host was found. ${why || "there is no host"}`, {
-      have: `${this.#count} hosts, none suitable`,
-      need: "one host that is up, enabled and has room",
-      fix: "see every reason with --dry-run",
-    });
-  }
+  const [reason] = checks.flatMap(({ check }) => refusalsOf(check, host));
+  return reason === undefined
+    ? new Fault("no-valid-host", `host ${name} will not do`)
+    : fromFaultInfo(reason);
 }
 
-/** Hosts that are named one by one in a refusal. */
-const HOSTS_NAMED = 5;
-
-function sentencesOf(reasons: readonly FaultInfo[]): string {
-  const named = reasons.slice(0, HOSTS_NAMED).map(({ host, message }) => `${host}: ${message}`);
-  const more = reasons.length - named.length;
-  return [...named, ...(more > 0 ? [`and ${more} hosts likewise`] : [])].join("; ");
-}
+const firstSentence = (host: HostState, refusing: NamedCheck | undefined): string =>
+  refusing === undefined ? "will not do" : (refusalsOf(refusing.check, host)[0]?.message ?? "will not do");
 
 const POLICY_FILTERS = {
   affinity: "ServerGroupAffinityFilter",

@@ -16,8 +16,6 @@ interface Weigher {
   readonly prepare: (request: ScheduleRequest) => ((host: HostState) => number) | undefined;
 }
 
-const freeIn = (resourceClass: string) => () => (host: HostState) => host.free.get(resourceClass) ?? 0;
-
 /** Members of its group on the host; as many as possible, or as few. */
 const members =
   (policy: string, sign: number) =>
@@ -27,9 +25,9 @@ const members =
       : undefined;
 
 const WEIGHERS: readonly Weigher[] = [
-  { name: "RAMWeigher", multiplier: "ram_weight_multiplier", prepare: freeIn("MEMORY_MB") },
-  { name: "CPUWeigher", multiplier: "cpu_weight_multiplier", prepare: freeIn("VCPU") },
-  { name: "DiskWeigher", multiplier: "disk_weight_multiplier", prepare: freeIn("DISK_GB") },
+  { name: "RAMWeigher", multiplier: "ram_weight_multiplier", prepare: () => host => host.freeRamMib },
+  { name: "CPUWeigher", multiplier: "cpu_weight_multiplier", prepare: () => host => host.freeVcpus },
+  { name: "DiskWeigher", multiplier: "disk_weight_multiplier", prepare: () => host => host.freeDiskGib },
   {
     name: "IoOpsWeigher",
     multiplier: "io_ops_weight_multiplier",
@@ -76,9 +74,10 @@ export function weigh(
   settings: SchedulerSettings,
 ): Float64Array {
   const weights = new Float64Array(hosts.length);
-  for (const weigher of WEIGHERS) {
-    const measure = weigher.prepare(request);
-    if (measure !== undefined) addWeights(weights, hosts, measure, multiplierOf(weigher, settings));
+  for (const { multiplier, prepare } of WEIGHERS) {
+    const measure = prepare(request);
+    if (measure !== undefined)
+      addWeights(weights, hosts, measure, { multiplier, usual: settings[multiplier] });
   }
   return weights;
 }
@@ -87,30 +86,28 @@ function addWeights(
   weights: Float64Array,
   hosts: readonly HostState[],
   measure: (host: HostState) => number,
-  multiplier: (host: HostState) => number,
+  { multiplier: name, usual }: { readonly multiplier: MultiplierName; readonly usual: number },
 ): void {
-  const values = Float64Array.from(hosts, measure);
-  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of values) {
+  const values = new Float64Array(hosts.length);
+  let [least, most, index] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
+  for (const host of hosts) {
+    const value = measure(host);
+    values[index++] = value;
     if (value < least) least = value;
     if (value > most) most = value;
   }
   if (most === least) return;
-  hosts.forEach((host, index) => {
+  index = 0;
+  for (const host of hosts) {
     const share = ((values[index] ?? 0) - least) / (most - least);
-    weights[index] = (weights[index] ?? 0) + multiplier(host) * share;
-  });
+    const multiplier = host.hasOwnMultipliers ? ownMultiplier(host, name, usual) : usual;
+    weights[index] = (weights[index] ?? 0) + multiplier * share;
+    index += 1;
+  }
 }
 
 /** The smallest of its aggregates' own, or the configured one. */
-function multiplierOf(
-  { multiplier: name }: Weigher,
-  { [name]: usual }: SchedulerSettings,
-): (host: HostState) => number {
-  return ({ metadata }) => {
-    const own = metadata.get(name);
-    if (own === undefined) return usual;
-    const numbers = [...own].map(Number).filter(Number.isFinite);
-    return numbers.length === 0 ? usual : Math.min(...numbers);
-  };
+function ownMultiplier({ metadata }: HostState, name: MultiplierName, usual: number): number {
+  const numbers = [...(metadata.get(name) ?? [])].map(Number).filter(Number.isFinite);
+  return numbers.length === 0 ? usual : Math.min(...numbers);
 }

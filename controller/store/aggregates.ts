@@ -131,6 +131,28 @@ const aggregateOf = (row: AggregateTable, hosts: string[]): Aggregate => ({
   updatedAtMs: row.updated_at_ms,
 });
 
+/** What an aggregate says of each of its hosts. */
+export type HostAggregate = Pick<Aggregate, "availabilityZone" | "metadata">;
+
+export async function aggregatesByHost(
+  queries: Queries,
+  hosts: readonly string[],
+): Promise<Map<string, HostAggregate[]>> {
+  const rows = await queries
+    .selectFrom("aggregate_host")
+    .innerJoin("aggregate", "aggregate.id", "aggregate_host.aggregate")
+    .select(["aggregate_host.host", "aggregate.availability_zone", "aggregate.metadata"])
+    .where("aggregate_host.host", "in", [...hosts])
+    .orderBy("aggregate.id")
+    .execute();
+  const byHost = new Map<string, HostAggregate[]>();
+  for (const { host, availability_zone: availabilityZone, metadata } of rows) {
+    const aggregate = { availabilityZone, metadata: JSON.parse(metadata) as Record<string, string> };
+    byHost.set(host, [...(byHost.get(host) ?? []), aggregate]);
+  }
+  return byHost;
+}
+
 /** Nova's name for the zone of a host that is in none. */
 export const DEFAULT_ZONE = "nova";
 

@@ -11,12 +11,14 @@ import { Kysely, SqliteDialect } from "kysely";
 import { Fault } from "../../proto/fault.js";
 import { GroupCommit } from "./group-commit.js";
 import { NO_HINTS } from "./hints.js";
+import { RememberedStatements } from "./remembered-statements.js";
 import type { Schema } from "./schema.js";
 import type { Engine } from "./store.js";
 
 export function openSqlite(path: string): Engine {
   const database = openExclusively(path);
-  const queries = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
+  const dialect = new SqliteDialect({ database: new RememberedStatements(database) });
+  const queries = new Kysely<Schema>({ dialect });
   const group = new GroupCommit(queries, () => database.inTransaction);
   return {
     queries,

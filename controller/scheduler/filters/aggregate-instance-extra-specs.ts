@@ -4,7 +4,8 @@
  */
 
 import { matcherOf } from "../extra-spec-match.js";
-import { type Check, type Filter, PASS, refused } from "../filter.js";
+import type { Check, Filter } from "../filter.js";
+import type { HostState } from "../host-state.js";
 
 const SCOPE = "aggregate_instance_extra_specs:";
 
@@ -25,18 +26,23 @@ export const aggregateInstanceExtraSpecsFilter: Filter = {
   },
 };
 
-const checkAll =
-  (questions: readonly Question[]): Check =>
-  host => {
-    for (const { key, need, matches } of questions) {
-      const values = host.metadata.get(key);
-      if (values !== undefined && [...values].some(matches)) continue;
-      return refused(host, {
-        message: `no aggregate of host ${host.name} has the ${key} that the flavor asks for`,
-        have: values === undefined ? `no ${key}` : `${key}=${[...values].join(",")}`,
-        need: `${key}=${need}`,
-        fix: `put ${host.name} into an aggregate with that property, or choose another flavor`,
-      });
-    }
-    return PASS;
+function checkAll(questions: readonly Question[]): Check {
+  const holds = ({ metadata }: HostState, { key, matches }: Question) => {
+    const values = metadata.get(key);
+    return values !== undefined && [...values].some(matches);
   };
+  return {
+    passes: host => questions.every(question => holds(host, question)),
+    why: host =>
+      questions
+        .filter(question => !holds(host, question))
+        .map(({ key, need }) => ({
+          message: `no aggregate of host ${host.name} has the ${key} that the flavor asks for`,
+          have: host.metadata.has(key)
+            ? `${key}=${[...(host.metadata.get(key) ?? [])].join(",")}`
+            : `no ${key}`,
+          need: `${key}=${need}`,
+          fix: `put ${host.name} into an aggregate with that property, or choose another flavor`,
+        })),
+  };
+}

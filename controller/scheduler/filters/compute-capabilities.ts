@@ -4,8 +4,9 @@
  */
 
 import { matcherOf } from "../extra-spec-match.js";
-import { type Check, type Filter, PASS, refused } from "../filter.js";
+import type { Check, Filter } from "../filter.js";
 import { CAPABILITY_NAMES, capabilityOf } from "../host-capabilities.js";
+import type { HostState } from "../host-state.js";
 
 const SCOPE = "capabilities:";
 
@@ -32,18 +33,21 @@ function pathOf(spec: string): string | undefined {
   return CAPABILITY_NAMES.has(spec) ? spec : undefined;
 }
 
-const checkAll =
-  (questions: readonly Question[]): Check =>
-  host => {
-    for (const { spec, need, path, matches } of questions) {
-      const have = capabilityOf(host, path);
-      if (have !== undefined && matches(have)) continue;
-      return refused(host, {
-        message: `host ${host.name} does not have what the flavor asks by ${spec}`,
-        have: have ?? `no ${path} reported`,
-        need,
-        fix: "choose another flavor, or change its property",
-      });
-    }
-    return PASS;
+function checkAll(questions: readonly Question[]): Check {
+  const holds = (host: HostState, { path, matches }: Question) => {
+    const have = capabilityOf(host, path);
+    return have !== undefined && matches(have);
   };
+  return {
+    passes: host => questions.every(question => holds(host, question)),
+    why: host =>
+      questions
+        .filter(question => !holds(host, question))
+        .map(({ spec, path, need }) => ({
+          message: `host ${host.name} does not have what the flavor asks by ${spec}`,
+          have: capabilityOf(host, path) ?? `no ${path} reported`,
+          need,
+          fix: "choose another flavor, or change its property",
+        })),
+  };
+}

@@ -4,9 +4,9 @@
  */
 
 import { fitsHardware } from "../../../proto/fit/fit-hardware.js";
-import { asksNothing, type GuestHardware } from "../../../proto/fit/guest-hardware.js";
+import type { GuestHardware } from "../../../proto/fit/guest-hardware.js";
 import { whyNotFit } from "../../../proto/fit/why-not-fit.js";
-import { type Check, type Filter, PASS, refused } from "../filter.js";
+import type { Check, Filter } from "../filter.js";
 
 export const numaTopologyFilter: Filter = {
   name: "NUMATopologyFilter",
@@ -19,19 +19,18 @@ export const pciPassthroughFilter: Filter = {
     hardware.devices.length === 0 ? undefined : fitCheck({ ...hardware, cells: [] }),
 };
 
-function fitCheck(guest: GuestHardware): Check | undefined {
-  if (asksNothing(guest)) return undefined;
-  return host => {
-    const free = host.hardware?.free;
-    if (free === undefined) {
-      return refused(host, {
-        message: `host ${host.name} has not said what hardware it has`,
-        have: "unknown",
-        need: "cells, CPUs, pages and devices that are free",
-        fix: `look at ferry-agent on ${host.name}; it reports them with its heartbeat`,
-      });
-    }
-    if (fitsHardware(free, guest)) return PASS;
-    return whyNotFit(free, guest).flatMap(shortage => refused(host, shortage));
-  };
-}
+const fitCheck = (guest: GuestHardware): Check => ({
+  passes: ({ hardware }) => hardware?.free !== undefined && fitsHardware(hardware.free, guest),
+  why: ({ name, hardware }) =>
+    hardware?.free === undefined
+      ? {
+          message: `host ${name} has not said what hardware it has`,
+          have: "unknown",
+          need: "cells, CPUs, pages and devices that are free",
+          fix: `look at ferry-agent on ${name}; it reports them with its heartbeat`,
+        }
+      : whyNotFit(hardware.free, guest).map(({ message, ...detail }) => ({
+          message: `host ${name}: ${message}`,
+          ...detail,
+        })),
+});

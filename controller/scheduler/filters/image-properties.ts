@@ -1,7 +1,7 @@
 /** The image's architecture, hypervisor type and version, and kind of virtual machine are what the host can run. */
 
 import type { SupportedGuest } from "../../../proto/gen/ferry/v1/host.js";
-import { type Check, type Filter, PASS, refused } from "../filter.js";
+import type { Check, Filter } from "../filter.js";
 import { supportedGuests } from "../host-capabilities.js";
 
 const PROPERTIES = [
@@ -23,7 +23,10 @@ export const imagePropertiesFilter: Filter = {
       ...(version === undefined ? [] : [versionCheck(version)]),
     ];
     if (checks.length === 0) return undefined;
-    return host => checks.map(check => check(host)).find(reasons => reasons.length > 0) ?? PASS;
+    return {
+      passes: host => checks.every(({ passes }) => passes(host)),
+      why: host => checks.filter(({ passes }) => !passes(host)).flatMap(({ why }) => why(host)),
+    };
   },
 };
 
@@ -33,41 +36,48 @@ interface Wish {
   readonly value: string;
 }
 
-const guestCheck =
-  (wanted: readonly Wish[]): Check =>
-  host => {
-    const guests = supportedGuests(host.hardware);
-    if (guests.some(guest => wanted.every(({ field, value }) => guest[field] === value))) return PASS;
-    return refused(host, {
-      message: `host ${host.name} cannot run what the image asks for`,
-      have:
-        guests.map(guest => `${guest.architecture} ${guest.hypervisorType} ${guest.vmMode}`).join(", ") ||
-        "unknown",
-      need: wanted.map(({ property, value }) => `${property}=${value}`).join(", "),
-      fix: "choose a host of that kind; image properties are set when a server is made",
-    });
-  };
+const guestCheck = (wanted: readonly Wish[]): Check => ({
+  passes: ({ hardware }) => supportedGuests(hardware).some(guest => isWanted(guest, wanted)),
+  why: ({ name, hardware }) => ({
+    message: `host ${name} cannot run what the image asks for`,
+    have:
+      supportedGuests(hardware)
+        .map(guest => `${guest.architecture} ${guest.hypervisorType} ${guest.vmMode}`)
+        .join(", ") || "unknown",
+    need: wanted.map(({ property, value }) => `${property}=${value}`).join(", "),
+    fix: "choose a host of that kind; image properties are set when a server is made",
+  }),
+});
+
+function isWanted(guest: SupportedGuest, wanted: readonly Wish[]): boolean {
+  for (const { field, value } of wanted) if (guest[field] !== value) return false;
+  return true;
+}
 
 /** `>=7.0, <9`: every part holds of QEMU's version. */
-const versionCheck = (requested: string): Check => {
-  const parts = requested
-    .split(",")
-    .map(part => /^\s*(>=|<=|==|!=|>|<)\s*(\d+(?:\.\d+){0,2})\s*$/.exec(part));
-  return host => {
-    const have = host.hardware?.qemuVersion;
-    const holds = (part: RegExpExecArray | null) =>
-      part !== null && have !== undefined && comparison(have, part[1] ?? "", versionNumber(part[2] ?? ""));
-    if (parts.every(holds)) return PASS;
-    return refused(host, {
-      message: `host ${host.name} has another version of QEMU than the image asks for`,
-      have: have === undefined ? "unknown" : versionText(have),
+function versionCheck(requested: string): Check {
+  const parts = requested.split(",").map(part => {
+    const [, operator, version] = /^\s*(>=|<=|==|!=|>|<)\s*(\d+(?:\.\d+){0,2})\s*$/.exec(part) ?? [];
+    return operator === undefined || version === undefined
+      ? undefined
+      : { operator, need: versionNumber(version) };
+  });
+  return {
+    passes: ({ hardware }) => {
+      const have = hardware?.qemuVersion;
+      if (have === undefined) return false;
+      return parts.every(part => part !== undefined && holds(have, part.operator, part.need));
+    },
+    why: ({ name, hardware }) => ({
+      message: `host ${name} has another version of QEMU than the image asks for`,
+      have: hardware?.qemuVersion === undefined ? "unknown" : versionText(hardware.qemuVersion),
       need: `img_hv_requested_version ${requested}`,
-      fix: `install another QEMU on ${host.name}, or choose another host`,
-    });
+      fix: `install another QEMU on ${name}, or choose another host`,
+    }),
   };
-};
+}
 
-function comparison(have: number, operator: string, need: number): boolean {
+function holds(have: number, operator: string, need: number): boolean {
   if (operator === ">=") return have >= need;
   if (operator === "<=") return have <= need;
   if (operator === ">") return have > need;

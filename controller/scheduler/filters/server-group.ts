@@ -3,24 +3,21 @@
  * have; a host that has this very server already passes, because it would have no more of them.
  */
 
-import type { FaultInfo } from "../../../proto/gen/ferry/v1/model.js";
-import { type Filter, PASS, refused } from "../filter.js";
-import type { HostState } from "../host-state.js";
+import type { Filter, Reason } from "../filter.js";
 import type { GroupView } from "../request.js";
 
 export const serverGroupAffinityFilter: Filter = {
   name: "ServerGroupAffinityFilter",
   prepare({ group }) {
     if (group?.policy !== "affinity" || group.membersByHost.size === 0) return undefined;
-    return host => {
-      if (group.membersByHost.has(host.name)) return PASS;
-      const hosts = [...group.membersByHost.keys()].join(", ");
-      return refused(host, {
-        message: `host ${host.name} has no server of group ${group.name}, whose policy is affinity`,
-        have: `the group is on ${hosts}`,
-        need: hosts,
+    return {
+      passes: ({ name }) => group.membersByHost.has(name),
+      why: ({ name }) => ({
+        message: `host ${name} has no server of group ${group.name}, whose policy is affinity`,
+        have: `the group is on ${[...group.membersByHost.keys()].join(", ")}`,
+        need: "the host where the others are",
         fix: "a group of policy affinity does not leave its host one by one; resize on the same host, or use soft-affinity",
-      });
+      }),
     };
   },
 };
@@ -29,22 +26,23 @@ export const serverGroupAntiAffinityFilter: Filter = {
   name: "ServerGroupAntiAffinityFilter",
   prepare({ group, serverId }) {
     if (group?.policy !== "anti-affinity") return undefined;
-    return host => (host.servers.has(serverId) ? PASS : antiAffinityRefusal(host, group));
+    return {
+      passes: ({ name, servers }) => servers.has(serverId) || mayTakeAnother(name, group),
+      why: ({ name }) => tooManyTogether(name, group),
+    };
   },
 };
 
 /** The same for a decision and for the claim that follows it. */
-export function antiAffinityRefusal(
-  host: Pick<HostState, "name">,
+export const mayTakeAnother = (host: string, { membersByHost, maxServerPerHost }: GroupView): boolean =>
+  (membersByHost.get(host) ?? 0) < Math.max(1, maxServerPerHost);
+
+export const tooManyTogether = (
+  host: string,
   { name, maxServerPerHost, membersByHost }: GroupView,
-): readonly FaultInfo[] {
-  const most = Math.max(1, maxServerPerHost);
-  const members = membersByHost.get(host.name) ?? 0;
-  if (members < most) return PASS;
-  return refused(host, {
-    message: `host ${host.name} has servers of group ${name} already, whose policy is anti-affinity`,
-    have: `${members} of them on ${host.name}`,
-    need: `fewer than ${most}`,
-    fix: "choose another host, or a group with a larger --max-server-per-host",
-  });
-}
+): Reason => ({
+  message: `host ${host} has servers of group ${name} already, whose policy is anti-affinity`,
+  have: `${membersByHost.get(host) ?? 0} of them on ${host}`,
+  need: `fewer than ${Math.max(1, maxServerPerHost)}`,
+  fix: "choose another host, or a group with a larger --max-server-per-host",
+});
