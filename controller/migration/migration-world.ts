@@ -23,7 +23,7 @@ export interface WorldEdges {
   readonly store: Transactions;
   readonly agent: AgentPort;
   readonly clock: Clock;
-  readonly scheduler: Pick<Scheduler, "select">;
+  readonly scheduler: Pick<Scheduler, "selectWhenHeard">;
   /** Something that readers see has changed, without a line of the journal. */
   readonly changed: (migrationId: string) => void;
   readonly onLine: (migrationId: string, line: Line) => void;
@@ -58,7 +58,7 @@ export class MigrationWorld {
   /** Hosts that would do, best first; what was asked when the server was made holds for this move too. */
   async selectHosts(aim: Aim, count: number): Promise<string[]> {
     const { store, scheduler } = this.#edges;
-    return scheduler.select(wantedOf(await findServer(store.queries, this.#serverId), aim), count);
+    return scheduler.selectWhenHeard(wantedOf(await findServer(store.queries, this.#serverId), aim), count);
   }
 
   async record(): Promise<MigrationRecord> {

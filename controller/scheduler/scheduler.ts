@@ -41,12 +41,27 @@ export class Scheduler {
     return selectHosts(await hosts.read(), request, settings, { count, random });
   }
 
+  /** The same for whoever can ask again: `unreachable` while hosts may yet be heard of. */
+  async selectWhenHeard(wanted: Wanted, count: number): Promise<string[]> {
+    requireHeard(await this.#deps.hosts.read());
+    return this.select(wanted, count);
+  }
+
   /** Every host with every reason; best first, then those that will not do. */
   async judge(wanted: Wanted): Promise<HostVerdict[]> {
     const { queries, hosts, settings } = this.#deps;
     const request = await scheduleRequest(queries, wanted);
     return judgeHosts(await hosts.read(), request, settings);
   }
+}
+
+/** A controller that has just started has heard of nobody yet, which is not a no: after three heartbeats a host is down. */
+function requireHeard(hosts: readonly HostState[]): void {
+  const unheard = hosts.filter(({ state, status }) => state === "unknown" && status === "enabled");
+  const [first] = unheard;
+  if (first === undefined) return;
+  const more = unheard.length === 1 ? "" : ` and ${unheard.length - 1} more`;
+  throw new Fault("unreachable", `not heard of since the controller started: ${first.name}${more}`);
 }
 
 interface NamedCheck {

@@ -11,7 +11,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   agent: ["proto", "native"],
   controller: ["proto"],
   cli: ["proto"],
-  bench: ["proto", "native", "agent", "controller"],
+  bench: ["proto", "native", "agent", "controller", "cli"],
   test: ["proto", "native", "agent", "controller", "cli", "bench"],
 };
 
