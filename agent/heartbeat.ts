@@ -13,10 +13,11 @@ import {
   FleetServiceService,
   type HeartbeatRequest,
 } from "../proto/gen/ferry/v1/controller.js";
-import { HostHardware } from "../proto/gen/ferry/v1/host.js";
+import type { HostHardware } from "../proto/gen/ferry/v1/host.js";
 import type { Inventory } from "../proto/gen/ferry/v1/model.js";
 import { call } from "../proto/rpc-client.js";
 import type { Quarantine } from "./fence/quarantine.js";
+import { HardwareNews } from "./hardware-news.js";
 import { powerStateOf } from "./power-state.js";
 import type { World } from "./verbs/verb.js";
 
@@ -87,36 +88,6 @@ async function reportOf({
     hookProblem: isReadable ? world.hook.problem() : domains.message,
   };
 }
-
-/** It is large and seldom changes: looked at with every few beats, and told when it is news. */
-class HardwareNews {
-  readonly #read: () => Promise<HostHardware>;
-  #told = "";
-  #telling = "";
-  #beats = 0;
-
-  constructor(read: () => Promise<HostHardware>) {
-    this.#read = read;
-  }
-
-  /** Undefined when there is nothing new to say; what cannot be read now is left for a later beat. */
-  async next(): Promise<HostHardware | undefined> {
-    const isTime = this.#told === "" || this.#beats % BEATS_BETWEEN_LOOKS === 0;
-    this.#beats += 1;
-    this.#telling = "";
-    const hardware = isTime ? await this.#read().catch(() => undefined) : undefined;
-    if (hardware === undefined) return undefined;
-    this.#telling = JSON.stringify(HostHardware.toJSON(hardware));
-    return this.#telling === this.#told ? undefined : hardware;
-  }
-
-  delivered(isWanted: boolean): void {
-    if (isWanted) this.#told = "";
-    else if (this.#telling !== "") this.#told = this.#telling;
-  }
-}
-
-const BEATS_BETWEEN_LOOKS = 6;
 
 async function domainReports(world: World): Promise<DomainReport[]> {
   const domains = new Map((await world.hypervisor.listDomains()).map(domain => [domain.uuid, domain]));

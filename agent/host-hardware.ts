@@ -1,8 +1,16 @@
-/** What the scheduler is told of this host beside its inventories: CPU, hypervisor, and which guests can run here. */
+/** What the scheduler is told of this host beside its inventories: CPU, hypervisor, which guests can run, what is free. */
 
-import type { HostDescription, HostHardware, SupportedGuest } from "../proto/gen/ferry/v1/host.js";
+import type {
+  FreeHardware,
+  HostDescription,
+  HostHardware,
+  SupportedGuest,
+} from "../proto/gen/ferry/v1/host.js";
 
-export function hostHardware({ architecture, cpu, hypervisor }: HostDescription): HostHardware {
+export function hostHardware(
+  { architecture, cpu, hypervisor }: HostDescription,
+  free: FreeHardware,
+): HostHardware {
   const { sockets, cores, threads } = cpu ?? {};
   return {
     architecture,
@@ -15,7 +23,7 @@ export function hostHardware({ architecture, cpu, hypervisor }: HostDescription)
     coresPerSocket: quotient(cores, sockets),
     threadsPerCore: quotient(threads, cores),
     guests: guestsOf(hypervisor?.guests ?? []),
-    free: undefined,
+    free,
   };
 }
 

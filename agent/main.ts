@@ -45,6 +45,7 @@ import { readSystemOnce } from "./probe/system.js";
 import { admitControllers, agentService } from "./service.js";
 import { TransferListener } from "./transfer/target.js";
 import { admitProbes } from "./verbs/admit-probes.js";
+import { readFreeHardware } from "./verbs/held-hardware.js";
 import { removeTrials } from "./verbs/trial-definition.js";
 import type { World } from "./verbs/verb.js";
 import { createWorld, readBootId } from "./world.js";
@@ -188,7 +189,7 @@ async function heartbeats(
   };
   try {
     const inventories = () => readInventories(world);
-    const hardware = async () => hostHardware(await describe());
+    const hardware = async () => hostHardware(await describe(), await readFreeHardware(world));
     await beat({ controller, world, facts, inventories, quarantine, hardware, log: world.log }, signal);
   } finally {
     controller.close();

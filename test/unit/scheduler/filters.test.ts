@@ -21,6 +21,7 @@ import { FILTER_NAMES, type FilterName } from "../../../controller/scheduler/fil
 import type { HostState } from "../../../controller/scheduler/host-state.js";
 import type { ScheduleRequest } from "../../../controller/scheduler/request.js";
 import { judgeHosts } from "../../../controller/scheduler/scheduler.js";
+import { readGuestHardware } from "../../../proto/fit/read-guest-hardware.js";
 import { Flavor } from "../../../proto/gen/ferry/v1/model.js";
 import { match, NOVA } from "./nova-rules.js";
 import { asked, type HostSketch, host, SETTINGS, withSpecs } from "./sketch.js";
@@ -141,6 +142,45 @@ describe("server groups", () => {
         verdict => verdict.host,
       );
     expect([judged("soft-affinity")[0], judged("soft-anti-affinity")[0]]).toEqual(["h3", "h2"]);
+  });
+});
+
+describe("NUMATopologyFilter and PciPassthroughFilter", () => {
+  const cell = {
+    id: 0,
+    memoryKib: 4 * 1024 ** 2,
+    sharedCpus: [0, 1],
+    cores: [{ cpus: [2, 3], threads: 2 }],
+    distances: [{ cell: 0, distance: 10 }],
+  };
+  const device = { address: "0000:01:00.1", aliases: { nic: "legacy" }, numaCell: 0 };
+  const free = {
+    cells: [cell],
+    sharedCpus: [0, 1],
+    cpuAllocationRatio: 4,
+    ramAllocationRatio: 1,
+    devices: [device],
+  };
+  const ask = (
+    name: FilterName,
+    extraSpecs: Record<string, string>,
+    vcpus = 2,
+    sketch: HostSketch = { hardware: { free } },
+  ) => say(name, sketch, { hardware: readGuestHardware(extraSpecs, { vcpus, ramMib: 1024 }) });
+
+  it("pass a host that has the cells, CPUs and devices free, and no other", () => {
+    const pinned = { "hw:cpu_policy": "dedicated" };
+    expect(ask("NUMATopologyFilter", pinned)).toBe("passes");
+    expect(ask("NUMATopologyFilter", pinned, 3)).toMatch(/^host h2: /);
+    expect(ask("PciPassthroughFilter", { "pci_passthrough:alias": "nic:1" })).toBe("passes");
+    expect(ask("PciPassthroughFilter", { "pci_passthrough:alias": "nic:2" })).toMatch(/^host h2: /);
+  });
+
+  it("take hardware that was not reported for no, but only where it is asked for", () => {
+    expect(ask("NUMATopologyFilter", { "hw:cpu_policy": "dedicated" }, 2, {})).toMatch(
+      /has not said what hardware/,
+    );
+    expect(ask("NUMATopologyFilter", {}, 2, {})).toBe("passes");
   });
 });
 
