@@ -43,7 +43,8 @@ export const agentConfigSchema = z
   .strictObject({
     /** This host's name; the certificate must say the same. */
     host: z.string().regex(/^[a-zA-Z0-9._-]{1,255}$/),
-    controller: endpoint,
+    /** Or several that share a store: all of them are told. */
+    controller: z.union([endpoint, z.array(endpoint).min(1)]),
     /** Where controllers reach this agent. */
     listen: endpoint,
     /** What is told to the controller; default: `listen`. */

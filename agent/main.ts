@@ -177,7 +177,6 @@ async function heartbeats(
   { config, world, journal, quarantine, bootId, describe }: HeartbeatSources,
   signal: AbortSignal,
 ): Promise<void> {
-  const controller = createClient(config.controller, world.tls, { kind: "controller" });
   const facts = {
     host: config.host,
     address: config.advertise ?? config.listen,
@@ -187,13 +186,19 @@ async function heartbeats(
     bootId,
     ...(await installationFacts(journal)),
   };
-  try {
-    const inventories = () => readInventories(world);
-    const hardware = async () => hostHardware(await describe(), await readFreeHardware(world));
-    await beat({ controller, world, facts, inventories, quarantine, hardware, log: world.log }, signal);
-  } finally {
-    controller.close();
-  }
+  const inventories = () => readInventories(world);
+  const hardware = async () => hostHardware(await describe(), await readFreeHardware(world));
+  // Every controller hears for itself: each may have to decide by what this host says.
+  await Promise.all(
+    [config.controller].flat().map(async address => {
+      const controller = createClient(address, world.tls, { kind: "controller" });
+      try {
+        await beat({ controller, world, facts, inventories, quarantine, hardware, log: world.log }, signal);
+      } finally {
+        controller.close();
+      }
+    }),
+  );
 }
 
 function transferTls({ material }: TlsSource) {

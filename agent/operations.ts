@@ -1,7 +1,8 @@
 /**
  * Runs verbs exactly once in effect, whoever asks how often (durability rules of DESIGN §6).
  *
- *   tombstone? → epoch (older refused; newer aborts and awaits the older one first) → key known? attach or answer
+ *   tombstone? → epoch (older refused; newer aborts and awaits the older one first) → term (older refused)
+ *   → key known? attach or answer
  *   → journal "accepted" → wait for the server's turn → run → journal the outcome → answer
  *
  * A key is bound to its request: the same key with another request is a bug of the caller and refused. A failed or
@@ -142,18 +143,18 @@ export class Operations {
     throw new Fault("stale-epoch", `migration ${migrationId} is closed on this host (${outcome})`);
   }
 
-  /** An older operation must not land after the newer owner was answered: stop it, wait, then record the epoch. */
-  async #raiseEpoch({ serverId, epoch }: PerformRequest): Promise<void> {
-    const highest = this.#deps.guests.find(serverId)?.epoch ?? 0;
-    if (epoch < highest) {
-      throw new Fault("stale-epoch", `epoch ${epoch} of server ${serverId} is older than ${highest}`, {
-        have: `epoch ${epoch}`,
-        need: `epoch ${highest} or newer`,
-      });
-    }
-    if (epoch === highest) return;
-    await this.#stopOlder({ serverId, epoch });
-    this.#deps.guests.update(serverId, { epoch });
+  /**
+   * An older operation must not land after the newer owner was answered: stop it, wait, then record the epoch. A newer
+   * term is another controller with the same intent: what is under way is gone on with, and the one before is refused.
+   */
+  async #raiseEpoch({ serverId, epoch, term }: PerformRequest): Promise<void> {
+    const known = this.#deps.guests.find(serverId);
+    const [highest, latest] = [known?.epoch ?? 0, known?.term ?? 0];
+    if (epoch < highest) throw stale(serverId, "epoch", epoch, highest);
+    if (epoch === highest && term < latest) throw stale(serverId, "term", term, latest);
+    if (epoch === highest && term === latest) return;
+    if (epoch > highest) await this.#stopOlder({ serverId, epoch });
+    this.#deps.guests.update(serverId, { epoch, term });
   }
 
   async #stopOlder({ serverId, epoch }: Pick<PerformRequest, "serverId" | "epoch">): Promise<void> {
@@ -193,6 +194,12 @@ export class Operations {
   }
 }
 
+const stale = (serverId: string, what: "epoch" | "term", said: number, seen: number): Fault =>
+  new Fault("stale-epoch", `${what} ${said} of server ${serverId} is older than ${seen}`, {
+    have: `${what} ${said}`,
+    need: `${what} ${seen} or newer`,
+  });
+
 function verbOf(request: PerformRequest): VerbName {
   if (request.verb === undefined) throw new Fault("invalid-argument", "the request names no verb");
   if (request.key === "" || request.serverId === "") {
@@ -225,8 +232,8 @@ const OUTSIDE_MIGRATIONS: ReadonlySet<VerbName> = new Set([
   "takeDomain",
 ]);
 
-/** The request's identity: everything but the epoch, which a later owner of the same saga raises. */
+/** The request's identity: everything but epoch and term, which a later owner of the same saga raises. */
 function hashOf(request: PerformRequest): string {
-  const bytes = PerformRequest.encode({ ...request, epoch: 0, limitMs: 0 }).finish();
+  const bytes = PerformRequest.encode({ ...request, epoch: 0, term: 0, limitMs: 0 }).finish();
   return createHash("sha256").update(bytes).digest("hex");
 }

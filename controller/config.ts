@@ -52,8 +52,15 @@ export const controllerConfigSchema = z.strictObject({
   metrics_listen: endpoint.optional(),
   store: z
     .string()
-    .regex(/^sqlite:\/\/\/.+$/, "must be sqlite:///PATH; PostgreSQL is not supported by this version")
+    .regex(
+      /^(sqlite:\/\/\/|postgres(ql)?:\/\/).+$/,
+      "must be sqlite:///PATH or postgres://USER@HOST/DATABASE",
+    )
     .default("sqlite:///var/lib/ferry-controller/controller.db"),
+  /** PostgreSQL with standbys that are not synchronous: serve although a failover could forget what was committed. */
+  store_allow_lossy_failover: z.boolean().default(false),
+  /** Seconds after which other controllers on the same store take over from one that died. */
+  lease_seconds: z.number().min(1).max(3600).default(15),
   /** Seconds after which a migration in its verify window confirms itself; 0 = never. Nova's name. */
   resize_confirm_window: seconds.default(0),
   /** Seconds for which a guest may be off before its migration unwinds. */
@@ -79,5 +86,6 @@ export const parseControllerConfig = (text: string, origin: string): ControllerC
 export const readControllerConfig = (path: string): ControllerConfig =>
   readConfig(controllerConfigSchema, path);
 
-/** Path of the SQLite file. */
-export const storePathOf = ({ store }: ControllerConfig): string => store.slice("sqlite://".length);
+/** Path of the SQLite file; nothing for PostgreSQL. */
+export const storePathOf = ({ store }: ControllerConfig): string | undefined =>
+  store.startsWith("sqlite:") ? store.slice("sqlite://".length) : undefined;

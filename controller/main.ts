@@ -2,7 +2,7 @@
 /**
  * ferry-controller: decides, and never touches a disk. This file is the composition root.
  *
- *   store → fleet → sagas resumed from their journal → gRPC → READY → auto-confirm
+ *   store → lease → fleet → sagas resumed from their journal → gRPC → READY → auto-confirm, companions
  */
 
 import { randomUUID } from "node:crypto";
@@ -18,6 +18,7 @@ import { VERSION } from "../proto/version.js";
 import type { Api } from "./api/api.js";
 import type { NovaServerOptions } from "./api/nova/serve-nova.js";
 import { systemClock } from "./clock.js";
+import { followCompanions } from "./companions.js";
 import { type ControllerConfig, readControllerConfig, storePathOf } from "./config.js";
 import { Aggregates } from "./fleet/aggregates.js";
 import { Fleet } from "./fleet/fleet.js";
@@ -34,6 +35,7 @@ import type { MigrationSettings } from "./migration/settings.js";
 import { DriftWatch } from "./migration/watch-drift.js";
 import { Notifier } from "./notifier.js";
 import { Policy } from "./policy/policy.js";
+import { ProcessLease } from "./process-lease.js";
 import type { Line } from "./saga/journal-line.js";
 import { filterWarnings } from "./scheduler/filter-warnings.js";
 import { HostStates } from "./scheduler/host-states.js";
@@ -51,8 +53,10 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   const notifier = new Notifier(environment);
   const tls = new TlsSource(config.tls);
   const policy = config.policy_file === undefined ? new Policy() : Policy.read(config.policy_file);
-  mkdirSync(dirname(storePathOf(config)), { recursive: true, mode: 0o750 });
-  const store = await Store.open(storePathOf(config));
+  const store = await openStore(config);
+  const owner = `${config.name}/${randomUUID()}`;
+  const leaseMs = config.lease_seconds * 1000;
+  const lease = await ProcessLease.enter({ store, clock: systemClock, owner, leaseMs, onLost: crash });
   const fleet = new Fleet({ store, clock: systemClock });
   const agent = new GrpcAgents({ tls, addressOf: host => fleet.addressOf(host) });
   const scheduling = config.filter_scheduler ?? DEFAULT_SCHEDULER_SETTINGS;
@@ -64,6 +68,7 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   });
   const deps = {
     store,
+    hints: store.hints,
     fleet,
     scheduler,
     agent,
@@ -71,7 +76,7 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
     random: Math.random,
     newId: randomUUID,
     settings: settingsOf(config),
-    owner: `${config.name}/${randomUUID()}`,
+    owner,
     onBug: crash,
     onLine: (migration: string, line: Line) => logLine(log, migration, line),
   };
@@ -79,8 +84,8 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   const serverGroups = new ServerGroups(deps);
   const migrations = new Migrations(deps);
   const servers = new Servers(deps, migrations);
-  await migrations.start();
-  await servers.start();
+  await migrations.adoptOrphans();
+  await servers.adoptOrphans();
 
   const returned = new ReturnedHosts(deps, migrations);
   const driftWatch = new DriftWatch({
@@ -116,7 +121,13 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   const rest = await startRest(config, { services, policy, tls, log });
   notifier.ready(stopped);
   log.info({ version: VERSION, listen: config.listen }, "serving");
-  await Promise.all([new AutoConfirm(deps, migrations).run(stopped), driftWatch.run(stopped)]);
+  await Promise.all([
+    new AutoConfirm(deps, migrations).run(stopped),
+    driftWatch.run(stopped),
+    store.isShared
+      ? followCompanions({ ...deps, migrations, servers, ...companionLog(log) }, stopped)
+      : undefined,
+  ]);
 
   notifier.stopping();
   tls.unwatch();
@@ -126,8 +137,22 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   await migrations.close();
   await metrics?.close();
   agent.close();
+  await lease.leave();
   await store.close();
 }
+
+async function openStore(config: ControllerConfig): Promise<Store> {
+  const path = storePathOf(config);
+  if (path === undefined)
+    return Store.open(config.store, { allowLossyFailover: config.store_allow_lossy_failover });
+  mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+  return Store.open(path);
+}
+
+const companionLog = (log: Logger) => ({
+  onAdopted: (count: number) => log.warn({ count }, "took over from another controller"),
+  onFailure: (error: unknown) => log.warn({ fault: asFault(error).message }, "the store did not answer"),
+});
 
 const settingsOf = (config: ControllerConfig): MigrationSettings => ({
   autoConfirmAfterMs: config.resize_confirm_window * 1000,

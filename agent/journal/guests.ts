@@ -1,7 +1,7 @@
 /**
  * What this agent knows of each server: its role here, its present incarnation and the highest epoch ever seen.
  *
- * The epoch only rises. `mayHaveRun` is set before the CPUs of a target run and never cleared for that incarnation
+ * The epoch only rises, and within an epoch the term. `mayHaveRun` is set before the CPUs of a target run and never cleared for that incarnation
  * (SAFETY R3).
  */
 
@@ -18,6 +18,8 @@ export interface Guest {
   readonly incarnation: string;
   readonly migrationId: string;
   readonly epoch: number;
+  /** Of the controller that speaks for this epoch: raised whenever another one takes over. */
+  readonly term: number;
   readonly mayHaveRun: boolean;
   /** The disks with the roles that Ferry made or the operator named (SAFETY R8). */
   readonly disks: readonly Disk[];
@@ -30,6 +32,7 @@ interface Row {
   incarnation: string;
   migration: string;
   epoch: number;
+  term: number;
   may_have_run: number;
   disks: string;
 }
@@ -41,6 +44,7 @@ const guestOf = (row: Row): Guest => ({
   incarnation: row.incarnation,
   migrationId: row.migration,
   epoch: row.epoch,
+  term: row.term,
   mayHaveRun: row.may_have_run === 1,
   disks: JSON.parse(row.disks) as Disk[],
 });
@@ -63,12 +67,14 @@ export class Guests {
     return this.#journal.database.prepare<[], Row>("SELECT * FROM guest ORDER BY server").all().map(guestOf);
   }
 
-  /** Writes the row; the epoch never goes down, whatever is passed. */
+  /** Writes the row; neither epoch nor term ever go down, whatever is passed. */
   save(guest: Guest): void {
     const statement = this.#journal.database.prepare(`
-      INSERT INTO guest VALUES (@serverId, @name, @role, @incarnation, @migrationId, @epoch, @ran, @disks)
+      INSERT INTO guest (server, name, role, incarnation, migration, epoch, term, may_have_run, disks)
+      VALUES (@serverId, @name, @role, @incarnation, @migrationId, @epoch, @term, @ran, @disks)
       ON CONFLICT (server) DO UPDATE SET name = excluded.name, role = excluded.role,
         incarnation = excluded.incarnation, migration = excluded.migration,
+        term = CASE WHEN excluded.epoch > guest.epoch THEN excluded.term ELSE max(guest.term, excluded.term) END,
         epoch = max(guest.epoch, excluded.epoch), may_have_run = excluded.may_have_run, disks = excluded.disks`);
     const { disks, mayHaveRun, ...rest } = guest;
     this.#journal.write(() =>
@@ -91,6 +97,7 @@ const unknownGuest = (serverId: string): Guest => ({
   incarnation: "",
   migrationId: "",
   epoch: 0,
+  term: 0,
   mayHaveRun: false,
   disks: [],
 });

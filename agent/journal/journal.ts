@@ -42,6 +42,7 @@ CREATE TABLE booking (
   PRIMARY KEY (server, incarnation)
 ) STRICT;
 `,
+  "ALTER TABLE guest ADD COLUMN term INTEGER NOT NULL DEFAULT 0",
 ];
 
 export class Journal {
@@ -140,11 +141,13 @@ export class Journal {
 
 function migrateSchema(database: Database.Database): void {
   const version = Number(database.pragma("user_version", { simple: true }));
-  if (version > UPGRADES.length)
-    throw new Fault(
-      "unsupported",
-      `journal version ${version} is newer than ${UPGRADES.length}: made by another Ferry`,
-    );
+  if (version > UPGRADES.length) {
+    throw new Fault("unsupported", "the agent's journal was written by a newer Ferry", {
+      have: `journal version ${version}`,
+      need: `journal version ${UPGRADES.length} or older`,
+      fix: "install the ferry-agent of that version",
+    });
+  }
   database.transaction(() => {
     for (const upgrade of UPGRADES.slice(version)) database.exec(upgrade);
     database.pragma(`user_version = ${UPGRADES.length}`);

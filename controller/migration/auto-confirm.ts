@@ -3,12 +3,13 @@
  *
  * The window counts only time during which a controller was up, by a clock that never steps; what is left of it is in
  * the record. At its end the target must say, now, that all is well with the server; otherwise the confirm is
- * postponed with an event and tried again. A person may decide at any moment before.
+ * postponed with an event and tried again. A person may decide at any moment before. Of several controllers one does it.
  */
 
 import { asFault } from "../../proto/fault.js";
 import { appendEvent } from "../store/events.js";
 import { listAwaitingConfirm, type MigrationRecord, updateMigration } from "../store/migrations.js";
+import { holdDuty } from "../store/processes.js";
 import { findServerById } from "../store/servers.js";
 import { objectionTo } from "./attestation.js";
 import type { MigrationDependencies } from "./dependencies.js";
@@ -20,7 +21,7 @@ const LONGEST_TICK_MS = 2 * TICK_MS;
 const POSTPONE_MS = 60_000;
 const ATTEST_LIMIT_MS = 10_000;
 
-type Dependencies = Pick<MigrationDependencies, "store" | "agent" | "clock">;
+type Dependencies = Pick<MigrationDependencies, "store" | "agent" | "clock" | "owner">;
 
 export class AutoConfirm {
   readonly #deps: Dependencies;
@@ -39,9 +40,14 @@ export class AutoConfirm {
       await clock.sleep(TICK_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
       const nowMs = clock.monotonicMs();
-      await this.tick(Math.min(nowMs - lastMs, LONGEST_TICK_MS));
+      if (await this.#isOurs()) await this.tick(Math.min(nowMs - lastMs, LONGEST_TICK_MS));
       lastMs = nowMs;
     }
+  }
+
+  #isOurs(): Promise<boolean> {
+    const { store, owner } = this.#deps;
+    return store.transaction(queries => holdDuty(queries, "auto-confirm", owner));
   }
 
   /** Takes `elapsedMs` off every window and confirms those that have none left. */

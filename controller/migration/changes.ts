@@ -14,4 +14,9 @@ export class Changes {
     this.#waiting.get(id)?.resolve();
     this.#waiting.delete(id);
   }
+
+  /** Something may have changed about any of them. */
+  notifyAll(): void {
+    for (const id of this.#waiting.keys()) this.notify(id);
+  }
 }

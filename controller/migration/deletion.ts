@@ -8,13 +8,7 @@ import { Fault } from "../../proto/fault.js";
 import { refuseFrozen } from "../store/freeze.js";
 import { findMigration, type MigrationRecord } from "../store/migrations.js";
 import type { Queries } from "../store/schema.js";
-import {
-  findServerById,
-  listServers,
-  type ServerRecord,
-  takeServer,
-  updateServer,
-} from "../store/servers.js";
+import { findServerById, type ServerRecord, takeServer, updateServer } from "../store/servers.js";
 import { recordAction } from "./actions.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
@@ -44,7 +38,8 @@ export class Deletion {
     const migration = await findMigration(this.#deps.store.queries, server.migrationId);
     const wish = async (queries: Queries) => {
       const nowMs = this.#deps.clock.nowMs();
-      await updateServer(queries, server.id, { deleteAsked: true }, nowMs);
+      const taskOwner = this.#deps.owner;
+      await updateServer(queries, server.id, { deleteAsked: true, taskOwner }, nowMs);
       await recordAction(
         queries,
         { serverId: server.id, action: "delete", host: server.host },
@@ -65,15 +60,6 @@ export class Deletion {
     const running = this.#bringAbout(serverId).finally(() => this.#running.delete(serverId));
     this.#running.set(serverId, running);
     return running;
-  }
-
-  /** What a stopped controller left to be deleted. */
-  async resume(): Promise<void> {
-    const servers = await listServers(this.#deps.store.queries);
-    for (const { id } of servers.filter(({ deleteAsked }) => deleteAsked)) {
-      // Whoever asked is gone; a refusal is in the server's row.
-      this.bringAbout(id).catch(() => undefined);
-    }
   }
 
   async close(): Promise<void> {
@@ -104,14 +90,14 @@ export class Deletion {
   }
 
   async #take(serverId: string, also: (queries: Queries) => Promise<void>): Promise<void> {
-    const { store, clock } = this.#deps;
+    const { store, clock, owner } = this.#deps;
     await store.transaction(async queries => {
       const now = await findServerById(queries, serverId);
       const isWhole = now !== undefined && STATES.includes(now.vmState);
       if (!isWhole || !(await takeServer(queries, serverId, "deleting", clock.nowMs())))
         throw conflictOf("delete", now, serverId, STATES);
       const pending = this.#tasks.request(serverId, now.epoch, { $case: "deleteDomain", value: {} });
-      await updateServer(queries, serverId, { pending }, clock.nowMs());
+      await updateServer(queries, serverId, { pending, taskOwner: owner }, clock.nowMs());
       await also(queries);
     });
   }

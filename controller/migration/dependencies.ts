@@ -5,11 +5,14 @@ import type { AgentPort } from "../fleet/agent-port.js";
 import type { Fleet } from "../fleet/fleet.js";
 import type { Line } from "../saga/journal-line.js";
 import type { Scheduler } from "../scheduler/scheduler.js";
+import type { Hints } from "../store/hints.js";
 import type { Transactions } from "../store/store.js";
 import type { MigrationSettings } from "./settings.js";
 
 export interface MigrationDependencies {
   readonly store: Transactions;
+  /** To and from other controllers on the same store. */
+  readonly hints: Hints;
   readonly fleet: Fleet;
   readonly scheduler: Scheduler;
   readonly agent: AgentPort;

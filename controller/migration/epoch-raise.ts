@@ -72,7 +72,7 @@ export class EpochRaise {
     const frozen = await readFreeze(store.queries);
     if (!planOnly) {
       await store.transaction(tx => this.#write(tx, judged, raises));
-      await this.#migrations.start();
+      this.#migrations.thaw();
     }
     const whole = frozen === undefined ? "nothing is frozen" : `frozen: ${frozen.reason}`;
     return {

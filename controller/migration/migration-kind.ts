@@ -8,7 +8,7 @@ import type { Facts } from "../saga/plan.js";
 import type { Write } from "../saga/step.js";
 import { appendEvent } from "../store/events.js";
 import { type MigrationRecord, updateMigration } from "../store/migrations.js";
-import { raiseEpoch, updateServer } from "../store/servers.js";
+import { raiseEpoch, raiseTerm, updateServer } from "../store/servers.js";
 import { MigrationWorld, type WorldEdges } from "./migration-world.js";
 import type { MigrationRequest } from "./request.js";
 import { story } from "./story.js";
@@ -18,6 +18,7 @@ export function migrationKind(edges: WorldEdges): SagaKind<MigrationWorld> {
     plan: story,
     world: (call, known) => new MigrationWorld(call, requestOf(known).serverId, edges),
     raiseEpoch: (known, { queries }) => raiseEpoch(queries, requestOf(known).serverId),
+    raiseTerm: (known, { queries }) => raiseTerm(queries, requestOf(known).serverId),
     follow,
     committed: (migrationId, line) => {
       edges.onLine(migrationId, line);

@@ -79,7 +79,7 @@ export class MigrationWorld {
       key: `${this.call.sagaId}:${effect}:${snakeCase(verb.$case)}`,
       serverId: this.#serverId,
       migrationId: this.call.sagaId,
-      epoch: await this.#epoch(),
+      ...(await this.#authority()),
       limitMs: this.call.limitMs,
       verb,
     };
@@ -137,13 +137,14 @@ export class MigrationWorld {
   }
 
   /**
-   * The saga's epoch; while tidying, the server's present one: by then the server is free for its next owner, who may
-   * have raised it, and what is tidied was withdrawn and belongs to this migration alone.
+   * The saga's epoch and term; while tidying, the server's present ones: by then the server is free for its next owner,
+   * who may have raised them, and what is tidied was withdrawn and belongs to this migration alone.
    */
-  async #epoch(): Promise<number> {
-    if (this.call.phase !== "tidy") return this.call.epoch;
+  async #authority(): Promise<{ epoch: number; term: number }> {
+    const { epoch, term, phase } = this.call;
+    if (phase !== "tidy") return { epoch, term };
     const server = await findServerById(this.#edges.store.queries, this.#serverId);
-    return Math.max(this.call.epoch, server?.epoch ?? 0);
+    return { epoch: Math.max(epoch, server?.epoch ?? 0), term: Math.max(term, server?.term ?? 0) };
   }
 }
 

@@ -12,6 +12,7 @@ import type { LoadedSaga } from "../saga/saga-journal.js";
 import type { Write } from "../saga/step.js";
 import { findFlavor } from "../store/flavors.js";
 import { refuseFrozen } from "../store/freeze.js";
+import type { Topic } from "../store/hints.js";
 import { changeHost } from "../store/hosts.js";
 import {
   decideMigration,
@@ -95,22 +96,33 @@ export class Migrations {
   readonly #deps: MigrationDependencies;
   readonly #changes = new Changes();
   readonly #runner: SagaRunner<MigrationWorld>;
+  readonly #deafen: () => void;
 
   constructor(deps: MigrationDependencies) {
     this.#deps = deps;
-    const { store, agent, clock, random, owner, onBug, onLine, scheduler } = deps;
-    const changed = (id: string) => this.#changes.notify(id);
+    const { store, agent, clock, random, owner, onBug, onLine, scheduler, hints } = deps;
+    const changed = (id: string) => {
+      this.#changes.notify(id);
+      hints.announce("migration", id);
+    };
     const kind = migrationKind({ store, agent, clock, scheduler, changed, onLine });
     this.#runner = new SagaRunner({ store, clock, random, owner, onBug, kind });
+    this.#deafen = hints.listen((topic, id) => this.#hear(topic, id));
   }
 
-  /** Resumes every live migration from its journal. */
-  start(): Promise<void> {
-    return this.#runner.resumeAll();
+  /** Resumes every live migration that nobody carries out, from its journal; answers how many. */
+  adoptOrphans(): Promise<number> {
+    return this.#runner.adoptOrphans();
+  }
+
+  /** Everything stood still, and may go on. */
+  thaw(): void {
+    this.#runner.thaw();
   }
 
   /** Leaves every migration where it is. */
   close(): Promise<void> {
+    this.#deafen();
     return this.#runner.close();
   }
 
@@ -200,6 +212,7 @@ export class Migrations {
     await this.#find(id);
     await refuseFrozen(this.#deps.store.queries);
     await this.#runner.cancel(id);
+    this.#deps.hints.announce("saga", id);
     return this.show(id);
   }
 
@@ -278,6 +291,13 @@ export class Migrations {
     return (await listMigrations(this.#deps.store.queries, selection)).map(migrationMessage);
   }
 
+  /** Of another controller. A hint that cannot be followed now comes again. */
+  #hear(topic: Topic, id: string | undefined): void {
+    if (topic === "saga") this.#runner.notice(id).catch(() => undefined);
+    else if (id === undefined) this.#changes.notifyAll();
+    else this.#changes.notify(id);
+  }
+
   async #find(id: string): Promise<MigrationRecord> {
     const record = await findMigration(this.#deps.store.queries, id);
     if (record === undefined) throw new Fault("not-found", `Migration ${id} could not be found.`);
@@ -329,6 +349,7 @@ export class Migrations {
       serverId: record.serverId,
       migrationId: record.id,
       epoch: server?.epoch ?? 0,
+      term: server?.term ?? 0,
       limitMs: PREFLIGHT_LIMIT_MS,
       verb: { $case: "preflightRevert" as const, value: {} },
     };

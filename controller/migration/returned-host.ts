@@ -147,6 +147,7 @@ export class ReturnedHosts {
       serverId,
       migrationId,
       epoch,
+      term: server?.term ?? 0,
       limitMs: LIMIT_MS,
       verb,
     };

@@ -2,8 +2,9 @@
  * Carries out what a server's row says its agent was asked: `pending`, one request at a time, with a key of its own.
  *
  * The row is written before the agent is called and changed when it has answered, so a controller that stops between
- * the two asks again with the same key. An unknown outcome is repeated for ever in the background; the caller is told
- * after a while. A plain no ends the task and is the caller's answer.
+ * the two asks again with the same key; if it does not come back another one adopts the task, with a new term. An unknown
+ * outcome is repeated for ever in the background; the caller is told after a while. A plain no ends the task and is the
+ * caller's answer.
  */
 
 import { asFault, Fault } from "../../proto/fault.js";
@@ -14,8 +15,9 @@ import { deleteAllocations } from "../store/allocations.js";
 import type { Queries } from "../store/schema.js";
 import {
   deleteServerRow,
+  findOrphanedTask,
   findServerById,
-  listServers,
+  raiseTerm,
   type ServerRecord,
   updateServer,
 } from "../store/servers.js";
@@ -38,15 +40,20 @@ export class ServerTasks {
 
   request(serverId: string, epoch: number, verb: Verb): PerformRequest {
     const key = `${serverId}:${verb.$case}:${this.#deps.newId()}`;
-    return { key, serverId, migrationId: "", epoch, limitMs: TASK_LIMIT_MS, verb };
+    return { key, serverId, migrationId: "", epoch, term: 0, limitMs: TASK_LIMIT_MS, verb };
   }
 
-  async resumeAll(): Promise<void> {
-    const servers = await listServers(this.#deps.store.queries);
-    for (const server of servers.filter(({ pending }) => pending !== undefined)) {
-      // Whoever asked is gone; a refusal is in the server's row.
-      this.#begin(server.id).catch(() => undefined);
-    }
+  /** Becomes the owner of one server's task, or of its deletion, that no controller carries out any more. */
+  async adopt(): Promise<ServerRecord | undefined> {
+    if (this.#closing.signal.aborted) return undefined;
+    const { store, clock, owner } = this.#deps;
+    return store.transaction(async queries => {
+      const id = await findOrphanedTask(queries, owner);
+      if (id === undefined) return undefined;
+      await raiseTerm(queries, id);
+      await updateServer(queries, id, { taskOwner: owner }, clock.nowMs());
+      return findServerById(queries, id);
+    });
   }
 
   /** The agent's answer, or its refusal; `timeout` when neither has come and the task goes on without the caller. */
@@ -83,17 +90,19 @@ export class ServerTasks {
   async #carryOut(serverId: string): Promise<PerformResult> {
     for (;;) {
       const server = await findServerById(this.#deps.store.queries, serverId);
-      if (server?.pending === undefined)
-        throw new Fault("conflict", `server ${serverId} has no task any more`);
+      if (server?.pending === undefined || server.taskOwner !== this.#deps.owner)
+        throw new Fault("conflict", `server ${serverId} has no task of this controller any more`);
       try {
         const answer = await this.#perform(server, server.pending);
-        await this.#write(queries => this.#finish(queries, server, server.pending?.verb?.$case, answer));
+        await this.#write(server, queries =>
+          this.#finish(queries, server, server.pending?.verb?.$case, answer),
+        );
         return answer;
       } catch (error) {
         this.#closing.signal.throwIfAborted();
         const fault = asFault(error);
         if (!fault.isUnknown) {
-          await this.#write(queries => this.#refused(queries, server, fault));
+          await this.#write(server, queries => this.#refused(queries, server, fault));
           throw fault;
         }
         await this.#deps.clock.sleep(RETRY_MS, this.#closing.signal);
@@ -101,9 +110,9 @@ export class ServerTasks {
     }
   }
 
-  async #perform({ host, name }: ServerRecord, request: PerformRequest): Promise<PerformResult> {
+  async #perform({ host, name, term }: ServerRecord, request: PerformRequest): Promise<PerformResult> {
     const answer = await this.#deps.agent
-      .perform(host, request, { signal: this.#closing.signal })
+      .perform(host, { ...request, term }, { signal: this.#closing.signal })
       .catch((error: unknown) => {
         throw asFault(error).during(`${request.verb?.$case ?? "task"} of ${name} on ${host}`);
       });
@@ -112,8 +121,15 @@ export class ServerTasks {
     throw new Fault("refused", refusal.message, { have: refusal.have, need: refusal.need, fix: refusal.fix });
   }
 
-  #write(body: (queries: Queries) => Promise<void>): Promise<void> {
-    return this.#deps.store.transaction(body);
+  /** What became of a task, unless another controller has taken it over meanwhile. */
+  #write({ id, pending }: ServerRecord, body: (queries: Queries) => Promise<void>): Promise<void> {
+    return this.#deps.store.transaction(async queries => {
+      const now = await findServerById(queries, id);
+      const isOurs = now?.taskOwner === this.#deps.owner && now.pending?.key === pending?.key;
+      if (!isOurs)
+        throw new Fault("conflict", `the task of server ${id} is carried out by another controller`);
+      await body(queries);
+    });
   }
 
   async #finish(

@@ -79,10 +79,15 @@ export class Servers {
     this.#deletion = new Deletion(deps, migrations, this.#tasks);
   }
 
-  /** Carries on what a stopped controller left unfinished. */
-  async start(): Promise<void> {
-    await this.#tasks.resumeAll();
-    await this.#deletion.resume();
+  /** Carries on what a controller that stopped left unfinished; answers how much. */
+  async adoptOrphans(): Promise<number> {
+    for (let count = 0; ; count += 1) {
+      const server = await this.#tasks.adopt();
+      if (server === undefined) return count;
+      const { id, deleteAsked } = server;
+      // Whoever asked is gone; a refusal is in the server's row.
+      (deleteAsked ? this.#deletion.bringAbout(id) : this.#tasks.carryOut(id)).catch(() => undefined);
+    }
   }
 
   async close(): Promise<void> {
@@ -250,13 +255,20 @@ export class Servers {
     verb: Verb,
     { action, requester, epoch = 1 }: { action: string; requester: Requester; epoch?: number },
   ): Promise<void> {
-    const { store, clock } = this.#deps;
+    const { store, clock, owner } = this.#deps;
     await refuseFrozen(store.queries);
     const nowMs = clock.nowMs();
     const pending = this.#tasks.request(server.id, epoch, verb);
     const unknown = { disks: [], interfaces: [], migrationId: "", fault: undefined };
     const free = { lockedBy: "", lockedReason: "", deleteAsked: false };
-    const building = { vmState: "building", taskState: "spawning", epoch, pending };
+    const building = {
+      vmState: "building",
+      taskState: "spawning",
+      epoch,
+      term: 0,
+      pending,
+      taskOwner: owner,
+    };
     const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
     await store.transaction(async queries => {
       await insertServer(queries, { ...server, ...unknown, ...free, ...building, ...times });
@@ -267,7 +279,7 @@ export class Servers {
   }
 
   async #take(nameOrId: string, task: Task, verb: Verb, requestedBy: RequestedBy): Promise<ServerRecord> {
-    const { store, clock } = this.#deps;
+    const { store, clock, owner } = this.#deps;
     await refuseFrozen(store.queries);
     const requester = this.#requester(requestedBy);
     return store.transaction(async queries => {
@@ -278,7 +290,7 @@ export class Servers {
       if (!isFit || !(await takeServer(queries, server.id, task.taskState, nowMs)))
         throw conflictOf(task.action, server, server.id, task.from);
       const pending = this.#tasks.request(server.id, server.epoch, verb);
-      await updateServer(queries, server.id, { pending }, nowMs);
+      await updateServer(queries, server.id, { pending, taskOwner: owner }, nowMs);
       const asked = { serverId: server.id, action: task.action, host: server.host };
       await recordAction(queries, asked, requester, nowMs);
       return server;

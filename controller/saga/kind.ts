@@ -13,6 +13,8 @@ export interface SagaKind<World> {
    * that begins its unwinding, so that whatever an agent still does for the phase before is refused from then on.
    */
   raiseEpoch(known: Facts, write: Write): Promise<number>;
+  /** This process takes the saga over from another one, with the same intent; answers the new term. */
+  raiseTerm(known: Facts, write: Write): Promise<number>;
   /** Written with every line: what readers see of the saga. */
   follow(state: SagaState, line: Line, write: Write): Promise<void>;
   /** After the line is durable. */

@@ -3,13 +3,14 @@
  * not: a restarted process carries on by running the same loop.
  *
  * A loop ends when its saga rests (verdict awaited, waiting for a person, ended), when the saga has another owner, or
- * when the runner closes; `poke` starts it again. A bug ends it too and is handed to `onBug`.
+ * when the runner closes; `poke` starts it again. A bug ends it too and is handed to `onBug`. Several processes may
+ * share the store: each drives the sagas that it owns, and adopts those whose owner has no lease any more.
  */
 
 import { Fault } from "../../proto/fault.js";
 import { toFaultInfo } from "../../proto/fault-info.js";
 import { readFreeze } from "../store/freeze.js";
-import { cancelSaga, listLiveSagas } from "../store/sagas.js";
+import { cancelSaga, listCancelled } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
 import { awaitsVerdict } from "./fold.js";
 import type { Line, Verdict } from "./journal-line.js";
@@ -35,6 +36,7 @@ export class SagaRunner<World> {
   readonly #deps: RunnerDependencies<World>;
   readonly #journal: SagaJournal<World>;
   readonly #loops = new Map<string, Loop>();
+  readonly #halted = new Set<string>();
   readonly #closing = new AbortController();
   readonly #steps: StepRunner<World>;
 
@@ -44,11 +46,31 @@ export class SagaRunner<World> {
     this.#steps = new StepRunner(deps, this.#journal, this.#closing.signal);
   }
 
-  /** Takes over and resumes every saga of this kind that has not ended. */
-  async resumeAll(): Promise<void> {
-    await this.#journal.adoptAll();
-    const { store, kind } = this.#deps;
-    for (const id of await listLiveSagas(store.queries, kind.plan.name)) this.poke(id);
+  /** Takes over and resumes every saga of this kind that has not ended and has no owner at work; answers how many. */
+  async adoptOrphans(): Promise<number> {
+    for (let count = 0; ; count += 1) {
+      const id = this.#closing.signal.aborted ? undefined : await this.#journal.adopt();
+      if (id === undefined) return count;
+      this.poke(id);
+    }
+  }
+
+  /** Those that stopped because everything stood still; they stop again if it still does. */
+  thaw(): void {
+    const halted = [...this.#halted];
+    this.#halted.clear();
+    for (const id of halted) this.poke(id);
+  }
+
+  /** Another process has changed something about a saga, or about any of them: it wants it cancelled, or has thawed all. */
+  async notice(id: string | undefined): Promise<void> {
+    const { store, owner } = this.#deps;
+    if (id === undefined) this.thaw();
+    const cancelled = await listCancelled(store.queries, owner);
+    for (const one of cancelled.filter(candidate => id === undefined || candidate === id)) {
+      this.#loops.get(one)?.cancel();
+      this.poke(one);
+    }
   }
 
   /** Within the caller's transaction; poke it once that is committed. */
@@ -84,7 +106,7 @@ export class SagaRunner<World> {
         `${this.#name} ${id} does not await a ${verdict}: it is ${saga.state.phase}`,
       );
     }
-    await this.#append(saga, { kind: "verdict", verdict, by }, guard);
+    await this.#appendAtRest(saga, { kind: "verdict", verdict, by }, guard);
     this.poke(id);
   }
 
@@ -104,7 +126,7 @@ export class SagaRunner<World> {
   /** A person has looked: a parked saga tries again. */
   async resume(id: string, by: string): Promise<void> {
     const saga = await this.#journal.load(id);
-    if (saga.state.stuck !== undefined) await this.#append(saga, { kind: "resumed", by });
+    if (saga.state.stuck !== undefined) await this.#appendAtRest(saga, { kind: "resumed", by });
     this.poke(id);
   }
 
@@ -114,22 +136,19 @@ export class SagaRunner<World> {
     id: string,
     problem: Pick<Line & { kind: "stuck" }, "step" | "fault">,
   ): Promise<void> {
-    await this.#journal.appendWithin(queries, await this.#journal.load(id, queries), {
-      kind: "stuck",
-      parked: true,
-      ...problem,
-    });
+    const saga = await this.#journal.takeWithin(queries, await this.#journal.load(id, queries));
+    await this.#journal.appendWithin(queries, saga, { kind: "stuck", parked: true, ...problem });
   }
 
   /** The world has ended it already; `also` writes how. */
   async end(id: string, also: (write: Write) => Promise<void>): Promise<void> {
-    await this.#append(await this.#journal.load(id), { kind: "ended" }, also);
+    await this.#appendAtRest(await this.#journal.load(id), { kind: "ended" }, also);
   }
 
   /** A person's word about the world; `also` is committed with it. */
   async tell(id: string, by: string, gives: Facts, also: (write: Write) => Promise<void>): Promise<void> {
     const saga = await this.#journal.load(id);
-    await this.#append(saga, { kind: "told", by, gives }, also);
+    await this.#appendAtRest(saga, { kind: "told", by, gives }, also);
     this.poke(id);
   }
 
@@ -139,10 +158,10 @@ export class SagaRunner<World> {
     await Promise.all([...this.#loops.values()].map(loop => loop.ended));
   }
 
-  /** A writer who was overtaken by the loop reads again. */
-  async #append(saga: LoadedSaga, line: Line, also?: (write: Write) => Promise<void>): Promise<void> {
+  /** A person's word; whoever carries it in becomes the owner. One who was overtaken by the loop reads again. */
+  async #appendAtRest(saga: LoadedSaga, line: Line, also?: (write: Write) => Promise<void>): Promise<void> {
     try {
-      await this.#journal.append(saga, line, also);
+      await this.#journal.append(await this.#journal.takeAtRest(saga), line, also);
     } catch (error) {
       if (!(error instanceof Fenced)) throw error;
       throw new Fault(
@@ -175,11 +194,13 @@ export class SagaRunner<World> {
         loop.pokedAgain = false;
         if ((await readFreeze(this.#deps.store.queries)) !== undefined) throw new Frozen(id);
         const saga = await this.#journal.load(id);
+        if (!this.#journal.owns(saga)) break;
         const next = nextAction(this.#deps.kind.plan, saga.state, saga.row.cancel === 1);
         if (next.kind === "rest" && !loop.pokedAgain) break;
         await this.#carryOut(saga, next, cancelled, hurried).catch(error => this.#unlessOvertaken(id, error));
       }
     } catch (error) {
+      if (error instanceof Frozen) this.#halted.add(id);
       const isExpected = error instanceof Fenced || error instanceof Frozen || this.#closing.signal.aborted;
       if (!isExpected) this.#deps.onBug(error);
     } finally {

@@ -1,18 +1,21 @@
 /**
  * Reads and writes sagas as their owner. A line, the step's own writes and what readers see of it are one
- * transaction; if the saga has another owner or epoch by now nothing is written and `Fenced` is thrown.
+ * transaction; if the saga has another owner or epoch by now nothing is written and `Fenced` is thrown. An owner without
+ * a lease, or one whose saga rests and waits for a person, is succeeded: with a new term, so that agents refuse it from
+ * then on.
  */
 
 import type { Clock } from "../clock.js";
 import { readFreeze } from "../store/freeze.js";
 import {
-  adoptSagas,
   appendLine,
+  findOrphan,
   findSaga,
   insertSaga,
   ownsSaga,
   readJournal,
   type SagaRow,
+  takeSaga,
 } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
 import type { Transactions } from "../store/store.js";
@@ -62,12 +65,37 @@ export class SagaJournal<World> {
     const write = { queries, sagaId: id, epoch: 0, nowMs: this.#clock.nowMs() };
     const epoch = await this.#kind.raiseEpoch(request, write);
     const kind = this.#kind.plan.name;
-    await insertSaga(queries, { id, kind, input: encodeJson(request), owner: this.#owner, epoch });
+    const term = await this.#kind.raiseTerm(request, { ...write, epoch });
+    await insertSaga(queries, { id, kind, input: encodeJson(request), owner: this.#owner, epoch, term });
     await this.#write(queries, await this.load(id, queries), { kind: "begun", step: first });
   }
 
-  adoptAll(): Promise<void> {
-    return adoptSagas(this.#store.queries, this.#owner);
+  /** Takes one saga over that has no owner at work any more; its id, or nothing when there is none. */
+  adopt(): Promise<string | undefined> {
+    return this.#store.transaction(async queries => {
+      const id = await findOrphan(queries, this.#kind.plan.name, this.#owner);
+      if (id !== undefined) await this.#succeed(queries, await this.load(id, queries));
+      return id;
+    });
+  }
+
+  /** Becomes the owner of a saga that waits for a person, whose word this process has. Nothing when it is its already. */
+  async takeAtRest(saga: LoadedSaga): Promise<LoadedSaga> {
+    if (this.owns(saga)) return saga;
+    return this.#store.transaction(queries => this.takeWithin(queries, saga));
+  }
+
+  /** The same in a transaction of the caller's. */
+  async takeWithin(queries: Queries, saga: LoadedSaga): Promise<LoadedSaga> {
+    if (this.owns(saga)) return saga;
+    const now = await this.load(saga.row.id, queries);
+    if (now.row.length !== saga.row.length) throw new Fenced(saga.row.id);
+    await this.#succeed(queries, now);
+    return this.load(saga.row.id, queries);
+  }
+
+  owns({ row }: LoadedSaga): boolean {
+    return row.owner === this.#owner;
   }
 
   async load(id: string, queries = this.#store.queries): Promise<LoadedSaga> {
@@ -100,6 +128,11 @@ export class SagaJournal<World> {
       if (!(await ownsSaga(queries, { id, owner: this.#owner, epoch }))) throw new Fenced(id);
       return body({ queries, sagaId: id, epoch, nowMs: this.#clock.nowMs() });
     });
+  }
+
+  async #succeed(queries: Queries, { row, state }: LoadedSaga): Promise<void> {
+    const write = { queries, sagaId: row.id, epoch: row.epoch, nowMs: this.#clock.nowMs() };
+    await takeSaga(queries, row.id, this.#owner, await this.#kind.raiseTerm(state.known, write));
   }
 
   async #write(

@@ -104,6 +104,7 @@ export class StepRunner<World> {
       step,
       phase,
       epoch: saga.row.epoch,
+      term: saga.row.term,
       limitMs: this.#limitOf(step, phase),
       byPerson: saga.state.byPerson,
       signal,

@@ -53,6 +53,7 @@ export interface StepCall {
   readonly step: string;
   readonly phase: StepPhase;
   readonly epoch: number;
+  readonly term: number;
   readonly limitMs: number;
   /** The unwinding was a person's decision. */
   readonly byPerson: boolean;

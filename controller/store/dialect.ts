@@ -27,13 +27,13 @@ export function lockFreeRow<Table extends keyof Schema, Row>(
 }
 
 /**
- * The time of whoever keeps the rows, in milliseconds: the only clock that controllers on one database share. Not the
- * transaction's time, which stands still while it waits for a lock.
+ * The time of whoever keeps the rows, in milliseconds and some way ahead: the only clock that controllers on one database
+ * share. Not the transaction's time, which stands still while it waits for a lock.
  */
-export const storeNowMs = (queries: Queries): RawBuilder<number> =>
+export const storeNowMs = (queries: Queries, aheadMs = 0): RawBuilder<number> =>
   isPostgres(queries)
-    ? sql<number>`(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
-    : sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER)`;
+    ? sql<number>`(extract(epoch FROM clock_timestamp()) * 1000)::bigint + ${aheadMs}::bigint`
+    : sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER) + ${aheadMs}`;
 
 /** A unique index refused the row: SQLite's code, or PostgreSQL's SQLSTATE. */
 export function isUniqueViolation(error: unknown): boolean {

@@ -1,9 +1,12 @@
 /**
  * Sagas and their journals. Every write names (owner, epoch, length): whoever is not the owner any more, speaks for an
- * older epoch or has not read the last line changes nothing and is told so.
+ * older epoch or has not read the last line changes nothing and is told so. A saga whose owner has no lease any more is
+ * adopted.
  */
 
 import type { Selectable } from "kysely";
+import { lockFreeRow, lockRow } from "./dialect.js";
+import { isOrphaned } from "./processes.js";
 import type { Queries, SagaTable } from "./schema.js";
 
 export type SagaRow = Readonly<Selectable<SagaTable>>;
@@ -18,7 +21,7 @@ export interface SagaGuard {
 
 export async function insertSaga(
   queries: Queries,
-  saga: Pick<SagaRow, "id" | "kind" | "input" | "owner" | "epoch">,
+  saga: Pick<SagaRow, "id" | "kind" | "input" | "owner" | "epoch" | "term">,
 ): Promise<void> {
   await queries
     .insertInto("saga")
@@ -41,9 +44,35 @@ export async function listLiveSagas(queries: Queries, kind: string): Promise<str
   return rows.map(row => row.id);
 }
 
-/** Takes over what an earlier process of this store owned. Only who holds the store alone may call it. */
-export async function adoptSagas(queries: Queries, owner: string): Promise<void> {
-  await queries.updateTable("saga").set({ owner }).where("live", "=", 1).execute();
+/** One live saga of a kind whose owner, not this one, has no lease any more; held until the transaction ends. */
+export async function findOrphan(queries: Queries, kind: string, owner: string): Promise<string | undefined> {
+  const orphans = queries
+    .selectFrom("saga")
+    .select("id")
+    .where("live", "=", 1)
+    .where("kind", "=", kind)
+    .where("owner", "<>", owner)
+    .where(isOrphaned<"saga">(queries, "saga.owner"))
+    .orderBy("id")
+    .limit(1);
+  const orphan = await lockFreeRow(queries, orphans).executeTakeFirst();
+  return orphan?.id;
+}
+
+export async function takeSaga(queries: Queries, id: string, owner: string, term: number): Promise<void> {
+  await queries.updateTable("saga").set({ owner, term }).where("id", "=", id).execute();
+}
+
+/** Sagas of this owner that somebody wants cancelled. */
+export async function listCancelled(queries: Queries, owner: string): Promise<string[]> {
+  const rows = await queries
+    .selectFrom("saga")
+    .select("id")
+    .where("live", "=", 1)
+    .where("cancel", "=", 1)
+    .where("owner", "=", owner)
+    .execute();
+  return rows.map(row => row.id);
 }
 
 export async function readJournal(queries: Queries, id: string): Promise<{ line: string; atMs: number }[]> {
@@ -80,7 +109,8 @@ export async function appendLine(
 
 /** Does the guard still hold? The length is not asked: a step may write while somebody notes a wish to cancel. */
 export async function ownsSaga(queries: Queries, guard: Omit<SagaGuard, "length">): Promise<boolean> {
-  const row = await findSaga(queries, guard.id);
+  const query = queries.selectFrom("saga").selectAll().where("id", "=", guard.id);
+  const row = await lockRow(queries, query).executeTakeFirst();
   return row?.owner === guard.owner && row.epoch === guard.epoch;
 }
 

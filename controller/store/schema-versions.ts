@@ -92,7 +92,16 @@ const VERSION_3 = [
 
 const VERSION_4 = ["ALTER TABLE host ADD COLUMN instance_id TEXT NOT NULL DEFAULT ''"];
 
-const VERSIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+/** Several controllers: who is at work, and who carries out what. */
+const VERSION_5 = [
+  `CREATE TABLE process (owner TEXT PRIMARY KEY, until_ms BIGINT NOT NULL)`,
+  `CREATE TABLE duty (name TEXT PRIMARY KEY, owner TEXT NOT NULL)`,
+  `ALTER TABLE server ADD COLUMN term BIGINT NOT NULL DEFAULT 0`,
+  `ALTER TABLE server ADD COLUMN task_owner TEXT NOT NULL DEFAULT ''`,
+  `ALTER TABLE saga ADD COLUMN term BIGINT NOT NULL DEFAULT 0`,
+];
+
+const VERSIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */
 export async function upgradeSchema(engine: Engine): Promise<void> {

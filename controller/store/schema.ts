@@ -117,6 +117,10 @@ export interface ServerTable {
   locked_reason: string;
   /** It is to be deleted as soon as no migration holds it any more (SAFETY R16). */
   delete_asked: Flag;
+  /** Raised whenever another controller takes the server's saga or task over. */
+  term: Int;
+  /** The controller that carries `pending` out. */
+  task_owner: string;
   created_at_ms: Int;
   updated_at_ms: Int;
   /** Id, or empty. */
@@ -172,6 +176,8 @@ export interface SagaTable {
   /** Process that may write; with `epoch` the guard of every write. */
   owner: string;
   epoch: Int;
+  /** The server's, as it was when the owner took this saga. */
+  term: Int;
   /** Number of journal lines. */
   length: Int;
   cancel: Flag;
@@ -210,6 +216,18 @@ export interface ActionTable {
   fault: Json | null;
 }
 
+/** A controller at work. */
+export interface ProcessTable {
+  owner: string;
+  until_ms: Int;
+}
+
+/** What one controller at a time does. */
+export interface DutyTable {
+  name: string;
+  owner: string;
+}
+
 export interface MetaTable {
   key: string;
   value: string;
@@ -229,6 +247,8 @@ export interface Schema {
   saga_step: SagaStepTable;
   event: EventTable;
   action: ActionTable;
+  process: ProcessTable;
+  duty: DutyTable;
   meta: MetaTable;
 }
 

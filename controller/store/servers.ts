@@ -17,7 +17,8 @@ import {
   toRecord,
   toRow,
 } from "./columns.js";
-import { isUniqueViolation } from "./dialect.js";
+import { isUniqueViolation, lockFreeRow } from "./dialect.js";
+import { isOrphaned } from "./processes.js";
 import type { Queries, ServerTable } from "./schema.js";
 
 export interface ServerRecord {
@@ -45,6 +46,10 @@ export interface ServerRecord {
   readonly lockedReason: string;
   /** It is to be deleted as soon as no migration holds it any more (SAFETY R16). */
   readonly deleteAsked: boolean;
+  /** The controller that carries `pending` out. */
+  readonly taskOwner: string;
+  /** Raised whenever another controller takes the server's saga or task over. */
+  readonly term: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   /** Id of the server group, or empty. */
@@ -79,6 +84,8 @@ const COLUMNS: Columns<ServerRecord> = {
   lockedBy: text("locked_by"),
   lockedReason: text("locked_reason"),
   deleteAsked: flag("delete_asked"),
+  taskOwner: text("task_owner"),
+  term: int("term"),
   createdAtMs: int("created_at_ms"),
   updatedAtMs: int("updated_at_ms"),
   serverGroup: text("server_group"),
@@ -181,6 +188,31 @@ export async function raiseEpoch(queries: Queries, id: string): Promise<number> 
   return row.epoch;
 }
 
+/** Another controller speaks for the server from now on, with the same intent. */
+export async function raiseTerm(queries: Queries, id: string): Promise<number> {
+  const row = await queries
+    .updateTable("server")
+    .set(build => ({ term: build("term", "+", 1) }))
+    .where("id", "=", id)
+    .returning("term")
+    .executeTakeFirst();
+  return row?.term ?? 0;
+}
+
+/** A server whose task or deletion nobody carries out any more, nor this owner; held until the transaction ends. */
+export async function findOrphanedTask(queries: Queries, owner: string): Promise<string | undefined> {
+  const orphans = queries
+    .selectFrom("server")
+    .select("id")
+    .where(where => where.or([where("pending", "is not", null), where("delete_asked", "=", 1)]))
+    .where("task_owner", "<>", owner)
+    .where(isOrphaned<"server">(queries, "server.task_owner"))
+    .orderBy("id")
+    .limit(1);
+  const orphan = await lockFreeRow(queries, orphans).executeTakeFirst();
+  return orphan?.id;
+}
+
 export async function deleteServerRow(queries: Queries, id: string): Promise<void> {
   await queries.deleteFrom("server").where("id", "=", id).execute();
 }
@@ -200,8 +232,8 @@ export const showServer = async (queries: Queries, server: ServerRecord): Promis
 
 /** `zone` is that of its present host. */
 export function serverMessage(server: ServerRecord, zone: string): Server {
-  const { disks, interfaces, pending: _pending, deleteAsked: _asked, ...others } = server;
-  const { serverGroup, sameHost, differentHost, ...rest } = others;
+  const { pending: _pending, deleteAsked: _asked, taskOwner: _owner, term: _term, ...shown } = server;
+  const { disks, interfaces, serverGroup, sameHost, differentHost, ...rest } = shown;
   return {
     ...rest,
     disks: [...disks],

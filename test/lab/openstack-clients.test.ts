@@ -14,7 +14,9 @@ let lab: Lab;
 beforeAll(async () => {
   lab = await fleetUp({ id: "openstack", hosts: 2 });
   await openstack("flavor create --ram 192 --disk 1 --ephemeral 1 --swap 64 --vcpus 2 --id 7 m1.big");
-  await openstack("server create --image lab --flavor m1.lab --availability-zone nova:h1 --nic none --wait vm1");
+  await openstack(
+    "server create --image lab --flavor m1.lab --availability-zone nova:h1 --nic none --wait vm1",
+  );
   await bootOf(lab, "h1", "vm1", 1);
 });
 afterAll(() => lab.down());

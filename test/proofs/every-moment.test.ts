@@ -149,9 +149,10 @@ async function dieAt(kind: Kind, diesAt: number, { verdict, home, troubles }: Sc
   const life = new Life(diesAt);
   await withDatacenter(kind, async center => {
     center.agents.troubles.push(...troubles());
-    await center.restart(life);
     let isDone = false;
-    void persist(center, verdict).finally(() => {
+    // It may die while it starts.
+    const living = center.restart(life).then(() => persist(center, verdict));
+    void living.finally(() => {
       isDone = true;
     });
     await center.clock.until(() => isDone || life.isOver);

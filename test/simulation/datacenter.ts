@@ -17,6 +17,7 @@ import { DEFAULT_SCHEDULER_SETTINGS } from "../../controller/scheduler/settings.
 import { listAllocations } from "../../controller/store/allocations.js";
 import { eventsAfter } from "../../controller/store/events.js";
 import { insertFlavor } from "../../controller/store/flavors.js";
+import { NO_HINTS } from "../../controller/store/hints.js";
 import { Store } from "../../controller/store/store.js";
 import { HeartbeatRequest } from "../../proto/gen/ferry/v1/controller.js";
 import { Flavor, type Migration, type Server } from "../../proto/gen/ferry/v1/model.js";
@@ -113,8 +114,8 @@ export class Datacenter {
   async restart(life = new Life()): Promise<void> {
     this.controller = this.#build(life);
     await this.#beat();
-    await this.controller.migrations.start();
-    await this.controller.servers.start();
+    await this.controller.migrations.adoptOrphans();
+    await this.controller.servers.adoptOrphans();
   }
 
   /** A copy of the database as it is now, for `restore`. */
@@ -241,6 +242,7 @@ export class Datacenter {
     const fleet = new Fleet({ store: this.store, clock: this.clock });
     const deps: MigrationDependencies = {
       store,
+      hints: NO_HINTS,
       fleet,
       scheduler: this.#scheduler(fleet),
       agent: life.agent(this.agents),

@@ -212,19 +212,22 @@ export class FakeFleet implements AgentPort {
   }
 }
 
-function admit(journal: FakeJournal, { serverId, migrationId, epoch }: PerformRequest): void {
+function admit(journal: FakeJournal, { serverId, migrationId, epoch, term }: PerformRequest): void {
   const outcome = journal.tombstones.get(migrationId);
   if (outcome !== undefined)
     throw new Fault("stale-epoch", `migration ${migrationId} is closed here (${outcome})`);
   const guest = journal.guest(serverId);
   if (epoch < guest.epoch) throw new Fault("stale-epoch", `epoch ${epoch} is older than ${guest.epoch}`);
+  if (epoch === guest.epoch && term < guest.term)
+    throw new Fault("stale-epoch", `term ${term} is older than ${guest.term}`);
   guest.epoch = epoch;
+  guest.term = term;
 }
 
-/** As at the real agent: neither the epoch nor the limit is part of what was asked. */
+/** As at the real agent: who speaks, and how patiently, is no part of what was asked. */
 const hashOf = (request: PerformRequest): string =>
   createHash("sha256")
-    .update(PerformRequest.encode({ ...request, epoch: 0, limitMs: 0 }).finish())
+    .update(PerformRequest.encode({ ...request, epoch: 0, term: 0, limitMs: 0 }).finish())
     .digest("hex");
 
 const snakeCase = (name: string): string => name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);

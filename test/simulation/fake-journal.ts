@@ -7,6 +7,7 @@ export interface FakeGuest {
   role: "active" | "fenced" | "incoming" | "retired" | "none";
   incarnation: string;
   epoch: number;
+  term: number;
   mayHaveRun: boolean;
 }
 
@@ -54,7 +55,7 @@ export class FakeJournal {
   guest(serverId: string): FakeGuest {
     const known = this.guests.get(serverId);
     if (known !== undefined) return known;
-    const fresh: FakeGuest = { role: "none", incarnation: "", epoch: 0, mayHaveRun: false };
+    const fresh: FakeGuest = { role: "none", incarnation: "", epoch: 0, term: 0, mayHaveRun: false };
     this.guests.set(serverId, fresh);
     return fresh;
   }

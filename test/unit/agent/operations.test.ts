@@ -32,6 +32,7 @@ const request = (key: string, change: Partial<PerformRequest> = {}): PerformRequ
   serverId: "s1",
   migrationId: "m1",
   epoch: 1,
+  term: 0,
   limitMs: 0,
   verb: { $case: "startDomain", value: {} },
   ...change,
@@ -184,6 +185,40 @@ describe("an epoch", () => {
     expect(await updatesOf(operations.perform(request("new", { epoch: 2 }), never))).toEqual(["result"]);
     expect(await old).toEqual(["fault stale-epoch"]);
     expect(order).toEqual(["old let go", "new ran"]);
+  });
+});
+
+describe("a term", () => {
+  it("newer than a running operation's goes on with that one", async () => {
+    const begun: string[] = [];
+    const ending = Promise.withResolvers<void>();
+    const operations = operationsOn(async asked => {
+      begun.push(asked.key);
+      await ending.promise;
+      return result();
+    });
+    const before = updatesOf(operations.perform(request("copy", { term: 1 }), never));
+    const after = updatesOf(operations.perform(request("copy", { term: 2 }), never));
+    await turn();
+    ending.resolve();
+    expect([await before, await after]).toEqual([["result"], ["result"]]);
+    expect(begun).toEqual(["copy"]);
+  });
+
+  it("older than the latest seen is refused, also after a restart", async () => {
+    await updatesOf(operationsOn(async () => result()).perform(request("new", { term: 2 }), never));
+    const operations = operationsOn(async () => result());
+    expect(await updatesOf(operations.perform(request("old", { term: 1 }), never))).toEqual([
+      "fault stale-epoch",
+    ]);
+  });
+
+  it("counts anew with every epoch", async () => {
+    const operations = operationsOn(async () => result());
+    await updatesOf(operations.perform(request("one", { epoch: 1, term: 7 }), never));
+    expect(await updatesOf(operations.perform(request("two", { epoch: 2, term: 0 }), never))).toEqual([
+      "result",
+    ]);
   });
 });
 

@@ -50,7 +50,8 @@ describe("the controller's configuration", () => {
     expect(storePathOf(controller('store = "sqlite:///srv/ferry.db"\n'))).toBe("/srv/ferry.db");
   });
 
-  it("refuses PostgreSQL, which this version lacks", () => {
-    expect(() => controller('store = "postgres://db/ferry"\n')).toThrow(/PostgreSQL is not supported/);
+  it("knows PostgreSQL, and refuses any other store", () => {
+    expect(storePathOf(controller('store = "postgres://ferry@db/ferry"\n'))).toBeUndefined();
+    expect(() => controller('store = "mysql://db/ferry"\n')).toThrow(/must be sqlite:/);
   });
 });

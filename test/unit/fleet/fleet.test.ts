@@ -115,6 +115,8 @@ describe("a store that is older than what an agent has seen", () => {
       lockedBy: "",
       lockedReason: "",
       deleteAsked: false,
+      taskOwner: "",
+      term: 0,
       disks: [],
       interfaces: [],
       image: "",

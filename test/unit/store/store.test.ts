@@ -56,7 +56,7 @@ describe("a saga's journal", () => {
   let store: Store;
   beforeEach(async () => {
     store = await openFreshStore();
-    await insertSaga(store.queries, { id: "m", kind: "test", input: "{}", owner: "one", epoch: 2 });
+    await insertSaga(store.queries, { id: "m", kind: "test", input: "{}", owner: "one", epoch: 2, term: 1 });
   });
   afterEach(() => store.close());
 
