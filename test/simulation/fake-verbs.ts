@@ -326,7 +326,9 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
 
 function copyFrom(source: FakeHost, document: FakeDocument, { host, nowMs }: FakeScene): CopyReceipt {
   const files = document.manifest.files.map(({ id, path, sizeBytes, dataBytes }): CopiedFile => {
-    const original = [...source.files].find(([key, file]) => key.endsWith(`/${id}`) && file.aside)?.[1];
+    const original = [...source.files].find(
+      ([key, file]) => key.endsWith(`/${id}`) && file.aside && file.path === path,
+    )?.[1];
     if (original === undefined) throw new Fault("failed", `${id} is not fenced at ${source.name}`);
     const { digest } = original;
     host.files.set(`${document.incarnation}/${id}`, { digest, path, aside: false });

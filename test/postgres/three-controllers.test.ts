@@ -1,0 +1,165 @@
+/** Three controllers, twenty servers that move at the same time, and one controller that dies or freezes on the way. */
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { listAllocations } from "../../controller/store/allocations.js";
+import { Store } from "../../controller/store/store.js";
+import {
+  AdoptServerRequest,
+  HostServiceService,
+  ListMigrationsRequest,
+  MigrateServerRequest,
+  MigrationServiceService,
+  ServerServiceService,
+} from "../../proto/gen/ferry/v1/controller.js";
+import type { Migration } from "../../proto/gen/ferry/v1/model.js";
+import { call } from "../../proto/rpc-client.js";
+import { waitFor } from "../lab/lab.js";
+import { freshLocation } from "../store-under-test.js";
+import { Controllers, LEASE_SECONDS } from "./controllers.js";
+
+const NAMES = ["c1", "c2", "c3"];
+const HOSTS = ["h1", "h2", "h3", "h4"];
+const SERVERS = Array.from({ length: 20 }, (_, index) => `vm-${index}`);
+const DEADLINE_MS = 120_000;
+
+let location: string;
+let controllers: Controllers;
+
+const client = (name: string) => controllers.get(name).client;
+const nameFor = (index: number) => NAMES[index % NAMES.length] ?? "";
+
+beforeEach(async () => {
+  location = await freshLocation();
+  controllers = await Controllers.start(location, NAMES, HOSTS);
+  for (const name of NAMES)
+    await waitFor(() => hearsAll(name), { deadlineMs: DEADLINE_MS, what: `${name} learns of every host` });
+  for (const server of SERVERS) makeDomain(server);
+  await Promise.all(SERVERS.map((domain, index) => adopt(nameFor(index), domain)));
+});
+afterEach(() => controllers?.stop());
+
+function makeDomain(server: string): void {
+  const { host } = controllers.fleet.agent("h1");
+  const incarnation = `${server}:0`;
+  host.domains.set(server, { incarnation, vcpus: 1, state: "RUNNING" });
+  host.files.set(`${incarnation}/vda/0`, {
+    digest: `of-${server}`,
+    path: `/images/${server}.qcow2`,
+    aside: false,
+  });
+}
+
+async function hearsAll(name: string): Promise<boolean> {
+  const { hosts } = await call(client(name), HostServiceService.listHosts, {});
+  return hosts.length === HOSTS.length && hosts.every(({ state }) => state === "up");
+}
+
+const adopt = (name: string, domain: string) =>
+  call(
+    client(name),
+    ServerServiceService.adoptServer,
+    AdoptServerRequest.fromPartial({ host: "h1", domain }),
+  );
+
+async function migrate(name: string, server: string): Promise<void> {
+  const request = MigrateServerRequest.fromPartial({ server });
+  await call(client(name), ServerServiceService.migrateServer, request);
+}
+
+async function migrations(name: string): Promise<Migration[]> {
+  const everything = ListMigrationsRequest.fromPartial({ limit: 1_000 });
+  return (await call(client(name), MigrationServiceService.listMigrations, everything)).migrations;
+}
+
+async function untilAll(name: string, status: string): Promise<Migration[]> {
+  let seen: Migration[] = [];
+  await waitFor(
+    async () => {
+      seen = await migrations(name);
+      return seen.length === SERVERS.length && seen.every(migration => migration.status === status);
+    },
+    { deadlineMs: DEADLINE_MS, what: `all are ${status}` },
+  ).catch((error: unknown) => {
+    const standing = seen.map(({ serverName, status: at, step }) => `${serverName}: ${at} ${step}`);
+    throw new Error(`${String(error)}\n${standing.join("\n")}`);
+  });
+  return seen;
+}
+
+/** Where each server really runs, and whether its disk is what it was. */
+function whereabouts(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { host } of controllers.fleet.agents.values()) {
+    for (const [server, { state, incarnation }] of host.domains) {
+      if (state !== "RUNNING") continue;
+      expect(found.get(server), `${server} runs on two hosts`).toBeUndefined();
+      expect(host.files.get(`${incarnation}/vda/0`)?.digest).toBe(`of-${server}`);
+      found.set(server, host.name);
+    }
+  }
+  return found;
+}
+
+async function expectAllMoved(name: string): Promise<void> {
+  const finished = await untilAll(name, "finished");
+  const places = whereabouts();
+  for (const { serverId, targetHost } of finished) expect(places.get(serverId)).toBe(targetHost);
+  expect(controllers.breaches).toEqual([]);
+}
+
+/** Exactly a booking of the server on its target and of the migration on its source, for each. */
+async function bookings(): Promise<Set<string>> {
+  const store = await Store.open(location);
+  try {
+    const all = await listAllocations(store.queries);
+    return new Set(all.map(({ consumer, host }) => `${consumer} ${host}`));
+  } finally {
+    await store.close();
+  }
+}
+
+describe("of three controllers on one store", { timeout: 2 * DEADLINE_MS }, () => {
+  it("one that is killed is succeeded within a lease, and every migration ends as if nothing had been", async () => {
+    await Promise.all(SERVERS.map((server, index) => migrate(nameFor(index), server)));
+    const killedMs = Date.now();
+    await controllers.kill("c1");
+    await expectAllMoved("c2");
+    const tookMs = Date.now() - killedMs;
+    const finished = await migrations("c3");
+    const expected = finished.flatMap(({ id, serverId, sourceHost, targetHost }) => [
+      `${id} ${sourceHost}`,
+      `${serverId} ${targetHost}`,
+    ]);
+    expect(await bookings()).toEqual(new Set(expected));
+    // The lease, a look for what is orphaned, and the rest of the work.
+    expect(tookMs).toBeGreaterThan(LEASE_SECONDS * 1000 * 0.5);
+  });
+
+  it("one that freezes is succeeded, and what it says when it thaws is refused", async () => {
+    await Promise.all(SERVERS.map((server, index) => migrate(nameFor(index), server)));
+    const { process: frozen } = controllers.get("c1");
+    frozen.kill("SIGSTOP");
+    await expectAllMoved("c2");
+    frozen.kill("SIGCONT");
+    await waitFor(async () => frozen.exitCode !== null, {
+      deadlineMs: DEADLINE_MS,
+      what: "the thawed one ends itself",
+    });
+    await expectAllMoved("c3");
+  });
+
+  it("any one decides about a migration that another one carried out", async () => {
+    const [server = ""] = SERVERS;
+    await migrate("c1", server);
+    await waitFor(async () => (await migrations("c2")).some(({ status }) => status === "finished"), {
+      deadlineMs: DEADLINE_MS,
+      what: "it is finished",
+    });
+    await call(client("c3"), ServerServiceService.confirmServer, { server });
+    await waitFor(async () => (await migrations("c1")).some(({ status }) => status === "confirmed"), {
+      deadlineMs: DEADLINE_MS,
+      what: "it is confirmed",
+    });
+    expect(controllers.breaches).toEqual([]);
+  });
+});
