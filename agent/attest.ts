@@ -33,7 +33,9 @@ function driftOf(guest: Guest | undefined, domain: DomainSummary | undefined): s
 
 async function missingFiles(guest: Guest | undefined, world: World): Promise<string[]> {
   if (guest?.role !== "active") return [];
-  const paths = guest.disks.filter(disk => disk.role !== "cdrom").map(disk => disk.path);
+  const paths = guest.disks
+    .filter(disk => disk.role !== "cdrom" && disk.mode !== "volume")
+    .map(disk => disk.path);
   const present = await Promise.all(paths.map(path => world.exists(path)));
   return paths.filter((_, index) => !present[index]);
 }

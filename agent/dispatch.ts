@@ -5,6 +5,7 @@ import type { PerformRequest, PerformResult } from "../proto/gen/ferry/v1/agent.
 import type { Dispatch, VerbName } from "./operations.js";
 import { cloneDisks } from "./verbs/clone-disks.js";
 import { closeMigration } from "./verbs/close-migration.js";
+import { connectTarget } from "./verbs/connect-target.js";
 import { createDomain } from "./verbs/create-domain.js";
 import { createTarget } from "./verbs/create-target.js";
 import { defineTarget } from "./verbs/define-target.js";
@@ -16,6 +17,7 @@ import { prepareDisks } from "./verbs/prepare-disks.js";
 import { prepareSource } from "./verbs/prepare-source.js";
 import { prepareTarget } from "./verbs/prepare-target.js";
 import { probeTransfer } from "./verbs/probe-transfer.js";
+import { proveStorage } from "./verbs/prove-storage.js";
 import { receiveDisks } from "./verbs/receive-disks.js";
 import { releaseTarget } from "./verbs/release-target.js";
 import { removeTargetFiles } from "./verbs/remove-target-files.js";
@@ -40,6 +42,7 @@ type Verbs = {
 const VERBS: Verbs = {
   cloneDisks,
   closeMigration,
+  connectTarget,
   createDomain,
   createTarget,
   defineTarget,
@@ -51,6 +54,7 @@ const VERBS: Verbs = {
   prepareSource,
   prepareTarget,
   probeTransfer,
+  proveStorage,
   receiveDisks,
   releaseTarget,
   removeTargetFiles,

@@ -121,7 +121,7 @@ export const diskOf = (disk: LaidOutDisk): Disk => ({
   backing: disk.chain
     .slice(1)
     .map(({ path, format, facts }) => ({ path, format, sizeBytes: facts.sizeBytes })),
-  mode: disk.role === "swap" ? "re-created" : "copied",
+  mode: disk.volume !== undefined ? "volume" : disk.role === "swap" ? "re-created" : "copied",
   reason: disk.reason,
   readOnly: disk.role === "media",
 });
@@ -152,7 +152,7 @@ async function layOut(
   world: World,
 ): Promise<{ disks: LaidOutDisk[]; refusals: FaultInfo[] }> {
   try {
-    const disks = layOutDisks(await probeDisks(world.files, world.places, domain), declared);
+    const disks = layOutDisks(await probeDisks(world, domain), declared);
     return { disks, refusals: disks.flatMap(blockDeviceRefusals) };
   } catch (error) {
     if (!(error instanceof Fault) || error.isUnknown) throw error;

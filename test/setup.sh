@@ -23,6 +23,8 @@ PACKAGES+=(openssh-client openssh-server rsync socat qemu-utils iproute2 util-li
   shellcheck
   # the OpenStack clients, which drive the REST API unchanged, and OpenStack's tests with its schemas
   python3-openstackclient python3-novaclient python3-openstacksdk python3-tempest
+  # disks of the lab that are reached over a network
+  qemu-block-extra tgt
   # real systemd, for the tests of the units
   systemd dbus
   # the store that controllers share

@@ -24,6 +24,9 @@ export interface Occupied {
   readonly digest: string;
 }
 
+/** By folder of the source: the same one on the target, another one, or why that is not known. */
+export type StorageByFolder = ReadonlyMap<string, "shared" | "apart" | FaultInfo>;
+
 export interface Placement {
   readonly files: readonly PlannedFile[];
   readonly refusals: readonly FaultInfo[];
@@ -33,8 +36,9 @@ export function placeFiles(
   files: readonly ManifestFile[],
   folders: TargetFolders,
   occupied: readonly Occupied[],
+  storage: StorageByFolder,
 ): Placement {
-  const outcomes = files.map(file => placeFile(file, folders, occupied));
+  const outcomes = files.map(file => placeFile(file, folders, occupied, storage));
   return {
     files: outcomes.flatMap(outcome => ("planned" in outcome ? [outcome.planned] : [])),
     refusals: outcomes.flatMap(outcome => ("refused" in outcome ? [outcome.refused] : [])),
@@ -43,9 +47,19 @@ export function placeFiles(
 
 type Outcome = { readonly planned: PlannedFile } | { readonly refused: FaultInfo };
 
-function placeFile(file: ManifestFile, folders: TargetFolders, occupied: readonly Occupied[]): Outcome {
+function placeFile(
+  file: ManifestFile,
+  folders: TargetFolders,
+  occupied: readonly Occupied[],
+  storage: StorageByFolder,
+): Outcome {
   const path = targetPathOf(file, folders);
-  if (path === undefined) {
+  const onStorage = storage.get(posix.dirname(file.path)) ?? "apart";
+  const isShared = onStorage === "shared";
+  // What lies below the active layers is never touched, so that it need not be known whether the source has it as well.
+  if (typeof onStorage !== "string" && file.kind !== "backing" && file.kind !== "media")
+    return { refused: onStorage };
+  if (path === undefined || (isShared && path !== file.path)) {
     return {
       refused: refusal("refused", `${file.id}: ${file.path} lies in no folder of the target`, {
         have: folders.imageDirs.join(", "),
@@ -65,6 +79,7 @@ function placeFile(file: ManifestFile, folders: TargetFolders, occupied: readonl
     format: "",
     role: "",
   };
+  if (isShared) return { planned: { ...planned, mode: "shared" } };
   if (inTheWay === undefined) return { planned };
   if (file.kind === "backing" && file.digest !== "" && inTheWay.digest === file.digest) {
     return { planned: { ...planned, mode: "present" } };

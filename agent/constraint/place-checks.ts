@@ -74,6 +74,12 @@ const files: Check = {
   judge: ({ fileRefusals }) => fileRefusals.map(reason => ({ outcome: "refused", reason })),
 };
 
+const volumes: Check = {
+  name: "volumes",
+  source: "qemu-img info of each volume, compared with the source's",
+  judge: ({ volumeRefusals }) => volumeRefusals.map(reason => ({ outcome: "refused", reason })),
+};
+
 const space: Check = {
   name: "space",
   source: "statfs of the image folder, less reserve and claims",
@@ -91,4 +97,13 @@ const space: Check = {
   },
 };
 
-export const PLACE_CHECKS: readonly Check[] = [hook, occupied, identity, networks, paths, files, space];
+export const PLACE_CHECKS: readonly Check[] = [
+  hook,
+  occupied,
+  identity,
+  networks,
+  paths,
+  files,
+  volumes,
+  space,
+];

@@ -68,6 +68,8 @@ export interface TargetFacts {
   readonly missingPaths: readonly string[];
   /** Files that have no place here. */
   readonly fileRefusals: readonly FaultInfo[];
+  /** Volumes that this host does not reach, or finds otherwise than the source. */
+  readonly volumeRefusals: readonly FaultInfo[];
   readonly memoryAvailableMib: number | undefined;
   /** Bytes free where the disks will lie, after reserve and the claims of other migrations. */
   readonly bytesAvailable: number | undefined;

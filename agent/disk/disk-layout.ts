@@ -1,5 +1,5 @@
 /**
- * What each disk of a domain is for: root, ephemeral, swap, config drive, other media, or an empty drive.
+ * What each disk of a domain is for: root, ephemeral, swap, volume, config drive, other media, or an empty drive.
  *
  * A role that was declared (by Ferry's record, or by the operator at adopt) stands. Otherwise it is derived, with the
  * reason in words. Swap is never derived: a swap signature is a suggestion that the operator confirms (SAFETY R8),
@@ -9,6 +9,8 @@
 import { Fault } from "../../proto/fault.js";
 import type { Domain, DomainDisk } from "../domain/domain-xml.js";
 import type { Files } from "../os/files.js";
+import type { RunTool } from "../os/tool.js";
+import { reachVolume, type Volume } from "../volume/volumes.js";
 import {
   CONFIG_DRIVE_PROBE_BYTES,
   type ConfigDriveKind,
@@ -19,7 +21,7 @@ import { type ImagePlaces, openImageFile } from "./image-file.js";
 import { type ImageFormat, type ImageLayer, imageFormat, walkImageChain } from "./image-rules.js";
 import { readSwapHeader, type SwapSpace } from "./swap.js";
 
-export type DiskRole = "root" | "ephemeral" | "swap" | "config-drive" | "media" | "empty";
+export type DiskRole = "root" | "ephemeral" | "swap" | "volume" | "config-drive" | "media" | "empty";
 
 /** What the content of a disk shows. */
 export interface DiskSigns {
@@ -33,6 +35,8 @@ export interface ProbedDisk {
   /** Empty for an empty drive. */
   readonly chain: readonly ImageLayer[];
   readonly signs: DiskSigns;
+  /** Of a disk that is reached over a network, which has no chain. */
+  readonly volume?: Volume;
 }
 
 export interface LaidOutDisk {
@@ -50,17 +54,24 @@ export interface LaidOutDisk {
   /** Active layer first. */
   readonly chain: readonly ImageLayer[];
   readonly swap: SwapSpace | undefined;
+  readonly volume: Volume | undefined;
 }
 
 /** Target device → role. */
 export type DeclaredRoles = ReadonlyMap<string, DiskRole>;
 
+interface ProbeEdges {
+  readonly files: Files;
+  readonly places: ImagePlaces;
+  readonly runTool: RunTool;
+}
+
 /** Looks at every disk of a domain; image rules apply (SAFETY R19). */
-export async function probeDisks(files: Files, places: ImagePlaces, domain: Domain): Promise<ProbedDisk[]> {
+export async function probeDisks(edges: ProbeEdges, domain: Domain): Promise<ProbedDisk[]> {
   const probed: ProbedDisk[] = [];
   for (const disk of domain.disks) {
     try {
-      probed.push(await probeDisk(files, places, disk));
+      probed.push(await probeDisk(edges, disk));
     } catch (error) {
       throw error instanceof Fault ? error.during(`disk ${disk.targetDev}`) : error;
     }
@@ -70,7 +81,10 @@ export async function probeDisks(files: Files, places: ImagePlaces, domain: Doma
 
 const NO_SIGNS: DiskSigns = { swap: undefined, configDrive: undefined, isIso9660: false };
 
-async function probeDisk(files: Files, places: ImagePlaces, disk: DomainDisk): Promise<ProbedDisk> {
+async function probeDisk(edges: ProbeEdges, disk: DomainDisk): Promise<ProbedDisk> {
+  const { files, places } = edges;
+  if (disk.network !== undefined)
+    return { disk, chain: [], signs: NO_SIGNS, volume: await reachVolume(disk, edges) };
   if (!disk.hasSource) return { disk, chain: [], signs: NO_SIGNS };
   if (disk.sourcePath === undefined || disk.format === undefined) {
     const have = disk.sourcePath === undefined ? `a source of type ${disk.type}` : "no declared format";
@@ -101,12 +115,13 @@ export function layOutDisks(probed: readonly ProbedDisk[], declared: DeclaredRol
       reason,
       suggestion: one.signs.swap && role !== "swap" ? "swap" : undefined,
       targetDev: one.disk.targetDev,
-      path: active?.path,
-      format: active?.format,
-      virtualSizeBytes: active?.virtualSizeBytes ?? 0,
+      path: active?.path ?? one.volume?.uri,
+      format: active?.format ?? (one.volume && "raw"),
+      virtualSizeBytes: active?.virtualSizeBytes ?? one.volume?.sizeBytes ?? 0,
       allocatedBytes: active?.facts.allocatedBytes ?? 0,
       chain: one.chain,
       swap: one.signs.swap,
+      volume: one.volume,
     };
   });
 }
@@ -142,8 +157,8 @@ function rootOf(probed: readonly ProbedDisk[], declared: DeclaredRoles): ProbedD
 }
 
 /** A disk with content of the guest's own, rather than a drive for media or metadata. */
-const isData = ({ disk, chain, signs }: ProbedDisk): boolean =>
-  disk.device === "disk" && chain.length > 0 && signs.configDrive === undefined;
+const isData = ({ disk, chain, signs, volume }: ProbedDisk): boolean =>
+  disk.device === "disk" && (chain.length > 0 || volume !== undefined) && signs.configDrive === undefined;
 
 interface RoleWithReason {
   readonly role: DiskRole;
@@ -152,8 +167,9 @@ interface RoleWithReason {
 
 function roleOf(probed: ProbedDisk, root: ProbedDisk, declared: DeclaredRoles): RoleWithReason {
   const { disk, chain, signs } = probed;
-  if (chain.length === 0) return { role: "empty", reason: "the drive holds no media" };
   const role = declared.get(disk.targetDev);
+  if (probed.volume !== undefined) return roleOfVolume(probed, root, role);
+  if (chain.length === 0) return { role: "empty", reason: "the drive holds no media" };
   if (role !== undefined) return { role, reason: "declared" };
   if (signs.configDrive) {
     return { role: "config-drive", reason: `${signs.configDrive} file system labelled config-2` };
@@ -164,6 +180,18 @@ function roleOf(probed: ProbedDisk, root: ProbedDisk, declared: DeclaredRoles): 
     return { role: "ephemeral", reason: "looks like swap, which only the operator can declare" };
   }
   return { role: "ephemeral", reason: "a further disk" };
+}
+
+/** Its content is its owner's: it is neither dropped as swap nor changed with the flavor. */
+function roleOfVolume(probed: ProbedDisk, root: ProbedDisk, declared: DiskRole | undefined): RoleWithReason {
+  const { disk } = probed;
+  if (declared === "swap" || declared === "ephemeral") {
+    throw new Fault("refused", `disk ${disk.targetDev} is a volume and cannot be declared ${declared}`, {
+      fix: "leave it undeclared: a volume stays where it is",
+    });
+  }
+  if (probed === root) return { role: "root", reason: reasonOfRoot(disk) };
+  return { role: "volume", reason: "reached over a network" };
 }
 
 function reasonOfRoot({ serial, bootOrder }: DomainDisk): string {

@@ -6,7 +6,7 @@
  *   ephemeral   grows, or is added                             smaller, or gone: refused
  *   swap        made anew at the flavor's size, added or left out; never copied
  *
- * A size of 0 for the root means "as it is" for servers that were made so.
+ * A size of 0 for the root means "as it is" for servers that were made so. A volume is its owner's and stays as it is.
  */
 
 import type { ManifestFile } from "../../proto/gen/ferry/v1/agent.js";
@@ -54,7 +54,7 @@ const withRole = (disks: readonly Disk[], role: string): Disk[] => disks.filter(
 
 function planRoot(disks: readonly Disk[], flavor: Flavor): PartOfPlan {
   const [root] = withRole(disks, "root");
-  if (root === undefined || flavor.rootGib === 0) return {};
+  if (root === undefined || root.mode === "volume" || flavor.rootGib === 0) return {};
   return grown(root, flavor.rootGib * GIB);
 }
 

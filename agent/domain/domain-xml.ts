@@ -15,6 +15,21 @@ export interface BackingLayer {
   readonly format: string | undefined;
 }
 
+/** `<source protocol='nbd' name='export'><host name='store' port='10809'/></source>` */
+export interface NetworkSource {
+  readonly protocol: string;
+  /** Export, image or IQN/LUN; empty when there is none. */
+  readonly name: string;
+  readonly hosts: readonly {
+    readonly name: string;
+    readonly port: number | undefined;
+    readonly transport: string;
+  }[];
+  readonly usesTls: boolean;
+  /** `<auth>`: a user whose secret libvirt keeps. */
+  readonly hasSecret: boolean;
+}
+
 export interface DomainDisk {
   /** `disk`, `cdrom`, `floppy` or `lun`. */
   readonly device: string;
@@ -24,6 +39,8 @@ export interface DomainDisk {
   readonly bus: string | undefined;
   /** Path of the source; undefined for an empty drive and for sources that are not paths. */
   readonly sourcePath: string | undefined;
+  /** Of a disk of type `network`. */
+  readonly network: NetworkSource | undefined;
   /** False for an empty drive. */
   readonly hasSource: boolean;
   /** The declared image format; undefined when the XML leaves it to be probed. */
@@ -202,6 +219,7 @@ function readDisk(element: Element): DomainDisk {
     targetDev: required(attributeOf(target, "dev"), "disk target"),
     bus: attributeOf(target, "bus"),
     sourcePath: sourcePathOf(source),
+    network: networkOf(element, source),
     hasSource: source !== undefined && source.attributes.length > 0,
     format: attributeOf(driver, "type"),
     cache: attributeOf(driver, "cache"),
@@ -215,6 +233,25 @@ function readDisk(element: Element): DomainDisk {
     backingStore: readBackingStore(element),
     hasMirror: childOf(element, "mirror") !== undefined,
     element,
+  };
+}
+
+function networkOf(disk: Element, source: Element | undefined): NetworkSource | undefined {
+  const protocol = attributeOf(source, "protocol");
+  if (source === undefined || protocol === undefined) return undefined;
+  return {
+    protocol,
+    name: attributeOf(source, "name") ?? "",
+    hosts: childrenOf(source, "host").map(host => {
+      const port = Number(attributeOf(host, "port") ?? Number.NaN);
+      return {
+        name: attributeOf(host, "name") ?? "",
+        port: Number.isInteger(port) ? port : undefined,
+        transport: attributeOf(host, "transport") ?? "tcp",
+      };
+    }),
+    usesTls: attributeOf(source, "tls") === "yes",
+    hasSecret: (childOf(disk, "auth") ?? childOf(source, "auth")) !== undefined,
   };
 }
 

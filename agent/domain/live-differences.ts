@@ -165,6 +165,8 @@ const STRIPPERS: Readonly<Record<string, (device: Element) => void>> = {
 function stripDisk(disk: Element): void {
   const source = childOf(disk, "source");
   if (source) drop(source, "index");
+  // What the configuration of the host says is written out at start; "yes" would be a difference indeed.
+  if (source && attributeOf(source, "tls") === "no") drop(source, "tls");
   for (const label of source ? childrenOf(source, "seclabel") : []) removeElement(label);
   for (const target of childrenOf(disk, "target")) drop(target, "tray");
   // An empty drive has no image, so libvirt leaves out the image's format while it runs.

@@ -7,6 +7,7 @@
  */
 
 import type { DomainSummary } from "../os/hypervisor.js";
+import { whyBound } from "../volume/volumes.js";
 import { assignedElements } from "./assigned-devices.js";
 import { type Domain, type DomainDisk, readDomain } from "./domain-xml.js";
 import { type HostPath, hostPaths } from "./host-paths.js";
@@ -235,19 +236,12 @@ function secretRefusals({ name, root }: Domain): Refusal[] {
 function diskRefusals(disk: DomainDisk, rules: ManageRules): Refusal[] {
   if (!disk.hasSource) return [];
   const what = `${disk.device} ${disk.targetDev}`;
+  if (disk.type === "network" && disk.device === "disk") return volumeRefusals(disk, what, rules);
   if (disk.type !== "file" || disk.device === "lun") {
     const message = `${what} has a source of type ${disk.type}`;
     return [refusal("disk-source", message, disk.type, "a file", "copy it to a file in a pool")];
   }
-  const found: Refusal[] = [];
-  if (disk.shareable) {
-    found.push(
-      refusal("shared-disk", `${what} is shareable`, "shareable", "a disk of one guest", "remove it"),
-    );
-  }
-  if (disk.transient) {
-    found.push(refusal("transient-disk", `${what} is transient`, "transient", "a lasting disk", "remove it"));
-  }
+  const found = usageRefusals(disk, what);
   if (disk.encrypted) {
     const message = `${what} is encrypted with a secret of this host`;
     found.push(refusal("encrypted-disk", message, "encryption", "no secret of libvirt", "decrypt it"));
@@ -258,6 +252,28 @@ function diskRefusals(disk: DomainDisk, rules: ManageRules): Refusal[] {
     found.push(refusal("implicit-format", message, "no driver type", "raw or qcow2", fix));
   }
   return [...found, ...mediaRefusals(disk, what, rules), ...placeRefusals(disk, what, rules)];
+}
+
+function volumeRefusals(disk: DomainDisk, what: string, rules: ManageRules): Refusal[] {
+  const bound = whyBound(disk);
+  const found = [...usageRefusals(disk, what), ...mediaRefusals(disk, what, rules)];
+  if (bound === undefined) return found;
+  const message = `the volume ${disk.targetDev} ${bound}`;
+  const fix = "attach it so that every host reaches it alike, or copy it to a file in a pool";
+  return [refusal("disk-source", message, bound, "a volume that any host can reach", fix), ...found];
+}
+
+function usageRefusals(disk: DomainDisk, what: string): Refusal[] {
+  const found: Refusal[] = [];
+  if (disk.shareable) {
+    found.push(
+      refusal("shared-disk", `${what} is shareable`, "shareable", "a disk of one guest", "remove it"),
+    );
+  }
+  if (disk.transient) {
+    found.push(refusal("transient-disk", `${what} is transient`, "transient", "a lasting disk", "remove it"));
+  }
+  return found;
 }
 
 function mediaRefusals(disk: DomainDisk, what: string, rules: ManageRules): Refusal[] {

@@ -20,7 +20,7 @@ import type { Hypervisor } from "../os/hypervisor.js";
 
 export interface DeadEdges {
   readonly hypervisor: Pick<Hypervisor, "findDomain">;
-  readonly files: Pick<Files, "takeWriteLease" | "holdsWriteLease" | "takeQemuLock">;
+  readonly files: Pick<Files, "takeWriteLease" | "holdsWriteLease" | "takeQemuLock" | "fileSystem">;
   /** Process ids of every QEMU with that uuid in its command line; rejects when one could not be looked at. */
   readonly findProcesses: (uuid: string) => Promise<readonly number[]>;
 }
@@ -141,9 +141,15 @@ async function takeLease(files: DeadEdges["files"], path: string, fd: number): P
     if (NO_LEASES.has(error.code ?? "")) return undefined;
     throw error;
   });
-  if (granted === false) throw inUse(path);
+  if (granted === false && !(await isNfs(files, fd))) throw inUse(path);
   return granted === true;
 }
+
+/** Without a delegation of its server, NFS 4 answers as if the file were open: that says nothing. */
+const isNfs = async (files: DeadEdges["files"], fd: number): Promise<boolean> =>
+  (await files.fileSystem(fd)).magic >>> 0 === NFS_MAGIC;
+
+const NFS_MAGIC = 0x6969;
 
 /** What file systems and devices without leases answer; the image lock then stands alone. */
 const NO_LEASES = new Set(["EINVAL", "EOPNOTSUPP", "ENOTSUP", "ENOLCK"]);

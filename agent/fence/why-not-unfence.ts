@@ -33,7 +33,9 @@ async function fileProblem(edges: WhyNotUnfenceEdges, file: FencedFile): Promise
     const place = await locate(edges.files, file);
     const facts = await factsAt(edges.files, place);
     if (place !== file.asidePath) return `${file.id} was moved back to ${place}`;
-    if (facts?.sizeBytes !== file.sizeBytes || facts.mtimeNs !== file.mtimeNs) {
+    // What is shared keeps what the target wrote.
+    const isOurs = file.mode === "copied" || file.mode === "re-created";
+    if (isOurs && (facts?.sizeBytes !== file.sizeBytes || facts.mtimeNs !== file.mtimeNs)) {
       return `${file.id} at ${place} was changed since it was fenced`;
     }
   } catch (error) {

@@ -5,21 +5,40 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { CloseMigration } from "../../proto/gen/ferry/v1/agent.js";
+import { factsAt } from "../disk/file-identity.js";
 import { fenceKey } from "./fence-incarnation.js";
 import type { SourceDocument } from "./prepare-source.js";
-import { incarnationToWithdraw } from "./target-document.js";
+import { removeNonces } from "./storage-proof.js";
+import { findTargetDocument, incarnationToWithdraw, type TargetDocument } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
-const KINDS = ["source", "final", "target", "claim", "copy", "made", "stopped", "withdrawn", "fence-receipt"];
+const KINDS = [
+  "source",
+  "final",
+  "target",
+  "claim",
+  "copy",
+  "made",
+  "stopped",
+  "withdrawn",
+  "fence-receipt",
+  "storage",
+];
 
 export const closeMigration: Verb<CloseMigration> = async ({ outcome }, call, world) => {
   await refuseHeld(call, world);
   const guest = world.guests.find(call.serverId);
   if (guest?.role === "active" && guest.migrationId === call.migrationId) {
     world.artifacts.adopt(call.serverId, call.migrationId);
+    await takeOverShared(call, world);
     world.guests.update(call.serverId, { migrationId: "" });
   }
   dropBookings(call, world);
+  await removeNonces([
+    ...(world.documents.get<SourceDocument>(call.serverId, call.migrationId, "source")?.manifest.folders ??
+      []),
+    ...(findTargetDocument(call, world)?.plan.folders ?? []),
+  ]);
   for (const kind of KINDS) world.documents.remove(call.serverId, call.migrationId, kind);
   world.bandwidth.forget(call.migrationId);
   world.documents.closeMigration(call.migrationId, outcome);
@@ -33,6 +52,18 @@ function dropBookings({ serverId, migrationId }: Call, { bookings, guests }: Wor
   for (const booking of bookings.list())
     if (booking.serverId === serverId && booking.migrationId === migrationId && booking.incarnation !== kept)
       bookings.drop(serverId, booking.incarnation);
+}
+
+/** What both hosts have stays where it is; that Ferry made it, and may remove it with the server, is known here from now on. */
+async function takeOverShared({ serverId, migrationId }: Call, world: World): Promise<void> {
+  const target = world.documents.get<TargetDocument>(serverId, migrationId, "target");
+  const made = new Set(target?.manifest.files.filter(file => file.madeByFerry).map(({ id }) => id));
+  const shared = target?.plan.files.filter(({ id, mode }) => mode === "shared" && made.has(id)) ?? [];
+  for (const { path } of shared) {
+    const identity = await factsAt(world.files, path);
+    if (identity !== undefined)
+      world.artifacts.record({ serverId, migrationId: "", path, kind: "created", identity });
+  }
 }
 
 /** Behind a tombstone nothing could be given back any more: what is still set aside here keeps the migration open. */

@@ -12,10 +12,13 @@ import type { FenceKey, IncarnationFile } from "../fence/fence-record.js";
 import { bookDefined } from "./book-hardware.js";
 import { logFiles } from "./log-files.js";
 import { activeGuest, type SourceDocument, surveyManaged } from "./prepare-source.js";
+import { storageDocument } from "./prove-storage.js";
+import { isSameHost } from "./same-host.js";
 import { requireSettledHook } from "./settled-hook.js";
 import { signedReceipt } from "./signed-receipt.js";
 import { manifestOf } from "./source-manifest.js";
 import { SWTPM_DIR } from "./state-dirs.js";
+import { removeNonces } from "./storage-proof.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 /** Written before the first file is moved: afterwards the paths of the manifest are empty. */
@@ -24,16 +27,19 @@ interface FinalDocument {
   readonly peerHost: string;
 }
 
-export const fenceIncarnation: Verb<FenceIncarnation> = async ({ stateHash, peerHost }, call, world) => {
+export const fenceIncarnation: Verb<FenceIncarnation> = async (request, call, world) => {
+  const { stateHash, peerHost } = request;
   const source = sourceDocument(call, world);
   requireSettledHook(world);
   requireGuarded(world);
   // Looked at anew until the fence itself has been journalled: from then on the files may be aside.
   const begun = await world.fence.journal.find(fenceKey(call, source.incarnation));
   const last = begun && finalDocument(call, world);
-  const { manifest } = last ?? (await lastLook(source, stateHash, peerHost, call, world));
+  const shared = sharedFiles(request, call, world);
+  const { manifest } = last ?? (await lastLook(source, { stateHash, peerHost, shared }, call, world));
   // Kept for the way back: from here on no definition says any more what it has.
   await bookDefined(manifest.domainXml, source.incarnation, call, world);
+  await removeNonces(source.manifest.folders);
   const fenced = await fence(world.fence, {
     server: call.serverId,
     migration: call.migrationId,
@@ -75,10 +81,33 @@ export function sourceDocument(call: Call, world: World): SourceDocument {
 export const finalDocument = (call: Call, world: World): FinalDocument | undefined =>
   world.documents.get<FinalDocument>(call.serverId, call.migrationId, "final");
 
+/** What this side has proven with this peer, and nothing else: a controller's word moves no disk and spares none. */
+function sharedFiles(
+  { peerHost, sharedFiles: asked }: FenceIncarnation,
+  call: Call,
+  world: World,
+): Set<string> {
+  if (isSameHost(peerHost, world)) return new Set();
+  const proven = storageDocument(call, world);
+  const shared = new Set(proven?.peerHost === peerHost ? proven.shared : []);
+  const isAsked = asked.length === shared.size && asked.every(id => shared.has(id));
+  if (proven?.peerHost === peerHost && isAsked) return shared;
+  throw new Fault("refused", `which disks ${peerHost} has as well was not proven`, {
+    have: proven === undefined ? "no proof" : `${[...shared].join(", ") || "none"}, with ${proven.peerHost}`,
+    need: [...asked].join(", ") || "none",
+    fix: "migrate again",
+  });
+}
+
+interface Expected {
+  readonly stateHash: string;
+  readonly peerHost: string;
+  readonly shared: ReadonlySet<string>;
+}
+
 async function lastLook(
   source: SourceDocument,
-  stateHash: string,
-  peerHost: string,
+  { stateHash, peerHost, shared }: Expected,
   call: Call,
   world: World,
 ): Promise<FinalDocument> {
@@ -94,7 +123,9 @@ async function lastLook(
       fix: "find out who redefined it or replaced a disk, then migrate again",
     });
   }
-  const files = seen.files.map(file => keptMode(file, source.manifest.files));
+  const files = seen.files.map(file =>
+    shared.has(file.id) ? { ...file, mode: "shared" } : keptMode(file, source.manifest.files),
+  );
   const document: FinalDocument = { manifest: { ...seen, files }, peerHost };
   world.documents.put(call.serverId, call.migrationId, "final", document);
   return document;
@@ -118,7 +149,7 @@ function keptMode(file: ManifestFile, before: readonly ManifestFile[]): Manifest
   );
 }
 
-/** What belongs to the incarnation and is moved aside. Backing files and media never are (SAFETY R10). */
+/** What belongs to the incarnation and is moved aside, unless it is shared. Backing files and media never are (SAFETY R10). */
 export function incarnationFiles(files: readonly ManifestFile[], serverId: string): IncarnationFile[] {
   const moved = files.filter(({ kind }) => ["disk", "swap", "config-drive", "nvram"].includes(kind));
   const tpm = files.some(({ kind }) => kind === "tpm")
@@ -128,8 +159,11 @@ export function incarnationFiles(files: readonly ManifestFile[], serverId: strin
     ...moved.map(({ id, path, mode }) => ({
       id,
       path,
-      mode: mode === "re-created" ? ("re-created" as const) : ("copied" as const),
+      mode: fencedMode(mode),
     })),
     ...tpm,
   ];
 }
+
+const fencedMode = (mode: string): IncarnationFile["mode"] =>
+  mode === "re-created" || mode === "shared" ? mode : "copied";

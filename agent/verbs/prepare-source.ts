@@ -13,6 +13,7 @@ import { readOnlyDrivesOf, type Survey, surveyDomain } from "../survey-domain.js
 import { requireSettledHook } from "./settled-hook.js";
 import { sourceFacts } from "./source-facts.js";
 import { manifestOf } from "./source-manifest.js";
+import { writeNonces } from "./storage-proof.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 /** What the later verbs of this migration need at the source. */
@@ -26,8 +27,10 @@ export interface SourceDocument {
 
 export const prepareSource: Verb<PrepareSource> = async (request, call, world) => {
   requireSettledHook(world);
-  const { refusals, manifest } = await describeSource(request.readOnlyDrives, call, world);
-  if (manifest === undefined || refusals.length > 0) return result({ refusals: [...refusals] });
+  const { refusals, manifest: described } = await describeSource(request.readOnlyDrives, call, world);
+  if (described === undefined || refusals.length > 0) return result({ refusals: [...refusals] });
+  const folders = await writeNonces(described.folders, "source", call, world);
+  const manifest: SourceManifest = { ...described, folders };
   const readOnlyDrives = readOnlyDrivesOf(request.readOnlyDrives);
   const { incarnation, disks, mayHaveRun } = activeGuest(call, world);
   const document: SourceDocument = { manifest, readOnlyDrives, incarnation, row: { disks, mayHaveRun } };

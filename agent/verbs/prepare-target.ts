@@ -6,6 +6,7 @@
  */
 
 import { randomUUID } from "node:crypto";
+import { dirname } from "node:path";
 import { Fault } from "../../proto/fault.js";
 import type { PrepareTarget, SourceManifest, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
 import type { CheckResult, FaultInfo } from "../../proto/gen/ferry/v1/model.js";
@@ -30,10 +31,12 @@ import { awaitArrivals, otherArrivals } from "./other-arrivals.js";
 import { isSameHost, placeInPlace } from "./same-host.js";
 import { requireSettledHook } from "./settled-hook.js";
 import { STATE_DIRS } from "./state-dirs.js";
+import { settleStorage, writeNonces } from "./storage-proof.js";
 import { type TargetDocument, targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
 import { mapNetworks, missingNetworks } from "./target-networks.js";
 import { shapeForTarget, type TargetShape } from "./target-shape.js";
+import { volumeRefusals } from "./target-volumes.js";
 import { trialDefinition } from "./trial-definition.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
@@ -54,7 +57,10 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   const refusals = refusalsOf(results);
   if (refusals.length > 0) return result({ refusals });
 
-  const plan = planOf(shape, domainXml, call, world);
+  const folders = isSameHost(sourceHost, world)
+    ? []
+    : await writeNonces(manifest.folders, "target", call, world);
+  const plan = { ...planOf(shape, domainXml, call, world), folders };
   // Somebody has planned the same base meanwhile, or claimed what was judged to be free. From here until plan and claim
   // are journalled nothing awaits.
   const received = plan.files.filter(({ mode }) => mode === "copied").map(({ path }) => path);
@@ -163,13 +169,15 @@ async function place(request: PrepareTarget, call: Call, world: World): Promise<
   const manifest = needed(request);
   if (isSameHost(request.sourceHost, world)) return placeInPlace(manifest.files);
   const folders = foldersOf(world);
+  const storage = await settleStorage(manifest, world);
   const taken = manifest.files.map(async file => {
     const path = targetPathOf(file, folders);
     if (path === undefined || !(await world.exists(path))) return [];
-    const isComparable = file.kind === "backing" && file.digest !== "";
+    const isShared = storage.get(dirname(file.path)) === "shared";
+    const isComparable = file.kind === "backing" && file.digest !== "" && !isShared;
     return [{ path, digest: isComparable ? await fileDigest(path, file.sizeBytes, call, world) : "" }];
   });
-  return placeFiles(manifest.files, folders, (await Promise.all(taken)).flat());
+  return placeFiles(manifest.files, folders, (await Promise.all(taken)).flat(), storage);
 }
 
 /** QEMU would write over somebody else's log, and an unwinding would remove it. Copied files were placed with care. */
@@ -239,6 +247,7 @@ async function gatherFacts(
     missingNetworks: await missingNetworks(domainXml, world),
     missingPaths: withoutFilesOf(manifest, await missingHostPaths(domainXml, shape.files, world)),
     fileRefusals: [...placement.refusals, ...(await takenNames(sourceHost, shape, domainXml, world))],
+    volumeRefusals: await volumeRefusals(manifest, world, call.signal),
     memoryAvailableMib: await memoryAvailableMib(call, world),
     bytesAvailable: await bytesAvailable(call, world),
     bytesNeeded: bytesNeeded(manifest, shape),
@@ -284,6 +293,6 @@ function planOf({ files, disks }: TargetShape, domainXml: string, call: Call, wo
     dataAddress: world.config.migration_address,
     dataPort: world.config.data_port,
     token: before?.plan.token ?? createToken(),
-    nonce: Buffer.alloc(0),
+    folders: [],
   };
 }

@@ -8,43 +8,58 @@ import type { CopyReceipt, ManifestFile, ReceiveDisks, TargetPlan } from "../../
 import type { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
 import { factsAt } from "../disk/file-identity.js";
 import { forgetTransfer, type IncomingFile } from "../transfer/incoming-file.js";
+import type { TransferProgress } from "../transfer/progress.js";
+import { LEAF_BYTES } from "../transfer/protocol.js";
 import type { CopyReceipt as Received } from "../transfer/receipt.js";
 import { incomingIdentity, makeFolder, recordIncoming, trustedRoot } from "./incoming-artifacts.js";
+import { removeNonces } from "./storage-proof.js";
 import { targetDocument } from "./target-document.js";
 import { progressOf } from "./transfer-progress.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => {
   const { plan, sourceHost, manifest } = await targetDocument(call, world);
+  await removeNonces(plan.folders);
   const files = incomingFiles(plan, request.files.length > 0 ? request.files : manifest.files, world);
-  const { migrationId, serverId, epoch, signal } = call;
-  const received = world.documents.get<CopyReceipt>(serverId, migrationId, "copy");
+  const before = world.documents.get<CopyReceipt>(call.serverId, call.migrationId, "copy");
   // Killed between the receipt and the answer: the transfer's journals, which know the files, may be gone already.
-  if (received !== undefined) return finished(received, files, call);
+  if (before !== undefined) return finished(before, files, call);
   for (const { targetPath } of files) {
     await makeFolder(dirname(targetPath), call, world);
     recordIncoming(targetPath, await incomingIdentity(targetPath, call, world), call, world);
   }
-  const expected = world.transfer.expect({
-    migrationId,
-    serverId,
-    epoch,
-    signal,
-    sourceHost,
-    files,
-    token: plan.token,
-    onProgress: progress => call.progress(progressOf(progress)),
-  });
-  const copy = receiptOf(await expected.done, plan);
+  const copy = receiptOf(await received({ files, token: plan.token, sourceHost }, call, world), plan);
   for (const { targetPath } of files)
     recordIncoming(targetPath, await factsAt(world.files, targetPath), call, world);
-  world.documents.put(serverId, migrationId, "copy", copy);
+  world.documents.put(call.serverId, call.migrationId, "copy", copy);
   return finished(copy, files, call);
 };
 
 async function finished(copy: CopyReceipt, files: readonly IncomingFile[], { migrationId }: Call) {
   await forgetTransfer(files, migrationId);
   return result({ copy });
+}
+
+interface Expected {
+  readonly files: readonly IncomingFile[];
+  readonly token: string;
+  readonly sourceHost: string;
+}
+
+async function received({ files, token, sourceHost }: Expected, call: Call, world: World): Promise<Received> {
+  if (files.length === 0) return nothing(world);
+  const { migrationId, serverId, epoch, signal } = call;
+  const onProgress = (progress: TransferProgress) => call.progress(progressOf(progress));
+  const expectation = { migrationId, serverId, epoch, signal, sourceHost, files, token, onProgress };
+  return world.transfer.expect(expectation).done;
+}
+
+/** Of a server all of whose disks stay where they are: nobody connects. */
+function nothing({ engine, now }: World): Received {
+  const [algorithm = ""] = engine.algorithms;
+  const atMs = now();
+  const span = { wireBytes: 0, startedAtMs: atMs, finishedAtMs: atMs, resumedBytes: 0 };
+  return { algorithm, leafBytes: LEAF_BYTES, files: [], ...span };
 }
 
 export function incomingFiles(
@@ -91,15 +106,15 @@ function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
   };
 }
 
-/** Files that were here already have their line too: every file of the plan is accounted for. */
+/** Files that were here already, or are on both hosts, have their line too: every file of the plan is accounted for. */
 export const presentLines = ({ files }: TargetPlan, algorithm: string): CopiedFile[] =>
   files
-    .filter(({ mode }) => mode === "present")
-    .map(({ id, path, sizeBytes }) => ({
+    .filter(({ mode }) => mode === "present" || mode === "shared")
+    .map(({ id, path, sizeBytes, mode }) => ({
       id,
       path,
       sizeBytes,
-      mode: "present",
+      mode,
       dataBytes: 0,
       algorithm,
       digest: "",

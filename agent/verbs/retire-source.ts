@@ -6,6 +6,7 @@
 import type { RetireSource } from "../../proto/gen/ferry/v1/agent.js";
 import { retire } from "../fence/retire.js";
 import { fenceKey, finalDocument, sourceDocument } from "./fence-incarnation.js";
+import { storageDocument } from "./prove-storage.js";
 import { removeEmptyFolders } from "./remove-folders.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
@@ -35,10 +36,14 @@ function noteKeptBacking(call: Call, world: World): void {
     call.note(`kept on the source: backing file ${path}`);
 }
 
-/** Files that Ferry made for the server are removed with it; only their rows and empty folders are left. */
+/** Files that Ferry made for the server are removed with it, or are in the target's care; their rows and empty folders go. */
 async function forgetCreated(call: Call, world: World): Promise<void> {
+  const shared = new Set(storageDocument(call, world)?.shared);
+  const files = finalDocument(call, world)?.manifest.files ?? [];
+  const isShared = (path: string) => files.some(file => file.path === path && shared.has(file.id));
   for (const artifact of world.artifacts.of(call.serverId, "")) {
-    if (!(await world.exists(artifact.path))) world.artifacts.forget(call.serverId, "", artifact.path);
+    if (isShared(artifact.path) || !(await world.exists(artifact.path)))
+      world.artifacts.forget(call.serverId, "", artifact.path);
   }
   await removeEmptyFolders(call.serverId, "", world);
 }

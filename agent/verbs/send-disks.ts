@@ -21,6 +21,7 @@ const LOOK_INTERVAL_MS = 1_000;
 export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, world) => {
   if (plan === undefined) throw new Fault("invalid-argument", "send-disks needs the target's plan");
   const { record, manifest } = await fencedSource(call, world);
+  if (!plan.files.some(({ mode }) => mode === "copied")) return result();
   await using hold = await holdFenced(record, call, world);
   const copied = new AbortController();
   const disturbed = watchHold(hold, copied.signal);

@@ -19,6 +19,7 @@ import { powerStateOf } from "../power-state.js";
 import { diskOf, type Survey } from "../survey-domain.js";
 import { fileDigest } from "./file-digest.js";
 import { NVRAM_DIR, SWTPM_DIR } from "./state-dirs.js";
+import { describeFolders, identityText } from "./storage-proof.js";
 import type { Call, World } from "./verb.js";
 
 /** `digests` asks for the digests of backing files, which costs reading them. Facts of the host are not part of it. */
@@ -32,7 +33,9 @@ export async function manifestOf(
   const ofDisks = (
     await Promise.all(survey.disks.map(disk => filesOfDisk(disk, options, call, world)))
   ).flat();
-  const files = [...ofDisks, ...(await firmwareFiles(survey, world)), ...(await tpmFiles(survey, world))];
+  const found = [...ofDisks, ...(await firmwareFiles(survey, world)), ...(await tpmFiles(survey, world))];
+  const made = new Set(world.artifacts.of(call.serverId, "").map(({ path }) => path));
+  const files = found.map(file => ({ ...file, madeByFerry: made.has(file.path) }));
   return {
     domainXml: inactiveXml,
     powerState: powerStateOf(summary),
@@ -47,6 +50,8 @@ export async function manifestOf(
     dataBytes: files.filter(file => file.mode === "copied").reduce((sum, file) => sum + file.dataBytes, 0),
     virtType: domain.virttype,
     facts: undefined,
+    folders: await describeFolders(files, world),
+    volumes: survey.disks.flatMap(({ targetDev, volume }) => (volume ? [{ targetDev, ...volume }] : [])),
   };
 }
 
@@ -123,7 +128,8 @@ const swapToProto = (swap: SwapSpace, sizeBytes: number) => ({
 
 async function layerFile(layer: ImageLayer, world: World): Promise<ManifestFile> {
   const { facts, path } = layer;
-  return fileAt(path, facts.sizeBytes, facts.allocatedBytes, world);
+  const file = await fileAt(path, facts.sizeBytes, facts.allocatedBytes, world);
+  return { ...file, identity: identityText(facts) };
 }
 
 async function fileAt(
@@ -145,6 +151,8 @@ async function fileAt(
     kind: "disk",
     digest: "",
     swap: undefined,
+    identity: "",
+    madeByFerry: false,
   };
 }
 

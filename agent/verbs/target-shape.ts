@@ -56,13 +56,33 @@ export function shapeForTarget(
     droppedDisks: plan.dropped,
   };
   const hardwareIsTold = speaksOfHardware(extraSpecs, flavor.extraSpecs);
-  const refusals = [...plan.refusals, ...domainRefusals(manifest, sizes, hardwareIsTold)];
+  const refusals = [
+    ...plan.refusals,
+    ...sharedRefusals(shape.files),
+    ...domainRefusals(manifest, sizes, hardwareIsTold),
+  ];
   return { ...shape, sizes, memoryMib: flavor.ramMib, vcpus: flavor.vcpus, refusals };
 }
 
 const deviceOf = (fileId: string): string => fileId.split("/")[0] ?? "";
 const activeLayerOf = (targetDev: string): string => `${targetDev}/0`;
 const serialOf = (role: AddedDisk["role"]): string => (role === "swap" ? "swap" : ephemeralLabel(0));
+
+/** It is the source's disk as much as the target's: after a revert it would not be what it was (SAFETY R1). */
+const sharedRefusals = (files: readonly PlannedFile[]): FaultInfo[] =>
+  files
+    .filter(({ mode, newSizeBytes }) => mode === "shared" && newSizeBytes > 0)
+    .map(({ role, path, newSizeBytes }) =>
+      refusal(
+        "refused",
+        `the ${role} disk ${path} lies on storage that both hosts have and would change its size`,
+        {
+          have: "a shared disk, which a migration never changes",
+          need: `${newSizeBytes} bytes`,
+          fix: "choose a flavor with the same disks, or let the resize stay on its host (allow_resize_to_same_host)",
+        },
+      ),
+    );
 
 function domainRefusals(
   { domainXml }: SourceManifest,
@@ -117,8 +137,10 @@ function diskOnTarget(
     const file = files.find(candidate => candidate.path === path);
     return placement.files.find(({ id }) => id === file?.id)?.path ?? path;
   };
+  const active = placement.files.find(({ id }) => id === activeLayerOf(disk.targetDev));
   return {
     ...disk,
+    mode: active?.mode === "shared" ? "shared" : disk.mode,
     path: at(disk.path),
     virtualSizeBytes: plan.resized.get(disk.targetDev) ?? disk.virtualSizeBytes,
     backing: disk.backing.map(file => ({ ...file, path: at(file.path) })),

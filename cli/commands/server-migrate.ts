@@ -123,8 +123,9 @@ async function revert(session: Session, options: RevertOptions, name: string): P
 /** Which writes will be lost: on which disks, from when on. */
 function lossWarning(server: Server, migration: Migration, now: Date): string {
   const sinceMs = ranSince(migration);
-  const own = server.disks.filter(({ mode, readOnly }) => mode !== "shared" && !readOnly);
-  const shared = server.disks.filter(({ mode }) => mode === "shared");
+  const staysPut = (mode: string) => mode === "shared" || mode === "volume";
+  const own = server.disks.filter(({ mode, readOnly }) => !staysPut(mode) && !readOnly);
+  const shared = server.disks.filter(({ mode }) => staysPut(mode));
   const label = (disks: typeof own) =>
     disks.map(({ targetDev, role }) => `${targetDev} (${role})`).join(", ");
   const since = sinceMs === 0 ? "it started there" : `${formatTime(sinceMs)} (${formatAge(sinceMs, now)})`;

@@ -28,7 +28,9 @@ export function refuseResize(
     );
   }
   const bytesOf = (role: string) =>
-    disks.filter(disk => disk.role === role).reduce((sum, disk) => sum + disk.virtualSizeBytes, 0);
+    disks
+      .filter(disk => disk.role === role && disk.mode !== "volume")
+      .reduce((sum, disk) => sum + disk.virtualSizeBytes, 0);
   if (flavor.rootGib !== 0)
     refuseSmaller("root", { oldGib: old.rootGib, realBytes: bytesOf("root") }, flavor.rootGib);
   const ephemeral = { oldGib: old.ephemeralGib, realBytes: bytesOf("ephemeral") };

@@ -10,6 +10,10 @@ export interface GuestOptions {
   readonly name: string;
   readonly memoryMib?: number;
   readonly vcpus?: number;
+  /** Where its disks lie; the image folder unless said otherwise. */
+  readonly folder?: string;
+  /** More `<disk>` elements. */
+  readonly disksXml?: string;
   /** Words such as `lab.tick=100`; they come on a config drive. */
   readonly knobs?: readonly string[];
   /** QEMU loads its kernel: faster than the firmware reading it from the disk. */
@@ -36,11 +40,13 @@ export async function startGuest(lab: Lab, host: Host, options: GuestOptions): P
   await lab.waitForConsole(host, options.name, / READY/, BOOT_LIMIT_MS);
 }
 
+const diskOf = ({ folder = IMAGE_DIR, name }: GuestOptions): string => `${folder}/${name}`;
+
 const hasConfigDrive = ({ knobs = [] }: GuestOptions) => knobs.length > 0;
 
 function disksScript(folder: string, options: GuestOptions): string {
-  const disk = `${IMAGE_DIR}/${options.name}`;
-  const base = `${IMAGE_DIR}/lab-base.qcow2`;
+  const disk = diskOf(options);
+  const base = `${options.folder ?? IMAGE_DIR}/lab-base.qcow2`;
   const lines = [
     // Guests that are made at the same time share it: it appears whole, once.
     `test -e ${base} || { cp ${folder}/base.qcow2 ${base}.$$ && { ln -T ${base}.$$ ${base} || :; } && rm ${base}.$$; }`,
@@ -77,8 +83,9 @@ function bootXml(folder: string, { bootsKernel = false }: GuestOptions): string 
 }
 
 function domainXml(virtType: string, options: GuestOptions, folder: string): string {
-  const disk = `${IMAGE_DIR}/${options.name}`;
+  const disk = diskOf(options);
   const disks = [
+    options.disksXml ?? "",
     diskXml("vda", "qcow2", `${disk}.qcow2`),
     diskXml("vdb", "raw", `${disk}-ephemeral.raw`),
     diskXml("vdc", "raw", `${disk}-swap.raw`),

@@ -7,6 +7,7 @@ import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CheckServerResponse } from "../../proto/gen/ferry/v1/controller.js";
 import type { Host, Lab } from "./lab.js";
+import { LabServer } from "./lab-server.js";
 import {
   BASE_IMAGE,
   bootOf,
@@ -195,5 +196,73 @@ describe("a server with UEFI and a TPM", () => {
     await ferry(lab, "server", "start", "secure");
     expect(await serverOf(lab, "secure")).toMatchObject({ host: "h2", status: "ACTIVE" });
     expect(await stateFiles("h1")).toEqual([]);
+  });
+});
+
+describe("a server with its disks on storage that both hosts have, and an NBD and an iSCSI volume", () => {
+  const FOLDER = "/run/shared/vms";
+  const VOLUME_BYTES = 64 * MIB;
+  const TARGET = "iqn.2026-01.lab:disks";
+  const volume = (device: string, source: string) =>
+    `<disk type='network' device='disk'><driver name='qemu' type='raw'/>
+      <source ${source}</source><target dev='${device}' bus='virtio'/></disk>`;
+  const disksXml = [
+    volume("vde", "protocol='nbd' name='data'><host name='ctl' port='10809'/>"),
+    volume("vdf", `protocol='iscsi' name='${TARGET}/1'><host name='ctl' port='3260'/>`),
+  ].join("\n");
+  const serveVolumes = `
+    dd if=/dev/urandom of=/run/nbd.img bs=1M count=${VOLUME_BYTES / MIB} status=none
+    truncate -s 16M /run/lun.img
+    qemu-nbd --fork -t -f raw -x data -e 3 -b 0.0.0.0 /run/nbd.img
+    tgtd >/run/tgtd.log 2>&1
+    until tgtadm --op show --mode system >/run/tgtd.log 2>&1; do sleep 0.1; done
+    tgtadm --lld iscsi --op new --mode target --tid 1 -T ${TARGET}
+    tgtadm --lld iscsi --op new --mode logicalunit --tid 1 --lun 1 -b /run/lun.img
+    tgtadm --lld iscsi --op bind --mode target --tid 1 -I ALL`;
+  /** What both cables of both hosts have carried. */
+  const carriedBytes = async () => {
+    const cables = (["h1", "h2"] as const).flatMap(host =>
+      (["eth0", "mig0"] as const).map(device => lab.linkCounters(host, device)),
+    );
+    return (await Promise.all(cables)).reduce((sum, cable) => sum + cable.sentBytes + cable.receivedBytes, 0);
+  };
+  const inodes = (host: Host) =>
+    lab.output(host, ["sh", "-c", `stat -c '%n %i' ${FOLDER}/* && ls -A ${FOLDER}`]);
+  let server: LabServer;
+
+  beforeAll(async () => {
+    await lab.output("h1", ["mkdir", FOLDER]);
+    await lab.output("ctl", ["sh", "-eu"], { input: serveVolumes });
+    server = await LabServer.adopt(lab, "h1", { name: "shared", folder: FOLDER, disksXml });
+  });
+
+  it("moves without a byte of them crossing, and stays on the very same files", async () => {
+    const [files, carried] = [await inodes("h1"), await carriedBytes()];
+    const migration = await server.rested(await server.migrate("h2"));
+    expect(migration).toMatchObject({ status: "finished", targetHost: "h2" });
+    expect(migration.receipt.map(({ mode }) => mode)).toEqual(["shared", "shared", "shared", "shared"]);
+    const { disks } = await serverOf(lab, "shared");
+    expect(disks.filter(({ mode }) => mode === "volume").map(({ role, path }) => `${role} ${path}`)).toEqual([
+      "volume nbd://ctl:10809/data",
+      `volume iscsi://ctl:3260/${TARGET}/1`,
+    ]);
+    // Of 64 MiB of volume, and some 20 on the disks, next to nothing: what the guest reads as it boots, and talk.
+    expect((await carriedBytes()) - carried).toBeLessThan(4 * MIB);
+    await server.dataIntact("h2", 2);
+    const boot = await lab.console("h2", "shared");
+    expect(boot).toContain(`DISK vde bytes=${VOLUME_BYTES}`);
+    expect(boot).toContain(`DISK vdf bytes=${16 * MIB}`);
+    expect(await inodes("h2")).toBe(files);
+    expect(await domainsOn(lab, "h1")).not.toContain("shared");
+  });
+
+  it("is reverted with what it wrote on the target, and cannot be started on both", async () => {
+    const files = await inodes("h1");
+    await server.revert();
+    // Its third boot, not its second again: the disks are the same ones.
+    await server.dataIntact("h1", 3);
+    await server.processOn("h1");
+    expect(await inodes("h1")).toBe(files);
+    expect(await domainsOn(lab, "h2")).not.toContain("shared");
   });
 });

@@ -93,7 +93,7 @@ async function prepare(): Promise<TargetPlan> {
 
 async function fence(): Promise<Receipt | undefined> {
   await host.hypervisor.destroy(SERVER, { graceful: true });
-  return (await fenceIncarnation({ stateHash: "", peerHost: "h1" }, ...calls())).receipt;
+  return (await fenceIncarnation({ stateHash: "", peerHost: "h1", sharedFiles: [] }, ...calls())).receipt;
 }
 
 async function define(plan: TargetPlan) {

@@ -15,7 +15,7 @@ const KINDS: readonly Kind[] = ["migration", "resize", "same-host resize"];
 const beforeCrossing = (kind: Kind): string[] => [
   "prepare_source",
   "prepare_target",
-  ...(kind === "same-host resize" ? [] : ["probe_transfer"]),
+  ...(kind === "same-host resize" ? [] : ["prove_storage", "probe_transfer"]),
   "stop_domain",
   "fence_incarnation",
   ...(kind === "same-host resize" ? ["clone_disks"] : ["receive_disks", "send_disks"]),

@@ -23,6 +23,8 @@ export function manifestOf(host: FakeHost, serverId: string): SourceManifest {
     dataBytes: files.length * SIZE_BYTES,
     virtType: "qemu",
     facts: undefined,
+    folders: [],
+    volumes: [],
   };
 }
 
@@ -39,6 +41,8 @@ const fileOf = (key: string, path: string): ManifestFile => ({
   kind: "disk",
   digest: "",
   swap: undefined,
+  identity: "",
+  madeByFerry: false,
 });
 
 const diskOf = (key: string, path: string): Disk => ({

@@ -158,7 +158,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
       dataAddress: host.name,
       dataPort: 1,
       token: `token-${migrationId}`,
-      nonce: Buffer.from("nonce"),
+      folders: [],
     };
     journal.putDocument(migrationId, "target", {
       incarnation,
@@ -171,6 +171,8 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
     if (!isSameHost) Object.assign(guest, { role: "incoming", incarnation, mayHaveRun: false });
     return { plan };
   },
+
+  proveStorage: () => ({}),
 
   probeTransfer: () => ({ probe: { roundTripMs: 1, bytesPerSecond: 1e9 } }),
 
@@ -234,6 +236,8 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
     document.isPrepared = true;
     return {};
   },
+
+  connectTarget: () => ({}),
 
   defineTarget(_request, call, scene) {
     const { hasReceipt, isPrepared, incarnation, vcpus } = documentOf(call, scene, "target");

@@ -1,6 +1,6 @@
 /**
- * The server's volumes and networks at the target. Bridges and networks are named by the domain itself and are
- * connected with its definition, so there is nothing to do for a server without volumes.
+ * The server's volumes are reached from the target, now that the source has let go of them. Bridges and networks are named by
+ * the domain itself and are connected with its definition, so there is nothing to do for a server without volumes.
  */
 
 import { nothingToUndo, type Reversible } from "../../saga/step.js";
@@ -9,7 +9,13 @@ import type { PreparedTarget } from "./prepare-target.js";
 
 export const connectTarget: Reversible<MigrationWorld, PreparedTarget, object> = {
   name: "connect-target",
-  limitMs: 60_000,
-  run: async () => ({}),
+  limitMs: 5 * 60_000,
+
+  async run({ targetHost, manifest }, world) {
+    if (manifest.volumes.length > 0) await world.perform(targetHost, { $case: "connectTarget", value: {} });
+    return {};
+  },
+
+  /** QEMU lets go of them when it ends, which withdrawing the target sees to. */
   undo: nothingToUndo,
 };

@@ -22,10 +22,11 @@ export const fenceSource: Reversible<MigrationWorld, MigrationRequest & Prepared
   name: "fence-source",
   limitMs: 5 * 60_000,
 
-  async run({ sourceHost, targetHost, manifest }, world) {
+  async run({ sourceHost, targetHost, manifest, plan }, world) {
+    const sharedFiles = plan.files.filter(({ mode }) => mode === "shared").map(({ id }) => id);
     const { receipt, manifest: final } = await world.perform(sourceHost, {
       $case: "fenceIncarnation",
-      value: { stateHash: manifest.stateHash, peerHost: targetHost },
+      value: { stateHash: manifest.stateHash, peerHost: targetHost, sharedFiles },
     });
     if (receipt === undefined) throw new Fault("internal", `${sourceHost} answered no fence receipt`);
     return { fenceReceipt: receipt, finalManifest: final ?? manifest };

@@ -90,12 +90,14 @@ async function prepareOn(
   // Nothing crosses a network.
   if (targetHost === sourceHost) return plan;
   const effect = `prepare-target:run-${targetHost}`;
-  const probed = await world.perform(
-    sourceHost,
-    { $case: "probeTransfer", value: { plan, targetHost } },
-    { effect },
-  );
-  throwRefusals(probed, sourceHost);
+  // A path over which nothing is sent need not be there.
+  const isSending = plan.files.some(({ mode }) => mode === "copied");
+  for (const $case of isSending
+    ? (["proveStorage", "probeTransfer"] as const)
+    : (["proveStorage"] as const)) {
+    const answer = await world.perform(sourceHost, { $case, value: { plan, targetHost } }, { effect });
+    throwRefusals(answer, sourceHost);
+  }
   return plan;
 }
 

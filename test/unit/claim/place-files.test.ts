@@ -10,7 +10,8 @@ const folders = { imageDirs: ["/srv/images", "/mnt/shared"], stateDirs: ["/var/l
 const file = (change: Partial<ManifestFile>): ManifestFile =>
   ManifestFile.fromPartial({ id: "vda/0", kind: "disk", mode: "copied", sizeBytes: 10, ...change });
 
-const place = (files: ManifestFile[], occupied: Occupied[] = []) => placeFiles(files, folders, occupied);
+const place = (files: ManifestFile[], occupied: Occupied[] = []) =>
+  placeFiles(files, folders, occupied, new Map());
 
 describe("a file's place on the target", () => {
   it("is its own path where the target has the folder", () => {

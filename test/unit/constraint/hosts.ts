@@ -81,6 +81,7 @@ export const factsOn = (host: TargetHost, needs: GuestNeeds = needsOf()): Target
   cpuCheck: "node",
   hookProblem: "",
   occupiedBy: "",
+  volumeRefusals: [],
   uuidTaken: false,
   nameTakenBy: undefined,
   emulatorPresent: true,

@@ -43,6 +43,11 @@ describe("a target", () => {
       { fileRefusals: [toFaultInfo(new Fault("already-exists", "vda/0 exists"))] },
       /vda\/0 exists/,
     ],
+    [
+      "a volume out of reach",
+      { volumeRefusals: [toFaultInfo(new Fault("refused", "the target does not reach volume vdb"))] },
+      /does not reach volume vdb/,
+    ],
     ["too little memory", { memoryAvailableMib: 511 }, /too little memory/],
     ["unreadable memory", { memoryAvailableMib: undefined }, /free memory is not known/],
     ["too little space", { bytesAvailable: 99 }, /too little disk space/],

@@ -22,10 +22,14 @@ async function guest(change: (xml: string) => string = xml => xml) {
   await truncate(path("disk.eph0"), 16 * MIB);
   await createSwapDisk(path("disk.swap"), 16 * MIB, swapSpaceOf(16 * MIB, UUID, "swap0"));
   await writeFile(path("cd.iso"), isoImage("config-2"));
+  const runTool = async () => JSON.stringify({ "virtual-size": 8 * MIB });
   const domain = readDomain(change(inactiveXml.replaceAll("/var/lib/libvirt/images", directory)));
   const layOut = async (declared: Record<string, DiskRole> = {}) =>
     layOutDisks(
-      await probeDisks(plainFiles, { directories: [directory], blockDevices: [] }, domain),
+      await probeDisks(
+        { files: plainFiles, places: { directories: [directory], blockDevices: [] }, runTool },
+        domain,
+      ),
       new Map(Object.entries(declared)),
     );
   return { path, layOut };
@@ -91,6 +95,23 @@ describe("the disks of a guest", () => {
     expect(roles(await bySerial.layOut())[1]).toBe("vdb root");
     expect(roles(await byBootOrder.layOut())[1]).toBe("vdb root");
     expect(roles(await first.layOut())[0]).toBe("vda root");
+  });
+
+  it("include volumes, which are neither swap nor ephemeral whatever somebody declares", async () => {
+    const withVolume = (xml: string) =>
+      xml.replace(
+        "<disk ",
+        "<disk type='network' device='disk'><driver type='raw'/><source protocol='nbd' name='v'><host name='store'/></source><target dev='vdx'/><boot order='9'/></disk><disk ",
+      );
+    const { layOut } = await guest(withVolume);
+    const [volume] = await layOut();
+    expect(volume).toMatchObject({
+      role: "volume",
+      path: "nbd://store:10809/v",
+      virtualSizeBytes: 8 * MIB,
+      chain: [],
+    });
+    await expect(layOut({ vdx: "swap" })).rejects.toThrow("disk vdx is a volume and cannot be declared swap");
   });
 
   it("include a writable config drive, told by its label", async () => {

@@ -70,7 +70,8 @@ export const plainFiles: Files = {
     let path = `/proc/self/fd/${directoryFd}/`;
     for (const part of relativePath.split("/")) {
       path = join(path, part);
-      if (part === ".." || (await lstat(path)).isSymbolicLink()) {
+      const found = await lstat(path).catch(() => undefined);
+      if (part === ".." || found?.isSymbolicLink()) {
         throw Object.assign(new Error("a symbolic link"), { code: "ELOOP" });
       }
     }

@@ -33,6 +33,8 @@ interface Domain {
 
 export class World implements AsyncDisposable {
   domain: Domain | undefined = { xml: domainXml(SOURCE), state: "shut-off", autostart: true };
+  /** Of the file system: ext4 unless a test says otherwise. */
+  magic = 0xef53;
   processes: number[] = [];
   snapshots: string[] = [];
   namesake: DomainSummary | undefined;
@@ -156,6 +158,7 @@ export class World implements AsyncDisposable {
       takeWriteLease: async fd => !(await this.#isOpen(fd)),
       holdsWriteLease: async fd => !(await this.#isOpen(fd)),
       takeQemuLock: async () => true,
+      fileSystem: async () => ({ magic: this.magic, freeBytes: 0, totalBytes: 0 }),
     };
   }
 

@@ -9,6 +9,7 @@ import { fenceIncarnation } from "../../../agent/verbs/fence-incarnation.js";
 import { readFreeHardware } from "../../../agent/verbs/held-hardware.js";
 import { prepareSource } from "../../../agent/verbs/prepare-source.js";
 import { checkHost, prepareTarget } from "../../../agent/verbs/prepare-target.js";
+import { proveStorage } from "../../../agent/verbs/prove-storage.js";
 import { retireSource } from "../../../agent/verbs/retire-source.js";
 import { takeDomain } from "../../../agent/verbs/take-domain.js";
 import { withdrawTarget } from "../../../agent/verbs/withdraw-target.js";
@@ -230,8 +231,9 @@ describe("a booking ends", () => {
       .replace("<vcpu>1</vcpu>", '<vcpu>1</vcpu><cputune><vcpupin vcpu="0" cpuset="5"/></cputune>');
     await source.settle({ xml });
     await prepareSource({ readOnlyDrives: "refuse" }, source.call(), source.world);
+    await proveStorage({ plan: TargetPlan.fromPartial({}), targetHost: "h2" }, source.call(), source.world);
     await source.hypervisor.destroy(SERVER, { graceful: false });
-    await fenceIncarnation({ stateHash: "", peerHost: "h2" }, source.call(), source.world);
+    await fenceIncarnation({ stateHash: "", peerHost: "h2", sharedFiles: [] }, source.call(), source.world);
     expect(source.hypervisor.domains.size).toBe(0);
     expect(await freeCpus(source)).not.toContain(5);
     await retireSource({}, source.call(), source.world);

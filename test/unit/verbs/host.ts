@@ -15,6 +15,7 @@ import { nativeEngine } from "../../../agent/os/engine.js";
 import type { Files } from "../../../agent/os/files.js";
 import { TransferListener } from "../../../agent/transfer/target.js";
 import { makeFolder, recordIncoming } from "../../../agent/verbs/incoming-artifacts.js";
+import { presentLines } from "../../../agent/verbs/receive-disks.js";
 import type { Call, World } from "../../../agent/verbs/verb.js";
 import { createWorld } from "../../../agent/world.js";
 import { Fault } from "../../../proto/fault.js";
@@ -37,6 +38,8 @@ export interface Machine {
   readonly roots?: World["roots"];
   /** Lines for agent.toml. */
   readonly config?: string;
+  /** A further image folder, which other hosts may have as well. */
+  readonly shared?: string;
 }
 
 export class Host implements Disposable {
@@ -201,7 +204,8 @@ export class Host implements Disposable {
       writeFileSync(path, "received");
       recordIncoming(path, await factsAt(this.world.files, path), call, this.world);
     }
-    const copy: Partial<CopyReceipt> = { files: files.map(file => ({ ...line, id: file.id })) };
+    const lines = files.map(file => ({ ...line, id: file.id }));
+    const copy: Partial<CopyReceipt> = { files: [...lines, ...presentLines(plan, "sha256")] };
     this.world.documents.put(call.serverId, call.migrationId, "copy", copy);
   }
 
@@ -218,7 +222,7 @@ listen = "${this.name}:1"
 migration_address = "127.0.0.1"
 state_dir = "${this.at("state")}"
 run_dir = "${this.at("run")}"
-image_dirs = ["${this.at("images")}"]
+image_dirs = ${JSON.stringify([this.at("images"), ...(this.#machine.shared === undefined ? [] : [this.#machine.shared])])}
 reserved_host_memory_mb = 0
 reserved_host_disk_mb = 0
 [tls]

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { closeMigration } from "../../../agent/verbs/close-migration.js";
 import { fenceIncarnation } from "../../../agent/verbs/fence-incarnation.js";
 import { prepareSource } from "../../../agent/verbs/prepare-source.js";
+import { proveStorage } from "../../../agent/verbs/prove-storage.js";
 import { retireSource } from "../../../agent/verbs/retire-source.js";
 import { sendDisks } from "../../../agent/verbs/send-disks.js";
 import { unfenceIncarnation } from "../../../agent/verbs/unfence-incarnation.js";
@@ -35,12 +36,13 @@ const DISK = "images/web-3/disk";
 async function prepare(): Promise<SourceManifest | undefined> {
   const answer = await prepareSource({ readOnlyDrives: "" }, source.call(), source.world);
   expect(answer.refusals).toEqual([]);
+  await proveStorage({ plan: TargetPlan.fromPartial({}), targetHost: "h2" }, source.call(), source.world);
   await source.hypervisor.destroy(SERVER, { graceful: true });
   return answer.manifest;
 }
 
 const fence = (stateHash = "") =>
-  fenceIncarnation({ stateHash, peerHost: "h2" }, source.call(), source.world);
+  fenceIncarnation({ stateHash, peerHost: "h2", sharedFiles: [] }, source.call(), source.world);
 const mirror = (change = {}, signer = target) =>
   fenceReceipt(signer.world.tls, {
     kind: "mirror",
