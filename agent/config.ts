@@ -57,6 +57,8 @@ export const agentConfigSchema = z
     run_dir: absolutePath.default("/run/ferry"),
     /** Folders in which disks and images may lie; nothing outside is opened. The first is where new disks go. */
     image_dirs: z.array(absolutePath).min(1).default(["/var/lib/libvirt/images"]),
+    /** What other hosts call a bridge or a network → what this one calls it: "bridge:br0" = "br1". */
+    network_map: z.record(z.string().regex(/^(bridge|network):[^/]+$/), z.string().min(1)).default({}),
     libvirt_uri: z.string().default("qemu:///system"),
     hook_dir: absolutePath.default("/etc/libvirt/hooks/qemu.d"),
     /** What new servers run on; `qemu` is software emulation. */

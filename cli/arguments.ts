@@ -23,3 +23,12 @@ export function keyValue(text: string, sofar: Readonly<Record<string, string>> =
 
 /** Collects the values of a repeatable option. */
 export const collect = (text: string, sofar: readonly string[] = []): string[] => [...sofar, text];
+
+/** Collects `bridge:NAME=NAME` and `network:NAME=NAME`, with `HOST/` before it for one host. */
+export function networkMapping(
+  text: string,
+  sofar: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  if (/^([a-zA-Z0-9._-]+\/)?(bridge|network):[^/=]+=[^=]+$/.test(text)) return keyValue(text, sofar);
+  throw new InvalidArgumentError("Must be [HOST/]bridge:NAME=NAME or [HOST/]network:NAME=NAME.");
+}

@@ -143,7 +143,7 @@ async function examine(
 ): Promise<Examination> {
   const manifest = needed(request);
   const hardware = await hardwareForTarget(request, manifest, shape, call, world);
-  const domainXml = rewritten(manifest, shape, hardware, request.networkMap, call);
+  const domainXml = rewritten(request, shape, hardware, call, world);
   const gathered = await gatherFacts(request, placement, shape, domainXml, call, world);
   const facts: TargetFacts = { ...gathered, hardware };
   const { memoryMib, vcpus } = shape;
@@ -204,13 +204,19 @@ async function takenNames(
 }
 
 function rewritten(
-  manifest: SourceManifest,
+  request: PrepareTarget,
   shape: TargetShape,
   { toWrite }: HardwareForTarget,
-  networkMap: Readonly<Record<string, string>>,
   call: Call,
+  world: World,
 ): string {
-  const mapping = targetMapping(manifest, shape, mapNetworks(networkMap), toWrite);
+  const manifest = needed(request);
+  const names = mapNetworks(readDomain(manifest.domainXml).interfaces, {
+    asked: request.networkMap,
+    fleet: manifest.networkNames,
+    own: world.config.network_map,
+  });
+  const mapping = targetMapping(manifest, shape, names, toWrite);
   return rewriteForTarget(manifest.domainXml, mapping, targetIncarnation(call));
 }
 

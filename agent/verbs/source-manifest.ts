@@ -20,6 +20,7 @@ import { diskOf, type Survey } from "../survey-domain.js";
 import { fileDigest } from "./file-digest.js";
 import { NVRAM_DIR, SWTPM_DIR } from "./state-dirs.js";
 import { describeFolders, identityText } from "./storage-proof.js";
+import { fleetNames } from "./target-networks.js";
 import type { Call, World } from "./verb.js";
 
 /** `digests` asks for the digests of backing files, which costs reading them. Facts of the host are not part of it. */
@@ -51,6 +52,7 @@ export async function manifestOf(
     virtType: domain.virttype,
     facts: undefined,
     folders: await describeFolders(files, world),
+    networkNames: fleetNames(domain.interfaces, world.config.network_map),
     volumes: survey.disks.flatMap(({ targetDev, volume }) => (volume ? [{ targetDev, ...volume }] : [])),
   };
 }

@@ -7,6 +7,7 @@ import { CHECK_COLUMNS, checkLines, checkSummary, REFUSAL_COLUMNS } from "../out
 import type { Runner } from "../runner.js";
 import type { Session } from "../session.js";
 import { readOnlyDrivesOption } from "./server-adopt.js";
+import { networkMapOption } from "./server-move.js";
 
 /** Base images may have to be read on both sides. */
 const CHECK_MS = 300_000;
@@ -14,6 +15,7 @@ const CHECK_MS = 300_000;
 interface CheckOptions {
   readonly host: string;
   readonly readOnlyDrives: string;
+  readonly networkMap?: Readonly<Record<string, string>>;
 }
 
 const CHECK_HELP = `
@@ -32,16 +34,17 @@ export function addCheck(server: Command, runner: Runner): void {
     .argument("<server>", "name or id")
     .option("--host <host>", "ask only this host", "")
     .addOption(readOnlyDrivesOption())
+    .addOption(networkMapOption())
     .addHelpText("after", CHECK_HELP)
     .action(runner.online((session, options: CheckOptions, name = "") => check(session, options, name)));
 }
 
 async function check(
   session: Session,
-  { host, readOnlyDrives }: CheckOptions,
+  { host, readOnlyDrives, networkMap }: CheckOptions,
   server: string,
 ): Promise<number> {
-  const request = { server, host, readOnlyDrives };
+  const request = { server, host, readOnlyDrives, networkMap: { ...networkMap } };
   const answer = await session.call(ServerServiceService.checkServer, request, CHECK_MS);
   const { output } = session;
   if (output.format === "json") output.json(answer);

@@ -1,9 +1,9 @@
 /** What `ferry server migrate` and `ferry server resize` have in common: options, dry run, waiting. */
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { FAULTS } from "../../proto/fault.js";
 import type { HostVerdict, Migration } from "../../proto/gen/ferry/v1/model.js";
-import { positiveInteger } from "../arguments.js";
+import { networkMapping, positiveInteger } from "../arguments.js";
 import { VERDICT_COLUMNS, verdictLines } from "../output/server-view.js";
 import { present } from "../present.js";
 import type { Session } from "../session.js";
@@ -19,6 +19,7 @@ export interface MoveOptions extends WaitOptions {
   readonly shutdownTimeout?: number;
   readonly gracefulOnly?: boolean;
   readonly readOnlyDrives: string;
+  readonly networkMap?: Readonly<Record<string, string>>;
 }
 
 export function addMoveOptions(command: Command): Command {
@@ -30,17 +31,31 @@ export function addMoveOptions(command: Command): Command {
       positiveInteger,
     )
     .option("--graceful-only", "go back rather than switch off a guest that does not shut down")
-    .addOption(readOnlyDrivesOption());
+    .addOption(readOnlyDrivesOption())
+    .addOption(networkMapOption());
   return addWaitOptions(command);
 }
 
 /** Their part of the request. */
-export const moveRequest = ({ dryRun, shutdownTimeout, gracefulOnly, readOnlyDrives }: MoveOptions) => ({
+export const moveRequest = ({
+  dryRun,
+  shutdownTimeout,
+  gracefulOnly,
+  readOnlyDrives,
+  networkMap,
+}: MoveOptions) => ({
   dryRun: dryRun ?? false,
   shutdownTimeoutSeconds: shutdownTimeout ?? 0,
   gracefulOnly: gracefulOnly ?? false,
   readOnlyDrives,
+  networkMap: { ...networkMap },
 });
+
+export const networkMapOption = (): Option =>
+  new Option(
+    "--network-map <[host/]kind:name=name>",
+    "a bridge or network that the target calls otherwise, as bridge:br0=br1; may be repeated",
+  ).argParser(networkMapping);
 
 interface MoveAnswer {
   readonly migration?: Migration | undefined;

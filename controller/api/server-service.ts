@@ -20,6 +20,7 @@ export function serverService(api: Api): ServiceImplementation {
     shutdownTimeoutMs: request.shutdownTimeoutSeconds * 1000 || undefined,
     gracefulOnly: request.gracefulOnly,
     readOnlyDrives: request.readOnlyDrives || undefined,
+    networkMap: request.networkMap,
     requestedBy: requestedBy(caller),
   });
   /** The server, if the caller may do this to it. */

@@ -12,6 +12,7 @@ import type { AgentPort } from "../fleet/agent-port.js";
 import type { Scheduler } from "../scheduler/scheduler.js";
 import { findServer, type ServerRecord } from "../store/servers.js";
 import type { Transactions } from "../store/store.js";
+import { checkedNetworkMap, type NetworkMap, networkMapOn } from "./network-map.js";
 import { anywhereElse, wantedOf } from "./schedule-request.js";
 
 export interface CheckQuestion {
@@ -21,6 +22,7 @@ export interface CheckQuestion {
   readonly host: string;
   /** refuse | carry; empty: refuse. */
   readonly readOnlyDrives: string;
+  readonly networkMap: NetworkMap;
 }
 
 interface Dependencies {
@@ -40,7 +42,7 @@ export const FLEET_CHECKS = {
 const TARGETS_AT_ONCE = 8;
 
 export async function checkServer(
-  { server: nameOrId, host, readOnlyDrives }: CheckQuestion,
+  { server: nameOrId, host, readOnlyDrives, networkMap }: CheckQuestion,
   deps: Dependencies,
   signal: AbortSignal,
 ): Promise<CheckServerResponse> {
@@ -49,7 +51,7 @@ export async function checkServer(
   const asked = { serverId: server.id, readOnlyDrives: readOnlyDrives || "refuse" };
   const { manifest, refusals } = await deps.agent.describeSource(server.host, asked, signal);
   if (manifest === undefined) return { refusals, hosts: [] };
-  const inquiry = new Inquiry(server, manifest, deps, signal);
+  const inquiry = new Inquiry({ server, manifest, networkMap: checkedNetworkMap(networkMap) }, deps, signal);
   const answers: TargetAnswer[] = [];
   for (let first = 0; first < verdicts.length; first += TARGETS_AT_ONCE) {
     const batch = verdicts.slice(first, first + TARGETS_AT_ONCE);
@@ -84,13 +86,21 @@ interface TargetAnswer {
   readonly offer: PathOffer | undefined;
 }
 
+interface Subject {
+  readonly server: ServerRecord;
+  readonly manifest: SourceManifest;
+  readonly networkMap: NetworkMap;
+}
+
 class Inquiry {
+  readonly #networkMap: NetworkMap;
   readonly #server: ServerRecord;
   readonly #manifest: SourceManifest;
   readonly #deps: Dependencies;
   readonly #signal: AbortSignal;
 
-  constructor(server: ServerRecord, manifest: SourceManifest, deps: Dependencies, signal: AbortSignal) {
+  constructor({ server, manifest, networkMap }: Subject, deps: Dependencies, signal: AbortSignal) {
+    this.#networkMap = networkMap;
     this.#server = server;
     this.#manifest = manifest;
     this.#deps = deps;
@@ -104,7 +114,7 @@ class Inquiry {
     const prepare = {
       manifest: this.#manifest,
       sourceHost,
-      networkMap: {},
+      networkMap: networkMapOn(this.#networkMap, host),
       flavor: undefined,
       extraSpecs: this.#server.flavor.extraSpecs,
     };

@@ -32,6 +32,7 @@ import type { MigrationDependencies } from "./dependencies.js";
 import { isGone, quarantineFor, refuseUselessWord } from "./fenced-host.js";
 import { migrationKind, requestOf } from "./migration-kind.js";
 import type { MigrationWorld } from "./migration-world.js";
+import { checkedNetworkMap, type NetworkMap } from "./network-map.js";
 import { outcomeOf } from "./reconcile.js";
 import { findingsOf, type Intent, lookAtBoth, planOf } from "./recovery.js";
 import { refuseAimlessForce, refuseUnknownHost } from "./refuse-host.js";
@@ -51,6 +52,7 @@ interface MoveRequest {
   readonly gracefulOnly?: boolean | undefined;
   /** refuse (default) | carry */
   readonly readOnlyDrives?: string | undefined;
+  readonly networkMap?: NetworkMap | undefined;
   readonly requestedBy: RequestedBy;
 }
 
@@ -374,6 +376,7 @@ export class Migrations {
       shutdownTimeoutMs: asked.shutdownTimeoutMs || settings.shutdownTimeoutMs,
       gracefulOnly: asked.gracefulOnly ?? false,
       readOnlyDrives: asked.readOnlyDrives || "refuse",
+      networkMap: checkedNetworkMap(asked.networkMap ?? {}),
       maxDowntimeMs: server.maxDowntimeSeconds * 1000 || settings.maxDowntimeMs,
       maxAttempts: settings.maxAttempts,
       autoConfirmAfterMs: settings.autoConfirmAfterMs,

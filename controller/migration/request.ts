@@ -2,6 +2,7 @@
 
 import type { FencedHost } from "../../proto/gen/ferry/v1/agent.js";
 import type { Disk, Flavor } from "../../proto/gen/ferry/v1/model.js";
+import type { NetworkMap } from "./network-map.js";
 
 export interface MigrationRequest {
   readonly migrationId: string;
@@ -26,6 +27,7 @@ export interface MigrationRequest {
   readonly gracefulOnly: boolean;
   /** refuse | carry */
   readonly readOnlyDrives: string;
+  readonly networkMap: NetworkMap;
   readonly maxDowntimeMs: number;
   readonly maxAttempts: number;
   readonly autoConfirmAfterMs: number;

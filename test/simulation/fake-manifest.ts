@@ -25,6 +25,7 @@ export function manifestOf(host: FakeHost, serverId: string): SourceManifest {
     facts: undefined,
     folders: [],
     volumes: [],
+    networkNames: {},
   };
 }
 

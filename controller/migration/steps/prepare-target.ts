@@ -15,6 +15,7 @@ import { appendEvent } from "../../store/events.js";
 import { updateMigration } from "../../store/migrations.js";
 import { leaveTarget, withdrawTarget } from "../leave-target.js";
 import type { MigrationWorld } from "../migration-world.js";
+import { networkMapOn } from "../network-map.js";
 import { isResize, type MigrationRequest } from "../request.js";
 import { bookFirst, type SelectedTargets } from "./select-target.js";
 
@@ -82,7 +83,13 @@ async function prepareOn(
   await ask(targetHost, world);
   const answer = await world.perform(targetHost, {
     $case: "prepareTarget",
-    value: { manifest, sourceHost, networkMap: {}, flavor, extraSpecs: known.oldFlavor.extraSpecs },
+    value: {
+      manifest,
+      sourceHost,
+      networkMap: networkMapOn(known.networkMap, targetHost),
+      flavor,
+      extraSpecs: known.oldFlavor.extraSpecs,
+    },
   });
   throwRefusals(answer, targetHost);
   if (answer.plan === undefined) throw new Fault("internal", `${targetHost} answered no plan`);

@@ -14,6 +14,7 @@ import { retireSource } from "../../../agent/verbs/retire-source.js";
 import { takeDomain } from "../../../agent/verbs/take-domain.js";
 import { withdrawTarget } from "../../../agent/verbs/withdraw-target.js";
 import type { PrepareTarget } from "../../../proto/gen/ferry/v1/agent.js";
+import { TargetPlan } from "../../../proto/gen/ferry/v1/agent.js";
 import { Flavor } from "../../../proto/gen/ferry/v1/model.js";
 import { type CapturedHost, unpackHost } from "../probe/captured-host.js";
 import { Certificates } from "../proto/certificates.js";
