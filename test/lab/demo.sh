@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `npm run demo`: a running virtual machine moves between two hosts and keeps its data, from a fresh clone, in one command.
+# `npm run demo`: a running virtual machine moves between two hosts and keeps its data, is resized and taken back, from a fresh
+# clone, in one command.
 #
 # It sets up what is missing, makes two hosts out of namespaces (see lab.sh), and then is an operator: every line that begins
 # with `$ ferry` is that command, run on the lab's controller. The proof comes from the guest, which wrote random data and
@@ -60,7 +61,7 @@ prove() {
     sleep 0.05
   done
   said=$(tac "$(console_of "$host")" | sed '/ UP kernel/q' | tac | tr -d '\r')
-  grep -E 'CONFIG-DRIVE|MARKER|EPH|SWAP|READY' <<<"$said" | sed "s/^/   console on $host: /"
+  grep -E 'UP kernel|DISK vda|CONFIG-DRIVE|MARKER|EPH|SWAP|READY' <<<"$said" | sed "s/^/   console on $host: /"
   for disk in MARKER EPH; do
     grep -q "$disk-$verdict .* boots=$boot " <<<"$said" || fail "the guest on $host does not say $disk-$verdict boots=$boot"
   done
@@ -94,6 +95,7 @@ ferry host list
 heading "A virtual machine on h1"
 tell "Root disk: qcow2 on the image as its backing file. Ephemeral disk, swap disk, config drive. The guest is a small Linux."
 ferry flavor create m1.demo --vcpus 1 --ram 192 --disk 1 --ephemeral 1 --swap 64 >/dev/null
+ferry flavor create m1.large --vcpus 2 --ram 256 --disk 2 --ephemeral 1 --swap 128 >/dev/null
 ferry server create $SERVER --flavor m1.demo --image $IMAGES/demo.qcow2 --image-format qcow2 --host h1 \
   --config-drive ferry-lab.conf=/run/shared/ferry-lab.conf
 prove h1 0 1 NEW
@@ -109,16 +111,17 @@ tell "Second boot, on h2: the guest has verified what it wrote on h1. h1 still k
 ferry server confirm $SERVER --wait
 first=$(latest_migration)
 
-heading "It moves again, and goes back"
-tell "To h1, which has the image already; without the limit now."
+heading "It becomes larger, and goes back"
+tell "Two vCPUs, 256 MiB, a root disk of 2 GiB and more swap, on h1, which has the image already; without the limit now."
 lab shape h1 off mig0
 ready_on_h2=$(boots_on h2)
-ferry server migrate $SERVER --host h1 --watch
+ferry server resize $SERVER --flavor m1.large --watch
 prove h1 0 3 OK
-tell "Third boot, on h1. Reverting takes it back to h2, as it was there; what the third boot wrote is given up."
+tell "Third boot, on h1: larger, with all that it held. Reverting takes it back to h2, as it was there; what the third boot" \
+  "wrote is given up."
 ferry server revert $SERVER --yes --watch
 prove h2 "$ready_on_h2" 3 OK
-tell "On h2 this is the third boot again: its disks are those that it left there."
+tell "On h2 this is the third boot again: its size is the old one, and its disks are those that it left there."
 second=$(latest_migration)
 ferry server list
 

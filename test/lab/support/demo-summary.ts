@@ -21,6 +21,8 @@ interface Migration {
   readonly targetHost: string;
   readonly status: string;
   readonly downtimeMs: number;
+  readonly oldFlavor: { readonly name: string };
+  readonly newFlavor: { readonly name: string };
   readonly receipt: readonly CopiedFile[];
 }
 
@@ -32,19 +34,20 @@ const verified = migrations.flatMap(copiedFiles);
 const modes = [...new Set(verified.map(({ readBack }) => readBack))].join(", ");
 process.stdout.write(
   `   Each of the ${verified.length} copied files was hashed while it was read at the source and again when it was read back at\n` +
-    `   the target (${modes}): equal. Swap was made anew with its size, label and UUID.\n\n` +
+    `   the target (${modes}): equal. Swap was made anew with its label and UUID.\n\n` +
     `demo: ok: ${mebibytes(verified)} MiB moved, guest down for ${migrations.map(seconds).join(" and ")} s, ` +
     `all ${verified.length} digests matched\n`,
 );
 
 function describe(migration: Migration): string {
-  const { sourceHost, targetHost, status } = migration;
+  const { sourceHost, targetHost, status, oldFlavor, newFlavor } = migration;
+  const resized = oldFlavor.name === newFlavor.name ? "" : ` as ${newFlavor.name}`;
   const copied = copiedFiles(migration);
   const others = migration.receipt
     .filter(({ mode }) => mode !== "copied")
     .map(({ id, mode }) => `${id} ${mode}`);
   return (
-    `${sourceHost} → ${targetHost}, ${status}: ${mebibytes(copied)} MiB in ${copied.length} files copied` +
+    `${sourceHost} → ${targetHost}${resized}, ${status}: ${mebibytes(copied)} MiB in ${copied.length} files copied` +
     `${others.length > 0 ? ` (${others.join(", ")})` : ""}, guest down for ${seconds(migration)} s`
   );
 }
