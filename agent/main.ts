@@ -90,6 +90,7 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
     guests: world.guests,
     documents: world.documents,
     dispatch: logged(dispatchTo(world), log),
+    monotonicMs: world.monotonicMs,
   });
   const describe = describer(world);
   const server = await createServer({

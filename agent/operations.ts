@@ -3,7 +3,7 @@
  *
  *   tombstone? → epoch (older refused; newer aborts and awaits the older one first) → term (older refused)
  *   → key known? attach or answer
- *   → journal "accepted" → wait for the server's turn → run → journal the outcome → answer
+ *   → wait for the server's turn → too late? refused → journal "accepted" → run → journal the outcome → answer
  *
  * A key is bound to its request: the same key with another request is a bug of the caller and refused. A failed or
  * interrupted key may be tried again; a done one answers from the journal for ever.
@@ -36,6 +36,8 @@ interface Dependencies {
   readonly guests: Guests;
   readonly documents: Documents;
   readonly dispatch: Dispatch;
+  /** For intervals; never steps. */
+  readonly monotonicMs: () => number;
 }
 
 export class Operations {
@@ -52,10 +54,11 @@ export class Operations {
   /** Starts or attaches; yields progress and notes and ends with a result or a fault. */
   async *perform(request: PerformRequest, signal: AbortSignal): AsyncGenerator<PerformResponse> {
     let running: RunningOperation;
+    const deadlineMs = this.#deadlineOf(request);
     try {
       // Before queueing: what is waiting for an older operation must not keep the newer epoch waiting too.
       await this.#stopOlder(request);
-      const admitted = await this.#inTurn(request.serverId, () => this.#admit(request));
+      const admitted = await this.#inTurn(request.serverId, () => this.#admit(request, deadlineMs));
       if (!(admitted instanceof RunningOperation)) {
         yield { update: { $case: "result", value: admitted } };
         return;
@@ -105,7 +108,18 @@ export class Operations {
     }
   }
 
-  async #admit(request: PerformRequest): Promise<RunningOperation | PerformResult> {
+  /** By this agent's own clock, from the receipt of the call on. */
+  #deadlineOf({ limitMs }: PerformRequest): number {
+    return limitMs === 0 ? Number.POSITIVE_INFINITY : this.#deps.monotonicMs() + limitMs;
+  }
+
+  /** Whoever asked has given up on it by now, and may have asked for something else since. */
+  #refuseLate({ key, limitMs }: PerformRequest, deadlineMs: number): void {
+    if (this.#deps.monotonicMs() < deadlineMs) return;
+    throw new Fault("timeout", `${key} was not begun: it had to wait for longer than its ${limitMs} ms`);
+  }
+
+  async #admit(request: PerformRequest, deadlineMs: number): Promise<RunningOperation | PerformResult> {
     const verb = verbOf(request);
     const requestHash = hashOf(request);
     const answered = this.#answerOf(request.key, requestHash);
@@ -120,6 +134,7 @@ export class Operations {
     // Asked again: it may have ended while we waited. From here to `begin` nothing awaits.
     const sinceAnswered = this.#answerOf(request.key, requestHash);
     if (sinceAnswered !== undefined) return sinceAnswered;
+    this.#refuseLate(request, deadlineMs);
     this.#deps.journal.assertRoom();
     const { key, serverId, migrationId, epoch } = request;
     this.#deps.rows.accept({ key, serverId, migrationId, epoch, verb, requestHash });

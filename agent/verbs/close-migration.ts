@@ -7,6 +7,7 @@ import { Fault } from "../../proto/fault.js";
 import type { CloseMigration } from "../../proto/gen/ferry/v1/agent.js";
 import { factsAt } from "../disk/file-identity.js";
 import { fenceKey } from "./fence-incarnation.js";
+import { journalRanMark } from "./journal-ran-mark.js";
 import type { SourceDocument } from "./prepare-source.js";
 import { removeNonces } from "./storage-proof.js";
 import { findTargetDocument, incarnationToWithdraw, type TargetDocument } from "./target-document.js";
@@ -32,6 +33,7 @@ export const closeMigration: Verb<CloseMigration> = async ({ outcome }, call, wo
     world.artifacts.adopt(call.serverId, call.migrationId);
     await takeOverShared(call, world);
     world.guests.update(call.serverId, { migrationId: "" });
+    await journalRanMark(call, world);
   }
   dropBookings(call, world);
   await removeNonces([

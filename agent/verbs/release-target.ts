@@ -5,6 +5,7 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { ReleaseTarget } from "../../proto/gen/ferry/v1/agent.js";
+import { journalRanMark } from "./journal-ran-mark.js";
 import { startGuest } from "./start-domain.js";
 import { targetDocument } from "./target-document.js";
 import { result, type Verb } from "./verb.js";
@@ -12,6 +13,7 @@ import { result, type Verb } from "./verb.js";
 export const releaseTarget: Verb<ReleaseTarget> = async (_request, call, world) => {
   const { plan } = await targetDocument(call, world);
   world.guests.update(call.serverId, { mayHaveRun: true, role: "active", incarnation: plan.incarnation });
+  await journalRanMark(call, world);
   const domain = await world.hypervisor.findDomain(call.serverId);
   if (domain === undefined || domain.state === "crashed" || domain.state === "pm-suspended") {
     throw new Fault(

@@ -14,6 +14,7 @@ import { readRanMark } from "../fence/ran-mark.js";
 import { fenceKey, sourceDocument } from "./fence-incarnation.js";
 import { isFreeFor } from "./guest-row.js";
 import { incomingIdentity } from "./incoming-artifacts.js";
+import { journalRanMark } from "./journal-ran-mark.js";
 import { logFiles } from "./log-files.js";
 import { isSameHost } from "./same-host.js";
 import { signedReceipt } from "./signed-receipt.js";
@@ -48,6 +49,7 @@ export const withdrawTarget: Verb<WithdrawTarget> = async ({ afterRun, peerHost 
 };
 
 async function refuseIfRan(incarnation: string, call: Call, world: World): Promise<void> {
+  await journalRanMark(call, world);
   const guest = world.guests.find(call.serverId);
   const mark = await readRanMark(world.config.state_dir, call.serverId);
   const hasRun =

@@ -25,6 +25,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
+/** The agent's own clock. */
+let nowMs = 0;
 const never = new AbortController().signal;
 
 const request = (key: string, change: Partial<PerformRequest> = {}): PerformRequest => ({
@@ -45,6 +47,7 @@ function operationsOn(dispatch: Dispatch): Operations {
     rows: new OperationRows(journal, () => 0),
     guests: new Guests(journal),
     documents: new Documents(journal, () => 0),
+    monotonicMs: () => nowMs,
   });
 }
 
@@ -246,5 +249,32 @@ describe("a closed migration", () => {
 describe("the journal", () => {
   it("in use by another agent is refused with a reason", () => {
     expect(() => Journal.open(folder)).toThrow(/in use by another ferry-agent/);
+  });
+});
+
+describe("an operation that waits for another one of its server", () => {
+  it("is not begun once its time has passed, and is when it is asked for again", async () => {
+    const first = gate();
+    const operations = operationsOn(first.dispatch);
+    const running = updatesOf(operations.perform(request("one"), never));
+    await first.started;
+    const late = updatesOf(operations.perform(request("two", { limitMs: 1000 }), never));
+    nowMs += 1000;
+    first.open();
+    expect(await running).toEqual(["result"]);
+    expect(await late).toEqual(["fault timeout"]);
+    expect([first.runs(), operations.find("two").state]).toEqual([1, "unknown"]);
+    expect(await updatesOf(operations.perform(request("two", { limitMs: 1000 }), never))).toEqual(["result"]);
+    expect(first.runs()).toBe(2);
+  });
+
+  it("is begun in time, however long it then takes", async () => {
+    const first = gate();
+    const operations = operationsOn(first.dispatch);
+    const running = updatesOf(operations.perform(request("one", { limitMs: 1000 }), never));
+    await first.started;
+    nowMs += 5000;
+    first.open();
+    expect(await running).toEqual(["result"]);
   });
 });

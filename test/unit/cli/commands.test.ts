@@ -272,7 +272,7 @@ describe("a check", () => {
   it("shows hosts by checks with reasons, notes as notes, and what the copy would take", async () => {
     controller.answers.checkServer = async () => ({ refusals: [], hosts: [h2, h3] });
     const { code, out } = await controller.ferry("server check web-3 --read-only-drives carry");
-    expect(asked()).toEqual({ server: "web-3", host: "", readOnlyDrives: "carry" });
+    expect(asked()).toEqual({ server: "web-3", host: "", readOnlyDrives: "carry", networkMap: {} });
     expect(code).toBe(0);
     expect(out).toMatch(/\| h2\s+\| memory\s+\| ok\s+\|/);
     expect(out).toMatch(
@@ -345,6 +345,7 @@ describe("a resize", () => {
       shutdownTimeoutSeconds: 5,
       gracefulOnly: true,
       readOnlyDrives: "refuse",
+      networkMap: {},
     });
     expect(await controller.ferry("server resize web-3")).toMatchObject({ code: 2 });
     expect(await controller.ferry("server resize web-3 --flavor f --host h2")).toMatchObject({ code: 2 });
@@ -356,6 +357,17 @@ describe("a migration by force", () => {
     controller.answers.migrateServer = async () => ({ migration: moved, verdicts: [] });
     expect(await controller.ferry("server migrate web-3 --host h2 --force")).toMatchObject({ code: 0 });
     expect(asked()).toMatchObject({ host: "h2", force: true });
+  });
+});
+
+describe("a migration to a host that calls its networks otherwise", () => {
+  it("says so, for every target or for one, and refuses what is no such map", async () => {
+    controller.answers.migrateServer = async () => ({ migration: moved, verdicts: [] });
+    const map = "--network-map bridge:br0=br1 --network-map h2/network:lan=office";
+    expect(await controller.ferry(`server migrate web-3 ${map}`)).toMatchObject({ code: 0 });
+    expect(asked()).toMatchObject({ networkMap: { "bridge:br0": "br1", "h2/network:lan": "office" } });
+    const { code, error } = await controller.ferry("server migrate web-3 --network-map br0=br1");
+    expect([code, error]).toEqual([2, expect.stringContaining("Must be [HOST/]bridge:NAME=NAME")]);
   });
 });
 

@@ -88,6 +88,17 @@ describe("a target that is withdrawn", () => {
     await create();
     target.write(`state/ran/${SERVER}`, `${TARGET} 2026-01-01T00:00:00Z\n`);
     await expect(withdraw()).rejects.toMatchObject({ code: "stuck" });
+    // The journal has the hook's mark from now on, which is cleared only then.
+    expect(target.guest).toMatchObject({ mayHaveRun: true });
+    expect(target.has(`state/ran/${SERVER}`)).toBe(false);
+    await expect(withdraw()).rejects.toMatchObject({ code: "stuck" });
+  });
+
+  it("leaves the mark of another incarnation to whom it speaks of", async () => {
+    await create();
+    target.write(`state/ran/${SERVER}`, `${SERVER}/home/source/1 2026-01-01T00:00:00Z\n`);
+    await withdraw();
+    expect(target.has(`state/ran/${SERVER}`)).toBe(true);
   });
 
   it("keeps a guest that somebody resumed, of which no hook tells", async () => {
