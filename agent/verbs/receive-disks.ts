@@ -20,7 +20,8 @@ import { type Call, result, type Verb, type World } from "./verb.js";
 export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => {
   const { plan, sourceHost, manifest } = await targetDocument(call, world);
   await removeNonces(plan.folders);
-  const files = incomingFiles(plan, request.files.length > 0 ? request.files : manifest.files, world);
+  const described = request.files.length > 0 ? request.files : manifest.files;
+  const files = incomingFiles(plan, described, world);
   const before = world.documents.get<CopyReceipt>(call.serverId, call.migrationId, "copy");
   // Killed between the receipt and the answer: the transfer's journals, which know the files, may be gone already.
   if (before !== undefined) return finished(before, files, call);
@@ -28,7 +29,8 @@ export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => 
     await makeFolder(dirname(targetPath), call, world);
     recordIncoming(targetPath, await incomingIdentity(targetPath, call, world), call, world);
   }
-  const copy = receiptOf(await received({ files, token: plan.token, sourceHost }, call, world), plan);
+  const expected = { files, token: plan.token, sourceHost };
+  const copy = receiptOf(await received(expected, call, world), plan, described);
   for (const { targetPath } of files)
     recordIncoming(targetPath, await factsAt(world.files, targetPath), call, world);
   world.documents.put(call.serverId, call.migrationId, "copy", copy);
@@ -81,7 +83,7 @@ export function incomingFiles(
     });
 }
 
-function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
+function receiptOf(received: Received, plan: TargetPlan, described: readonly ManifestFile[]): CopyReceipt {
   return {
     algorithm: received.algorithm,
     leafBytes: received.leafBytes,
@@ -100,24 +102,24 @@ function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
         digest: file.rootDigest,
         readBack: file.readBackMode,
         changes: [],
+        atMs: received.finishedAtMs,
       })),
-      ...presentLines(plan, received.algorithm),
+      ...presentLines(plan, described, received),
     ],
   };
 }
 
 /** Files that were here already, or are on both hosts, have their line too: every file of the plan is accounted for. */
-export const presentLines = ({ files }: TargetPlan, algorithm: string): CopiedFile[] =>
+export const presentLines = (
+  { files }: TargetPlan,
+  described: readonly ManifestFile[],
+  { algorithm, finishedAtMs }: Pick<Received, "algorithm" | "finishedAtMs">,
+): CopiedFile[] =>
   files
     .filter(({ mode }) => mode === "present" || mode === "shared")
-    .map(({ id, path, sizeBytes, mode }) => ({
-      id,
-      path,
-      sizeBytes,
-      mode,
-      dataBytes: 0,
-      algorithm,
-      digest: "",
-      readBack: "",
-      changes: [],
-    }));
+    .map(({ id, path, sizeBytes, mode }) => {
+      // By which both sides were found to be equal, when they were compared.
+      const digest = described.find(file => file.id === id)?.digest ?? "";
+      const known = { algorithm: digest === "" ? "" : algorithm, digest, atMs: finishedAtMs };
+      return { id, path, sizeBytes, mode, dataBytes: 0, readBack: "", changes: [], ...known };
+    });

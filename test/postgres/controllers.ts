@@ -120,13 +120,16 @@ export class Controllers {
   /** Answers how its heart beats. */
   async #serveAgent(host: string): Promise<() => Promise<void>> {
     const { fleet } = this;
-    const absent = async (): Promise<never> => {
-      throw new Fault("unsupported", `${host} is not a machine`);
-    };
+    const nothing = new Fault("unsupported", `${host} is not a machine`);
+    const absent = () => Promise.reject<never>(nothing);
     const service = implement<typeof AgentServiceService>(AgentServiceService, {
       describeHost: absent,
       measurePath: absent,
       describeMigration: absent,
+      // biome-ignore lint/correctness/useYield: a stream of nothing but the fault
+      verifyFiles: async function* () {
+        throw nothing;
+      },
       cancelOperation: async () => ({}),
       inspectDomain: request => fleet.inspectDomain(host, request),
       attest: ({ serverId }) => fleet.attest(host, serverId),

@@ -205,7 +205,9 @@ export class Host implements Disposable {
       recordIncoming(path, await factsAt(this.world.files, path), call, this.world);
     }
     const lines = files.map(file => ({ ...line, id: file.id }));
-    const copy: Partial<CopyReceipt> = { files: [...lines, ...presentLines(plan, "sha256")] };
+    const copy: Partial<CopyReceipt> = {
+      files: [...lines, ...presentLines(plan, [], { algorithm: "sha256", finishedAtMs: 0 })],
+    };
     this.world.documents.put(call.serverId, call.migrationId, "copy", copy);
   }
 
@@ -281,4 +283,5 @@ const line = {
   digest: "00",
   readBack: "",
   changes: [],
+  atMs: 0,
 };

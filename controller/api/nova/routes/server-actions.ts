@@ -71,7 +71,13 @@ const LOCK_WITH_REASON = only("lock", {
   additionalProperties: false,
 });
 
-const MOVE_DEFAULTS = { dryRun: false, shutdownTimeoutSeconds: 0, gracefulOnly: false, readOnlyDrives: "" };
+const MOVE_DEFAULTS = {
+  dryRun: false,
+  shutdownTimeoutSeconds: 0,
+  gracefulOnly: false,
+  readOnlyDrives: "",
+  networkMap: {},
+};
 
 const ACTIONS: Readonly<Record<string, Action>> = {
   migrate: {
