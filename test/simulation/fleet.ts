@@ -66,6 +66,7 @@ export class Fleet {
       machine.startAll();
     }
     await fleet.#adoptAll();
+    await fleet.operator.insist("create flavors", () => fleet.operator.createFlavors());
     return fleet;
   }
 

@@ -4,18 +4,21 @@ import type { Client } from "@grpc/grpc-js";
 import { asFault } from "../../proto/fault.js";
 import {
   AdoptServerRequest,
+  FlavorServiceService,
   HostServiceService,
   MigrateServerRequest,
   MigrationServiceService,
+  ResizeServerRequest,
   ServerServiceService,
 } from "../../proto/gen/ferry/v1/controller.js";
-import type { Host, Migration, Server } from "../../proto/gen/ferry/v1/model.js";
+import { Flavor, type Host, type Migration, type Server } from "../../proto/gen/ferry/v1/model.js";
 import { TlsSource } from "../../proto/tls-source.js";
 import { call, createClient } from "./edges/rpc-client.js";
 import type { Machine } from "./world/machine.js";
 import { Process } from "./world/process.js";
 import type { Random } from "./world/random.js";
 
+const FLAVORS = ["small", "large"];
 const AGAIN_MS = 2_000;
 
 export class Operator {
@@ -91,9 +94,16 @@ export class Operator {
   drive(server: string, random: Random): { stop(): void } {
     return this.#keepDoing(server, random, async ({ status, taskState, migrationId }) => {
       if (status === "VERIFY_RESIZE") await (random.chance(0.5) ? this.confirm(server) : this.revert(server));
-      else if (taskState === "") await this.migrate(server);
+      else if (taskState === "") await this.#changeSomething(server, status, random);
       else if (migrationId !== "" && random.chance(0.1)) await this.cancel(migrationId);
     });
+  }
+
+  async #changeSomething(server: string, status: string, random: Random): Promise<unknown> {
+    const choice = random.next();
+    if (choice < 0.1) return status === "SHUTOFF" ? this.start(server) : this.stop(server);
+    if (choice < 0.3) return this.resize(server, random.pick(FLAVORS));
+    return this.migrate(server);
   }
 
   /** A person who wants things settled: what waits for a verdict gets one. */
@@ -139,6 +149,22 @@ export class Operator {
   revert = (server: string) => {
     this.machine.world.guests.mayGoBack(server, true);
     return call(this.#wire, ServerServiceService.revertServer, { server, discardWrites: true });
+  };
+
+  resize = (server: string, flavor: string) =>
+    call(this.#wire, ServerServiceService.resizeServer, ResizeServerRequest.fromPartial({ server, flavor }));
+
+  start = (server: string) => call(this.#wire, ServerServiceService.startServer, { server, noWait: false });
+
+  stop = (server: string) =>
+    call(this.#wire, ServerServiceService.stopServer, { server, timeoutSeconds: 20, noWait: false });
+
+  /** Of one root size, because disks never shrink. */
+  createFlavors = async (): Promise<void> => {
+    for (const [index, name] of FLAVORS.entries()) {
+      const flavor = Flavor.fromPartial({ name, vcpus: index + 1, ramMib: 512 * (index + 1), rootGib: 1 });
+      await call(this.#wire, FlavorServiceService.createFlavor, { flavor });
+    }
   };
 
   cancel = (id: string) => call(this.#wire, MigrationServiceService.cancelMigration, { id });

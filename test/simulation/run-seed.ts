@@ -34,7 +34,11 @@ export async function runSeed(
 ): Promise<SeedResult> {
   const world = new World(seed, { transcript });
   try {
-    const fleet = await Fleet.open(world, { hosts, servers: world.random.between(1, 2), confirmWindow: 0 });
+    const fleet = await Fleet.open(world, {
+      hosts,
+      servers: world.random.between(1, 2),
+      confirmWindow: world.random.pick([0, 0, 15]),
+    });
     const invariants = new Invariants(fleet);
     const scene: Scene = { fleet, invariants, random: world.random.fork("faults") };
     await trouble(scene);

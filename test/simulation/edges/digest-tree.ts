@@ -25,55 +25,62 @@ export const isZero = (bytes: Uint8Array): boolean => {
 export const digestOf = (leaf: Uint8Array): Buffer =>
   isZero(leaf) ? NO_DIGEST : createHash("sha256").update(leaf).digest();
 
+const padded = (bytes: Uint8Array, length: number): Uint8Array =>
+  bytes.length === length ? bytes : Buffer.concat([bytes, Buffer.alloc(length - bytes.length)]);
+
+const STATES = ["unknown", "zero", "data"] as const;
+const [UNKNOWN, ZERO, DATA] = [0, 1, 2] as const;
+
+/** Of a large disk nearly every leaf is a hole: only the others have a digest kept. */
 export class SimulatedTree implements DigestTree {
   readonly algorithm = "sha256";
   readonly sizeBytes: number;
   readonly leafCount: number;
-  readonly #digests: (Buffer | undefined)[];
+  readonly #states: Uint8Array;
+  readonly #digests = new Map<number, Buffer>();
 
   constructor(sizeBytes: number) {
     this.sizeBytes = sizeBytes;
     this.leafCount = Math.ceil(sizeBytes / LEAF_BYTES);
-    this.#digests = Array.from({ length: this.leafCount });
+    this.#states = new Uint8Array(this.leafCount);
   }
 
   get isComplete(): boolean {
-    return this.#digests.every(digest => digest !== undefined);
+    return !this.#states.includes(UNKNOWN);
   }
 
   get dataBytes(): number {
-    return this.#digests.reduce(
-      (sum, _, leaf) => (this.stateOf(leaf) === "data" ? sum + this.#bytesOf(leaf) : sum),
-      0,
-    );
+    return [...this.#digests.keys()].reduce((sum, leaf) => sum + this.#bytesOf(leaf), 0);
   }
 
   stateOf(leaf: number): ReturnType<DigestTree["stateOf"]> {
-    const digest = this.#digests[leaf];
-    if (digest === undefined) return "unknown";
-    return digest.equals(NO_DIGEST) ? "zero" : "data";
+    return STATES[this.#states[leaf] ?? UNKNOWN] ?? "unknown";
   }
 
   runFrom(first: number, limit: number): number {
-    const state = this.stateOf(first);
-    let count = 1;
-    while (count < limit && first + count < this.leafCount && this.stateOf(first + count) === state)
-      count += 1;
-    return count;
+    const state = this.#states[first];
+    const end = Math.min(first + limit, this.leafCount);
+    let leaf = first + 1;
+    while (leaf < end && this.#states[leaf] === state) leaf += 1;
+    return leaf - first;
   }
 
   digestsOf(first: number, count: number): Buffer {
-    const wanted = Array.from({ length: count }, (_, at) => this.#digests[first + at] ?? NO_DIGEST);
-    return Buffer.concat(wanted);
+    const digests = Buffer.alloc(count * DIGEST_BYTES);
+    for (const [leaf, digest] of this.#digests)
+      if (leaf >= first && leaf < first + count) digest.copy(digests, (leaf - first) * DIGEST_BYTES);
+    return digests;
   }
 
   set(first: number, digests: Uint8Array): void {
     for (let at = 0; at * DIGEST_BYTES < digests.length; at += 1)
-      this.#digests[first + at] = Buffer.from(digests.subarray(at * DIGEST_BYTES, (at + 1) * DIGEST_BYTES));
+      this.#mark(first + at, digests.subarray(at * DIGEST_BYTES, (at + 1) * DIGEST_BYTES));
   }
 
   setZero(first: number, count: number): void {
-    this.#digests.fill(NO_DIGEST, first, first + count);
+    for (const leaf of this.#digests.keys())
+      if (leaf >= first && leaf < first + count) this.#digests.delete(leaf);
+    this.#states.fill(ZERO, first, first + count);
   }
 
   root(): Buffer {
@@ -86,21 +93,27 @@ export class SimulatedTree implements DigestTree {
     const process = await step();
     process.machine.disk.requireWorking();
     const { onMedium, data, sizeBytes } = inodeOf(process, fd, "read");
-    const start = first * LEAF_BYTES;
-    const bytes = Buffer.alloc(Math.min(count * LEAF_BYTES, this.sizeBytes - start));
-    if (start + bytes.length > sizeBytes) throw errno("ENODATA", "read");
-    (direct ? onMedium : data).copy(bytes, 0, start, start + bytes.length);
-    this.#hash(first, bytes);
-    return bytes.length;
+    const end = Math.min((first + count) * LEAF_BYTES, this.sizeBytes);
+    if (end > sizeBytes) throw errno("ENODATA", "read");
+    const held = direct ? onMedium : data;
+    this.setZero(first, count);
+    for (let leaf = first; leaf * LEAF_BYTES < Math.min(held.length, end); leaf += 1) {
+      const bytes = held.subarray(leaf * LEAF_BYTES, leaf * LEAF_BYTES + this.#bytesOf(leaf));
+      this.#mark(leaf, digestOf(padded(bytes, this.#bytesOf(leaf))));
+    }
+    return end - first * LEAF_BYTES;
   }
 
   async hash(first: number, bytes: Uint8Array): Promise<void> {
-    this.#hash(first, bytes);
+    for (let at = 0; at < bytes.length; at += LEAF_BYTES)
+      this.#mark(first + at / LEAF_BYTES, digestOf(bytes.subarray(at, at + LEAF_BYTES)));
   }
 
-  #hash(first: number, bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; at += LEAF_BYTES)
-      this.#digests[first + at / LEAF_BYTES] = digestOf(bytes.subarray(at, at + LEAF_BYTES));
+  #mark(leaf: number, digest: Uint8Array): void {
+    const isData = NO_DIGEST.compare(digest) !== 0;
+    this.#states[leaf] = isData ? DATA : ZERO;
+    if (isData) this.#digests.set(leaf, Buffer.from(digest));
+    else this.#digests.delete(leaf);
   }
 
   #bytesOf(leaf: number): number {

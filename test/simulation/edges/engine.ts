@@ -21,6 +21,7 @@ export class SimulatedPart {
   readonly #verified: DigestTree;
   readonly #holdsOlder: boolean;
   readonly #isDirect: boolean;
+  readonly #readsBack: boolean;
   #journalEnd: number;
   #doneBytes = 0;
 
@@ -38,6 +39,7 @@ export class SimulatedPart {
     this.#verified = verified;
     this.#holdsOlder = older !== undefined;
     this.#isDirect = readBack === "direct";
+    this.#readsBack = readBack !== "none";
   }
 
   counts(): Float64Array {
@@ -54,17 +56,19 @@ export class SimulatedPart {
     if (this.#holdsOlder) await this.#clear(first, count, expected);
     fileOf(await step(), this.#fd).flush();
     const found = new SimulatedTree(this.#verified.sizeBytes);
-    await found.read(this.#fd, first, count, this.#isDirect);
-    const leaves = Array.from({ length: count }, (_, at) => first + at);
-    const zero = Buffer.alloc(32);
-    const wrong = leaves.filter(leaf => !found.digestsOf(leaf, 1).equals(expected.get(leaf) ?? zero));
-    for (const leaf of leaves) {
-      if (!wrong.includes(leaf)) await this.#append(leaf, expected.get(leaf));
+    if (this.#readsBack) await found.read(this.#fd, first, count, this.#isDirect);
+    else for (const [leaf, digest] of expected) found.set(leaf, digest);
+    const isRight = (leaf: number) => {
+      const digest = expected.get(leaf);
+      return digest === undefined ? found.stateOf(leaf) !== "data" : found.digestsOf(leaf, 1).equals(digest);
+    };
+    const wrong: number[] = [];
+    for (let leaf = first, run = 1; leaf < first + count; leaf += run) {
+      run = expected.has(leaf) || !isRight(leaf) ? 1 : found.runFrom(leaf, first + count - leaf);
+      if (isRight(leaf)) await this.#append(leaf, run, expected.get(leaf));
+      else wrong.push(leaf);
     }
     fileOf(await step(), this.#journalFd).flush();
-    for (const leaf of leaves) {
-      if (!wrong.includes(leaf)) this.#verified.set(leaf, expected.get(leaf) ?? zero);
-    }
     return wrong;
   }
 
@@ -76,17 +80,20 @@ export class SimulatedPart {
     }
   }
 
-  async #append(leaf: number, digest: Buffer | undefined): Promise<void> {
+  /** One leaf of data, or a run of zeros. */
+  async #append(leaf: number, count: number, digest: Buffer | undefined): Promise<void> {
     const body = digest ?? Buffer.alloc(0);
     const record = Buffer.alloc(13 + body.length + 4);
     record.writeUInt8(digest === undefined ? RECORD.zero : RECORD.data, 0);
     record.writeUInt32LE(leaf, 1);
-    record.writeUInt32LE(1, 5);
+    record.writeUInt32LE(count, 5);
     record.writeUInt32LE(body.length, 9);
     body.copy(record, 13);
     record.writeUInt32LE(crc32(record.subarray(0, 13 + body.length)), 13 + body.length);
     fileOf(await step(), this.#journalFd).write(record, this.#journalEnd);
     this.#journalEnd += record.length;
+    if (digest === undefined) this.#verified.setZero(leaf, count);
+    else this.#verified.set(leaf, digest);
   }
 }
 

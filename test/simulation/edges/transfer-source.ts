@@ -3,7 +3,7 @@
  * target has verified is not sent again, a lost connection is tried again with growing pauses.
  */
 
-import { leafBytesAt } from "../../../agent/transfer/digest-tree.js";
+import { type LeafRange, leafBytesAt } from "../../../agent/transfer/digest-tree.js";
 import { ConnectionLost } from "../../../agent/transfer/engine-fault.js";
 import { OpenedFile } from "../../../agent/transfer/outgoing-file.js";
 import { LEAF_BYTES } from "../../../agent/transfer/protocol.js";
@@ -94,8 +94,7 @@ class Sending {
     const known = await session(200, target => target.open(attempt, index, request));
     if (Buffer.isBuffer(known)) return;
     file.forget(ALGORITHM);
-    for (let first = 0; first < file.digests.leafCount; first += SEGMENT_LEAVES) {
-      const count = Math.min(SEGMENT_LEAVES, file.digests.leafCount - first);
+    for (const { first, count } of await segmentsOf(file)) {
       const leaves = await this.#read(file, first, count);
       const isKnown = Array.from({ length: count }, (_, at) => known.has(first + at)).every(Boolean);
       if (isKnown) continue;
@@ -132,6 +131,10 @@ class Sending {
     const process = await step();
     const leaves: Leaf[] = [];
     for (let index = first; index < first + count; index += 1) {
+      if (index * LEAF_BYTES >= fileOf(process, file.fd).inode.data.length) {
+        file.digests.setZero(index, first + count - index);
+        break;
+      }
       const bytes = fileOf(process, file.fd).read(leafBytesAt(index, file.sizeBytes), index * LEAF_BYTES);
       if (bytes.length < leafBytesAt(index, file.sizeBytes))
         throw new Fault("conflict", `${file.id} at ${file.path} shrank while it was copied`);
@@ -145,6 +148,18 @@ class Sending {
     }
     return leaves;
   }
+}
+
+/** Some leaves each; the hole at the end is one. */
+async function segmentsOf({ fd, digests: { leafCount } }: OpenedFile): Promise<LeafRange[]> {
+  const { inode } = fileOf(await step(), fd);
+  const dataLeaves = Math.min(leafCount, Math.ceil(inode.data.length / LEAF_BYTES));
+  const segments: LeafRange[] = [];
+  for (let first = 0; first < dataLeaves; first += SEGMENT_LEAVES)
+    segments.push({ first, count: Math.min(SEGMENT_LEAVES, dataLeaves - first) });
+  return dataLeaves < leafCount
+    ? [...segments, { first: dataLeaves, count: leafCount - dataLeaves }]
+    : segments;
 }
 
 type SessionOf = ReturnType<import("./transfer-target.js").TransferListener["admit"]>;
