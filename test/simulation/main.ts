@@ -1,16 +1,20 @@
 /**
  * `npm run sim -- [--seed N] [--seeds N] [--hosts N] [--transcript]`
  * `npm run sim -- --every-step [--stride N]`
+ * `npm run sim -- --guards`
  *
  * Runs seeds one after the other: those from `--seed` on, or fresh ones. A seed that fails prints its transcript and how
  * to run it again; the last line is the sum of all. With `--every-step` one migration is told over and over, struck at each
- * step of each daemon's work.
+ * step of each daemon's work. With `--guards` the product runs without one of its guards after the other, until that is noticed.
+ * `--until-failure` ends with the first thing that is wrong.
  */
 
 import { parseArgs } from "node:util";
 import { everyStrike, problemsOf } from "./every-step.js";
 import { runSeed, type SeedResult } from "./run-seed.js";
+import { tryGuards } from "./try-guards.js";
 import { watchUnhandledRejections } from "./unhandled.js";
+import { Random } from "./world/random.js";
 
 const { values } = parseArgs({
   options: {
@@ -20,6 +24,8 @@ const { values } = parseArgs({
     transcript: { type: "boolean", default: false },
     "every-step": { type: "boolean", default: false },
     stride: { type: "string", default: "1" },
+    guards: { type: "boolean", default: false },
+    "until-failure": { type: "boolean", default: false },
   },
 });
 
@@ -33,19 +39,27 @@ const count = Number(values.seeds);
 const hosts = Number(values.hosts);
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
-if (values["every-step"]) await strikeAtEveryStep(Number(values.stride));
+if (values.guards) await tryGuards(print);
+else if (values["every-step"]) await strikeAtEveryStep(Number(values.stride));
 else await runSeeds();
 
 async function strikeAtEveryStep(stride: number): Promise<void> {
-  const cases = await everyStrike(stride, first);
+  const cases = shuffled(await everyStrike(stride, first), new Random(first));
   let failed = 0;
   for (const strike of cases) {
     const problems = await problemsOf(strike);
     if (problems.length > 0) failed += 1;
     for (const problem of problems) print(problem);
+    if (failed > 0 && values["until-failure"]) break;
   }
   print(`sim: ${cases.length} strikes, ${failed} failed`);
   if (failed > 0) process.exitCode = 1;
+}
+
+/** So that what fails early does not only strike early. */
+function shuffled<T>(all: readonly T[], random: Random): T[] {
+  const drawn = all.map(one => ({ one, at: random.next() }));
+  return drawn.toSorted((a, b) => a.at - b.at).map(({ one }) => one);
 }
 
 async function runSeeds(): Promise<void> {
@@ -57,6 +71,7 @@ async function runSeeds(): Promise<void> {
     stuck += result.stuck;
     violations += result.violations.length;
     if (result.violations.length > 0) await explain(result);
+    if (violations > 0 && values["until-failure"]) break;
     else if (values.transcript) print(result.transcript.join("\n"));
   }
 
