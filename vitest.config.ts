@@ -33,7 +33,7 @@ export default defineConfig({
         },
       },
       {
-        ...projectOf("simulation", ["test/simulation/**/*.test.ts"], 60_000),
+        ...projectOf("simulation", ["test/{simulation,fuzz}/**/*.test.ts"], 60_000),
         plugins: [simulatedEdges()],
       },
       projectOf("native", ["test/{native,contract}/**/*.test.ts"], 60_000, true),

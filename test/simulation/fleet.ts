@@ -108,7 +108,7 @@ export class Fleet {
   }
 }
 
-async function installTls(machine: Machine, identity: Omit<Identity, "domain">): Promise<void> {
+export async function installTls(machine: Machine, identity: Omit<Identity, "domain">): Promise<void> {
   const { ca, cert, key } = await certificateOf(identity);
   machine.writeFile(TLS.ca, ca);
   machine.writeFile(TLS.cert, cert);

@@ -23,7 +23,9 @@ export function exchange<T>(
 ): Promise<T> {
   const process = stepNow();
   const { world } = process.machine;
-  const to = world.machine(expectHost);
+  const to = world.machines.get(expectHost);
+  if (to === undefined)
+    return Promise.reject(new ConnectionLost("unreachable", `there is no host ${expectHost}`));
   return new Promise((resolve, reject) => {
     const connection = new DataConnection(process, to, reject);
     const arrive = () => {

@@ -78,13 +78,10 @@ class Exchange implements Connection {
     const arrive = () => this.#arrive(request, true);
     network.send(this.from, this.to, arrive, () => this.lose("connection reset"));
     // A proxy, or a client that tries again by itself: the same words once more, whose answers nobody reads.
-    if (network.repeats())
-      network.send(
-        this.from,
-        this.to,
-        () => this.#arrive(request, false),
-        () => {},
-      );
+    const laterMs = network.repeatsAfterMs();
+    if (laterMs === undefined) return;
+    const again = () => this.#arrive(request, false);
+    network.send(this.from, this.to, again, () => {}, this.from.world.time.nowMs + laterMs);
   }
 
   /** The client does not want to know any more. */

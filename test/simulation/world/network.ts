@@ -26,6 +26,9 @@ interface Held {
 /** How long a silent peer is believed in. */
 const PATIENCE_MS = { least: 3_000, most: 20_000 };
 
+/** What a zombie, or a proxy, may still send. */
+const LATE_MS = 40_000;
+
 export interface Weather {
   /** Typical and slowest time of a message. */
   readonly latencyMs: readonly [number, number];
@@ -92,8 +95,10 @@ export class Network {
     return atMs;
   }
 
-  repeats(): boolean {
-    return this.#random.chance(this.weather.repeatChance);
+  /** How much later a request arrives once more; undefined: never. Long after its sender has gone, perhaps. */
+  repeatsAfterMs(): number | undefined {
+    if (!this.#random.chance(this.weather.repeatChance)) return undefined;
+    return this.#random.chance(0.5) ? this.#random.next() * LATE_MS : 0;
   }
 
   cut(from: Machine, to: Machine): void {
