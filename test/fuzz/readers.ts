@@ -96,7 +96,7 @@ export const READERS: readonly Reader[] = [
       ),
     ],
     read: bytes => PerformRequest.decode(bytes),
-    throws: /premature EOF|index out of range|invalid|illegal|cant skip|groups/i,
+    throws: /premature EOF|index out of range|invalid|illegal|cant skip|groups|recursion depth/i,
   },
   {
     name: "HeartbeatRequest",
@@ -106,7 +106,7 @@ export const READERS: readonly Reader[] = [
       ),
     ],
     read: bytes => HeartbeatRequest.decode(bytes),
-    throws: /premature EOF|index out of range|invalid|illegal|cant skip|groups/i,
+    throws: /premature EOF|index out of range|invalid|illegal|cant skip|groups|recursion depth/i,
   },
 ];
 
