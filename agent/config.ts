@@ -76,6 +76,13 @@ export const agentConfigSchema = z
     /** CPUs of which each serves one vCPU alone; default: none. */
     cpu_dedicated_set: cpuSet.optional(),
     pci_alias: z.array(pciAlias).default([]),
+    /** Hosts of one cell share storage and networks; a server crosses cells only where the policy allows it. */
+    cell: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{0,64}$/)
+      .default(""),
+    /** KiB/s that may be guaranteed to ports, by network or bridge. */
+    port_bandwidth: z.record(z.string(), z.number().int().positive()).default({}),
     log_level: logLevel.default("info"),
     tls: tlsPaths,
   })

@@ -16,12 +16,18 @@ export interface Objection {
   readonly reason: FaultInfo;
 }
 
+type Judge = (target: TargetFacts, manifest: SourceManifest) => readonly Objection[];
+
 export interface Check {
   readonly name: string;
   /** The file, call or definition that the answer comes from. */
   readonly source: string;
   readonly informational?: boolean;
-  readonly judge: (target: TargetFacts, manifest: SourceManifest) => readonly Objection[];
+  readonly judge: Judge;
+  /** What would stand in the way of moving the guest while it runs, beside that. */
+  readonly live?: Judge;
+  /** Informational for a cold move only. */
+  readonly holdsLive?: boolean;
 }
 
 const objection =

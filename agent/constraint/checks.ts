@@ -12,6 +12,7 @@ import { CPU_CHECKS } from "./cpu-checks.js";
 import { DEVICE_CHECKS } from "./device-checks.js";
 import { FIRMWARE_CHECKS } from "./firmware-checks.js";
 import { HARDWARE_CHECKS } from "./hardware-checks.js";
+import { LIVE_CHECKS } from "./live-checks.js";
 import { DEFINITION_CHECKS, MACHINE_CHECKS } from "./machine-checks.js";
 import { MEMORY_CHECKS } from "./memory-checks.js";
 import { PLACE_CHECKS } from "./place-checks.js";
@@ -26,15 +27,25 @@ export const CHECKS: readonly Check[] = [
   ...HARDWARE_CHECKS,
   ...FIRMWARE_CHECKS,
   ...DEVICE_CHECKS,
+  ...LIVE_CHECKS,
   ...DEFINITION_CHECKS,
 ];
 
 /** One result per check. */
 export const evaluate = (facts: TargetFacts, manifest: SourceManifest): CheckResult[] =>
-  CHECKS.map(({ name, source, informational = false, judge }) => {
+  CHECKS.map(({ name, source, informational = false, judge, live, holdsLive = false }) => {
     const objections = judge(facts, manifest);
-    const reasons = objections.map(({ reason }) => reason);
-    return { name, outcome: outcomeOf(objections), informational, source, reasons };
+    const onlyLive = live?.(facts, manifest) ?? [];
+    const held = informational && !holdsLive ? [] : objections;
+    return {
+      name,
+      outcome: outcomeOf(objections),
+      informational,
+      source,
+      reasons: objections.map(({ reason }) => reason),
+      liveOutcome: outcomeOf([...held, ...onlyLive]),
+      liveReasons: onlyLive.map(({ reason }) => reason),
+    };
   });
 
 /** All that stands in the way; empty means that nothing known does. */

@@ -145,6 +145,16 @@ function minorOf(version: string | undefined): number | undefined {
 
 const encryptedMemory: Check = {
   name: "encrypted-memory",
+  live: ({ needs: { launchSecurity } }) =>
+    launchSecurity === undefined
+      ? []
+      : [
+          refused("Operation 'live-migration' not supported for SEV-enabled instance", {
+            have: launchSecurity.type,
+            need: "memory that is not encrypted",
+            fix: "move the server cold",
+          }),
+        ],
   source: "launchSecurity of the domain, features/sev of virConnectGetDomainCapabilities",
   judge(facts) {
     const { launchSecurity } = facts.needs;

@@ -4,6 +4,7 @@ import { toFaultInfo } from "../../proto/fault-info.js";
 import { whyNotFit } from "../../proto/fit/why-not-fit.js";
 import type { Check, Objection } from "./check.js";
 import { refused, unknown } from "./check.js";
+import { liveDevices, livePageSize } from "./live-checks.js";
 import type { TargetFacts } from "./target-facts.js";
 
 const numaFit: Check = {
@@ -15,6 +16,7 @@ const numaFit: Check = {
       return [unknown("the target's NUMA cells", "/sys/devices/system/node")];
     return shortages({ free, guest: { ...guest, devices: [] } });
   },
+  live: livePageSize,
 };
 
 /** With the cells, because devices must be near them; what is wrong with these is said above. */
@@ -26,6 +28,7 @@ const pciDevices: Check = {
     const cellsFit = whyNotFit(free, { ...guest, devices: [] }).length === 0;
     return shortages({ free, guest: cellsFit ? guest : { ...guest, cells: [] } });
   },
+  live: liveDevices,
 };
 
 const shortages = ({ free, guest }: Pick<TargetFacts["hardware"], "free" | "guest">): Objection[] =>

@@ -82,6 +82,8 @@ const versionCheck = (name: string, program: string, which: keyof Versions): Che
   name,
   source: which === "qemu" ? "virConnectGetVersion" : "virConnectGetLibVersion",
   informational: true,
+  // A running guest's state is read by the target's QEMU.
+  holdsLive: which === "qemu",
   judge({ host }, { facts }) {
     const have = host.versions?.[which];
     const need = which === "qemu" ? facts?.qemuVersion : facts?.libvirtVersion;

@@ -1,7 +1,10 @@
 /** Checks of the place itself: guarded, free of this server, and with room, networks and files for it. */
 
-import type { Check } from "./check.js";
+import type { SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
+import type { Check, Objection } from "./check.js";
 import { conflicting, refused, taken, unknown } from "./check.js";
+import { portBandwidth } from "./port-bandwidth.js";
+import type { TargetFacts } from "./target-facts.js";
 
 const hook: Check = {
   name: "hook",
@@ -97,11 +100,33 @@ const space: Check = {
   },
 };
 
+/** Cells are parts of one fleet between which storage and networks need not be the same. */
+const cell: Check = {
+  name: "cell",
+  source: "cell in agent.toml of both hosts",
+  judge: (target, manifest) => (target.crossCell ? [] : otherCell(target, manifest)),
+  live: (target, manifest) => (target.crossCell ? otherCell(target, manifest) : []),
+};
+
+function otherCell({ cell: ofTarget }: TargetFacts, { facts }: SourceManifest): Objection[] {
+  const ofSource = facts?.cell ?? "";
+  if (ofSource === ofTarget) return [];
+  return [
+    refused("the target is in another cell", {
+      have: ofTarget || "no cell",
+      need: ofSource || "no cell",
+      fix: "choose a host of the same cell; across cells moves only who may do compute:servers:resize:cross_cell, and never live",
+    }),
+  ];
+}
+
 export const PLACE_CHECKS: readonly Check[] = [
   hook,
   occupied,
   identity,
+  cell,
   networks,
+  portBandwidth,
   paths,
   files,
   volumes,

@@ -13,6 +13,7 @@ import type {
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import type { GuestNeeds } from "../domain/guest-needs.js";
 import type { CpuComparison, Versions } from "../os/hypervisor.js";
+import type { PortBandwidth } from "./port-bandwidth.js";
 
 /** The machine and its software, whatever server is to come. */
 export interface TargetHost {
@@ -70,6 +71,12 @@ export interface TargetFacts {
   readonly fileRefusals: readonly FaultInfo[];
   /** Volumes that this host does not reach, or finds otherwise than the source. */
   readonly volumeRefusals: readonly FaultInfo[];
+  /** Networks of the target on which its ports are guaranteed bandwidth. */
+  readonly portBandwidths: readonly PortBandwidth[];
+  /** Of this host; hosts without one are all of one cell. */
+  readonly cell: string;
+  /** The caller may move servers across cells. */
+  readonly crossCell: boolean;
   readonly memoryAvailableMib: number | undefined;
   /** Bytes free where the disks will lie, after reserve and the claims of other migrations. */
   readonly bytesAvailable: number | undefined;

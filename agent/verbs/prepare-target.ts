@@ -28,6 +28,7 @@ import { readHostFacts } from "./host-facts.js";
 import { logPaths } from "./log-files.js";
 import { compareGuestCpu, machineSupport } from "./machine-support.js";
 import { awaitArrivals, otherArrivals } from "./other-arrivals.js";
+import { portBandwidths } from "./port-bandwidths.js";
 import { isSameHost, placeInPlace } from "./same-host.js";
 import { requireSettledHook } from "./settled-hook.js";
 import { STATE_DIRS } from "./state-dirs.js";
@@ -250,6 +251,9 @@ async function gatherFacts(
     emulatorPresent,
     machineProblem,
     defineProblem: machineProblem === "" ? await trialDefinition(domainXml, randomUUID(), world) : "",
+    cell: world.config.cell,
+    crossCell: request.crossCell,
+    portBandwidths: await portBandwidths(domainXml, call.serverId, world),
     missingNetworks: await missingNetworks(domainXml, world),
     missingPaths: withoutFilesOf(manifest, await missingHostPaths(domainXml, shape.files, world)),
     fileRefusals: [...placement.refusals, ...(await takenNames(sourceHost, shape, domainXml, world))],

@@ -49,6 +49,7 @@ export async function sourceFacts(
     problems: [...problems].sort(),
     assignedDevices: [...assignedDevices],
     cpuSharedSet: world.config.cpu_shared_set,
+    cell: world.config.cell,
   };
 }
 

@@ -2,8 +2,15 @@
 
 import type { Command } from "commander";
 import { FAULTS } from "../../proto/fault.js";
-import { ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
-import { CHECK_COLUMNS, checkLines, checkSummary, REFUSAL_COLUMNS } from "../output/check-view.js";
+import { type HostCheck, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
+import {
+  CHECK_COLUMNS,
+  checkLines,
+  checkSummary,
+  isPossibleLive,
+  LIVE_CHECK_COLUMNS,
+  REFUSAL_COLUMNS,
+} from "../output/check-view.js";
 import type { Runner } from "../runner.js";
 import type { Session } from "../session.js";
 import { readOnlyDrivesOption } from "./server-adopt.js";
@@ -16,11 +23,15 @@ interface CheckOptions {
   readonly host: string;
   readonly readOnlyDrives: string;
   readonly networkMap?: Readonly<Record<string, string>>;
+  readonly live?: boolean;
 }
 
 const CHECK_HELP = `
 Asks everything that a migration asks before it stops the guest, and changes nothing. An answer that cannot be had is
 "unknown" and counts as a refusal. The exit code is 0 when at least one host could take the server.
+
+Ferry moves servers cold. --live tells what moving it live, with other tools, would stumble over; the exit code is then
+about that.
 
 Examples:
   ferry server check web-3
@@ -35,13 +46,14 @@ export function addCheck(server: Command, runner: Runner): void {
     .option("--host <host>", "ask only this host", "")
     .addOption(readOnlyDrivesOption())
     .addOption(networkMapOption())
+    .option("--live", "also say what would stand in the way of moving it while it runs")
     .addHelpText("after", CHECK_HELP)
     .action(runner.online((session, options: CheckOptions, name = "") => check(session, options, name)));
 }
 
 async function check(
   session: Session,
-  { host, readOnlyDrives, networkMap }: CheckOptions,
+  { host, readOnlyDrives, networkMap, live = false }: CheckOptions,
   server: string,
 ): Promise<number> {
   const request = { server, host, readOnlyDrives, networkMap: { ...networkMap } };
@@ -49,7 +61,8 @@ async function check(
   const { output } = session;
   if (output.format === "json") output.json(answer);
   else if (answer.refusals.length > 0) output.list(answer.refusals, REFUSAL_COLUMNS);
-  else output.list(checkLines(answer.hosts), CHECK_COLUMNS);
-  for (const verdict of answer.hosts) output.say(checkSummary(verdict));
-  return answer.hosts.some(({ ok }) => ok) ? 0 : FAULTS["no-valid-host"].exit;
+  else output.list(checkLines(answer.hosts, live), live ? LIVE_CHECK_COLUMNS : CHECK_COLUMNS);
+  for (const verdict of answer.hosts) output.say(checkSummary(verdict, live));
+  const isPossible = (one: HostCheck) => (live ? isPossibleLive(one) : one.ok);
+  return answer.hosts.some(isPossible) ? 0 : FAULTS["no-valid-host"].exit;
 }

@@ -13,10 +13,11 @@ interface CheckLine {
   readonly isFirst: boolean;
 }
 
-export const checkLines = (hosts: readonly HostCheck[]): CheckLine[] =>
+/** `live`: with the reasons that only a move of the running guest has. */
+export const checkLines = (hosts: readonly HostCheck[], live: boolean): CheckLine[] =>
   hosts.flatMap(({ host, checks }) =>
     checks.flatMap(check =>
-      (check.reasons.length === 0 ? [undefined] : check.reasons).map((reason, index) => ({
+      orNone([...check.reasons, ...(live ? check.liveReasons : [])]).map((reason, index) => ({
         host,
         check,
         reason,
@@ -24,6 +25,9 @@ export const checkLines = (hosts: readonly HostCheck[]): CheckLine[] =>
       })),
     ),
   );
+
+const orNone = (reasons: readonly FaultInfo[]): readonly (FaultInfo | undefined)[] =>
+  reasons.length === 0 ? [undefined] : reasons;
 
 const first = ({ isFirst }: CheckLine, text: string) => (isFirst ? text : "");
 
@@ -36,6 +40,18 @@ export const CHECK_COLUMNS: readonly Column<CheckLine>[] = [
   { title: "Need", value: ({ reason }) => reason?.need ?? "" },
   { title: "Fix", value: ({ reason }) => reason?.fix ?? "" },
 ];
+
+const [HOST, CHECK, OUTCOME, ...REASON] = CHECK_COLUMNS;
+
+export const LIVE_CHECK_COLUMNS: readonly Column<CheckLine>[] = [
+  ...[HOST, CHECK, OUTCOME].flatMap(column => column ?? []),
+  { title: "Live", value: line => first(line, line.check.liveOutcome) },
+  ...REASON,
+];
+
+/** Each check also says what it says to a move of the running guest. */
+export const isPossibleLive = ({ checks }: HostCheck): boolean =>
+  checks.every(({ liveOutcome }) => liveOutcome === "ok");
 
 /** What the source itself has against the move. */
 export const REFUSAL_COLUMNS: readonly Column<FaultInfo>[] = [
@@ -50,8 +66,10 @@ const outcomeWord = ({ outcome, informational }: CheckResult): string =>
   informational && outcome !== "ok" ? "note" : outcome;
 
 /** `h2: possible; 1.5 GiB to copy, about 14s at 110 MiB/s`. */
-export function checkSummary({ host, ok, estimate }: HostCheck): string {
-  const verdict = ok ? "possible" : "not possible";
+export function checkSummary(check: HostCheck, live = false): string {
+  const { host, ok, estimate } = check;
+  const cold = ok ? "possible" : "not possible";
+  const verdict = live ? `${cold}, live ${isPossibleLive(check) ? "possible" : "not possible"}` : cold;
   return estimate === undefined ? `${host}: ${verdict}` : `${host}: ${verdict}; ${cost(estimate)}`;
 }
 

@@ -88,7 +88,9 @@ export function serverService(api: Api): ServiceImplementation {
       if (request.host !== "") policy.requireHostChoice(caller.identity);
       if (request.force) policy.requireForce(caller.identity);
       const { host, force } = request;
-      return migrations.migrate({ server: id, host: host || undefined, force, ...moved(request, caller) });
+      const mayCrossCells = policy.allowsCrossCell(caller.identity);
+      const aim = { host: host || undefined, force, mayCrossCells };
+      return migrations.migrate({ server: id, ...aim, ...moved(request, caller) });
     },
     resizeServer: async (request, caller) => {
       const { id } = await permitted(request.server, caller);
@@ -96,7 +98,8 @@ export function serverService(api: Api): ServiceImplementation {
     },
     checkServer: async (request, caller) => {
       const { id } = await permitted(request.server, caller);
-      return checkServer({ ...request, server: id }, api, caller.signal);
+      const crossCell = request.host !== "" && policy.allowsCrossCell(caller.identity);
+      return checkServer({ ...request, server: id, crossCell }, api, caller.signal);
     },
     confirmServer: async ({ server }, caller) => {
       const { id } = await permitted(server, caller);

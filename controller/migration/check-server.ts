@@ -23,6 +23,8 @@ export interface CheckQuestion {
   /** refuse | carry; empty: refuse. */
   readonly readOnlyDrives: string;
   readonly networkMap: NetworkMap;
+  /** The caller may move servers to a host of another cell. */
+  readonly crossCell: boolean;
 }
 
 interface Dependencies {
@@ -42,7 +44,7 @@ export const FLEET_CHECKS = {
 const TARGETS_AT_ONCE = 8;
 
 export async function checkServer(
-  { server: nameOrId, host, readOnlyDrives, networkMap }: CheckQuestion,
+  { server: nameOrId, host, readOnlyDrives, networkMap, crossCell }: CheckQuestion,
   deps: Dependencies,
   signal: AbortSignal,
 ): Promise<CheckServerResponse> {
@@ -51,7 +53,8 @@ export async function checkServer(
   const asked = { serverId: server.id, readOnlyDrives: readOnlyDrives || "refuse" };
   const { manifest, refusals } = await deps.agent.describeSource(server.host, asked, signal);
   if (manifest === undefined) return { refusals, hosts: [] };
-  const inquiry = new Inquiry({ server, manifest, networkMap: checkedNetworkMap(networkMap) }, deps, signal);
+  const subject = { server, manifest, networkMap: checkedNetworkMap(networkMap), crossCell };
+  const inquiry = new Inquiry(subject, deps, signal);
   const answers: TargetAnswer[] = [];
   for (let first = 0; first < verdicts.length; first += TARGETS_AT_ONCE) {
     const batch = verdicts.slice(first, first + TARGETS_AT_ONCE);
@@ -90,19 +93,22 @@ interface Subject {
   readonly server: ServerRecord;
   readonly manifest: SourceManifest;
   readonly networkMap: NetworkMap;
+  readonly crossCell: boolean;
 }
 
 class Inquiry {
   readonly #networkMap: NetworkMap;
   readonly #server: ServerRecord;
   readonly #manifest: SourceManifest;
+  readonly #crossCell: boolean;
   readonly #deps: Dependencies;
   readonly #signal: AbortSignal;
 
-  constructor({ server, manifest, networkMap }: Subject, deps: Dependencies, signal: AbortSignal) {
+  constructor({ server, manifest, networkMap, crossCell }: Subject, deps: Dependencies, signal: AbortSignal) {
     this.#networkMap = networkMap;
     this.#server = server;
     this.#manifest = manifest;
+    this.#crossCell = crossCell;
     this.#deps = deps;
     this.#signal = signal;
   }
@@ -117,6 +123,7 @@ class Inquiry {
       networkMap: networkMapOn(this.#networkMap, host),
       flavor: undefined,
       extraSpecs: this.#server.flavor.extraSpecs,
+      crossCell: this.#crossCell,
     };
     try {
       const request = { serverId, epoch, prepare };
@@ -177,4 +184,6 @@ const resultOf = (
   informational: false,
   source: FLEET_CHECKS[name],
   reasons: [...reasons],
+  liveOutcome: outcome,
+  liveReasons: [],
 });

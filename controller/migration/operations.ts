@@ -63,6 +63,8 @@ export interface MigrateRequest extends MoveRequest {
   readonly host?: string | undefined;
   /** The host even where the scheduler advises against it. */
   readonly force?: boolean | undefined;
+  /** The caller may move servers across cells, to a host that it names. */
+  readonly mayCrossCells?: boolean | undefined;
 }
 
 export interface ResizeRequest extends MoveRequest {
@@ -135,7 +137,14 @@ export class Migrations {
     const { host: requestedHost = "", force = false } = asked;
     refuseAimlessForce(force, requestedHost);
     const server = await findServer(this.#deps.store.queries, asked.server);
-    return this.#move(server, asked, { requestedHost, force, mayStay: false, flavor: server.flavor });
+    const crossCell = requestedHost !== "" && asked.mayCrossCells === true;
+    return this.#move(server, asked, {
+      requestedHost,
+      force,
+      crossCell,
+      mayStay: false,
+      flavor: server.flavor,
+    });
   }
 
   /** The same saga to another flavor, on a host of the scheduler's choice. */

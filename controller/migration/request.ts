@@ -15,6 +15,8 @@ export interface MigrationRequest {
   readonly mayStay: boolean;
   /** Take that host even where the scheduler advises against it. */
   readonly force: boolean;
+  /** That host may be of another cell. */
+  readonly crossCell?: boolean;
   /** What the server is booked as, and is again when the migration is taken back. */
   readonly oldFlavor: Flavor;
   /** What it becomes: another one makes the migration a resize. */

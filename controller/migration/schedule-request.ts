@@ -5,7 +5,7 @@ import type { ServerRecord } from "../store/servers.js";
 import type { MigrationRequest } from "./request.js";
 
 /** Where to and as what; a server leaves its host unless it may stay. */
-export type Aim = Pick<MigrationRequest, "flavor" | "requestedHost" | "force" | "mayStay">;
+export type Aim = Pick<MigrationRequest, "flavor" | "requestedHost" | "force" | "crossCell" | "mayStay">;
 
 /** The server where it is, for another host. */
 export const anywhereElse = ({ flavor }: ServerRecord): Aim => ({

@@ -13,6 +13,7 @@ import type { PolicyRule } from "../../proto/gen/ferry/v1/placement.js";
 import { type Identity, identityLabel, isRole, type Role } from "../../proto/identity.js";
 import {
   AGENT_ONLY,
+  CROSS_CELL,
   HEAL_PLACEMENT,
   METHOD_RULES,
   MIGRATE_BY_FORCE,
@@ -95,6 +96,10 @@ export class Policy {
     this.require(identity, MIGRATE_BY_FORCE);
   }
 
+  allowsCrossCell(identity: Identity): boolean {
+    return has(identity, this.#roleFor(CROSS_CELL));
+  }
+
   requireUnlockOverride(identity: Identity): void {
     this.require(identity, UNLOCK_OVERRIDE);
   }
@@ -135,6 +140,7 @@ const allRules = (): Rule[] => [
   ...Object.values(METHOD_RULES).filter(rule => rule !== AGENT_ONLY),
   MIGRATE_TO_HOST,
   MIGRATE_BY_FORCE,
+  CROSS_CELL,
   UNLOCK_OVERRIDE,
   HEAL_PLACEMENT,
 ];

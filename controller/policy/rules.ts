@@ -102,6 +102,8 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
 
 /** Choosing the target is a right of its own, and so is choosing it against the scheduler's advice. */
 export const MIGRATE_TO_HOST = rule("os_compute_api:os-migrate-server:migrate:host", "admin");
+/** A host of another cell, for whoever names the host; the scheduler never leaves the cell. */
+export const CROSS_CELL = rule("compute:servers:resize:cross_cell", "admin");
 /** Undoing an administrator's lock. */
 export const UNLOCK_OVERRIDE = rule("os_compute_api:os-lock-server:unlock:unlock_override", "admin");
 export const MIGRATE_BY_FORCE = rule("os_compute_api:os-migrate-server:migrate:force", "admin");

@@ -84,6 +84,7 @@ async function prepare(): Promise<TargetPlan> {
     sourceHost: "h1",
     networkMap: {},
     extraSpecs: {},
+    crossCell: false,
     flavor: LARGER,
   };
   const answer = await prepareTarget(request, ...calls());

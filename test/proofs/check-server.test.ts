@@ -14,7 +14,11 @@ beforeEach(async () => {
 afterEach(() => center.close());
 
 const check = (host = "", signal = new AbortController().signal) =>
-  checkServer({ server: WEB, host, networkMap: {}, readOnlyDrives: "" }, center.controller.deps, signal);
+  checkServer(
+    { server: WEB, host, networkMap: {}, readOnlyDrives: "", crossCell: false },
+    center.controller.deps,
+    signal,
+  );
 
 const lacking = toFaultInfo(
   new Fault("refused", "the target has too little memory", { have: "1", need: "2" }),

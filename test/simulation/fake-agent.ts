@@ -153,7 +153,15 @@ export class FakeFleet implements AgentPort {
   async checkTarget(name: string): Promise<CheckTargetResponse> {
     const { refusals: reasons } = this.#reach(name);
     const outcome = reasons.length === 0 ? "ok" : "refused";
-    const check = { name: "definition", outcome, informational: false, source: "the test", reasons };
+    const check = {
+      name: "definition",
+      outcome,
+      informational: false,
+      source: "the test",
+      reasons,
+      liveOutcome: outcome,
+      liveReasons: [],
+    };
     const offer = { checkId: `check-${name}`, dataAddress: name, dataPort: 1, token: "token" };
     return { checks: [check], offer };
   }

@@ -89,6 +89,7 @@ async function prepareOn(
       networkMap: networkMapOn(known.networkMap, targetHost),
       flavor,
       extraSpecs: known.oldFlavor.extraSpecs,
+      crossCell: known.crossCell ?? false,
     },
   });
   throwRefusals(answer, targetHost);

@@ -255,7 +255,15 @@ describe("servers", () => {
 });
 
 describe("a check", () => {
-  const ok = { name: "memory", outcome: "ok", informational: false, source: "/proc/meminfo", reasons: [] };
+  const ok = {
+    name: "memory",
+    outcome: "ok",
+    informational: false,
+    source: "/proc/meminfo",
+    reasons: [],
+    liveOutcome: "ok",
+    liveReasons: [],
+  };
   const reason = {
     code: "refused",
     message: "too old",
@@ -283,6 +291,16 @@ describe("a check", () => {
     expect(out).toMatch(/\| h3\s+\| memory\s+\| unknown\s+\| not known/);
     expect(out).toContain("h2: possible; 3 GiB to copy, about 3s at 1 GiB/s");
     expect(out).toContain("h3: not possible; 1 KiB to copy, in unknown time (not asked)");
+  });
+
+  it("says beside it what moving the guest live would stumble over", async () => {
+    const device = { ...reason, message: "a device does not move" };
+    const cold = { ...ok, name: "pci-devices", liveOutcome: "refused", liveReasons: [device] };
+    controller.answers.checkServer = async () => ({ refusals: [], hosts: [{ ...h2, checks: [cold] }] });
+    const { code, out } = await controller.ferry("server check web-3 --live");
+    expect(code).toBe(3);
+    expect(out).toMatch(/\| h2\s+\| pci-devices\s+\| ok\s+\| refused\s+\| a device does not move/);
+    expect(out).toContain("h2: possible, live not possible;");
   });
 
   it("ends with 3 when no host could take it, and shows the source's own refusals first", async () => {

@@ -28,6 +28,19 @@ describe("docs/constraints.md", () => {
     expect(rows.filter(({ remedy }) => remedy === "")).toEqual([]);
   });
 
+  it("says for each what a live move would meet", () => {
+    const lines = readFileSync("docs/constraints.md", "utf8")
+      .split("\n")
+      .filter(line => line.startsWith("| `"));
+    const live = lines.map(line => line.split("|").map(cell => cell.trim())[6] ?? "");
+    expect(live.filter(cell => cell === "")).toEqual([]);
+    const holds = CHECKS.filter(check => check.live !== undefined || check.holdsLive).map(({ name }) => name);
+    const said = lines
+      .filter((_, index) => live[index] !== "as cold")
+      .map(line => /`([^`]+)`/.exec(line)?.[1]);
+    expect(said).toEqual(holds);
+  });
+
   it("says where each check reads", () => {
     expect(CHECKS.filter(({ source }) => source === "")).toEqual([]);
   });

@@ -31,19 +31,19 @@ interface GuestXml {
   readonly memoryMib?: number;
 }
 
-export const needsOf = ({
+export const domainXml = ({
   parts = "",
   devices = "",
   os = "",
   osAttributes = "",
   memoryMib = 512,
-}: GuestXml = {}) =>
-  guestNeeds(
-    readDomain(`<domain type="kvm"><name>web</name><uuid>3f2b1c4e-5a6d-4e7f-8091-a2b3c4d5e6f7</uuid>
+}: GuestXml = {}): string =>
+  `<domain type="kvm"><name>web</name><uuid>3f2b1c4e-5a6d-4e7f-8091-a2b3c4d5e6f7</uuid>
 <memory unit="MiB">${memoryMib}</memory><vcpu>2</vcpu>
 <os ${osAttributes}><type arch="x86_64" machine="pc-q35-7.2">hvm</type>${os}</os>${parts}
-<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>${devices}</devices></domain>`),
-  );
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>${devices}</devices></domain>`;
+
+export const needsOf = (guest: GuestXml = {}) => guestNeeds(readDomain(domainXml(guest)));
 
 /** Everything that a target has at once, read from a captured tree. */
 export async function capturedHost(name: string): Promise<TargetHost> {
@@ -87,6 +87,9 @@ export const factsOn = (host: TargetHost, needs: GuestNeeds = needsOf()): Target
   emulatorPresent: true,
   machineProblem: "",
   defineProblem: "",
+  cell: "",
+  crossCell: false,
+  portBandwidths: [],
   missingNetworks: [],
   missingPaths: [],
   fileRefusals: [],
@@ -108,6 +111,8 @@ export const manifestFrom = (
     arch: "x86_64",
     virtType: "kvm",
     memoryMib: 512,
+    powerState: "RUNNING",
+    domainXml: domainXml(),
     facts: {
       architecture,
       cpu,

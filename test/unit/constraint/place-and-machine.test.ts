@@ -119,3 +119,26 @@ describe("security labels", () => {
     expect(resultOf("security-labels", factsOn(silent, labelled), manifest).outcome).toBe("unknown");
   });
 });
+
+describe("cells and guaranteed bandwidth", () => {
+  it("a cell is not left, unless the caller may", () => {
+    const across = { ...factsOn(host), cell: "cell-2" };
+    expect(resultOf("cell", factsOn(host), manifestFrom(host)).outcome).toBe("ok");
+    expect(resultOf("cell", across, manifestFrom(host))).toMatchObject({
+      outcome: "refused",
+      reasons: [{ have: "cell-2", need: "no cell" }],
+    });
+    expect(resultOf("cell", { ...across, crossCell: true }, manifestFrom(host)).outcome).toBe("ok");
+  });
+
+  it("a port's floor must be left on its network, and must be known", () => {
+    const on = (leftKibps: number | undefined) => ({
+      ...factsOn(host),
+      portBandwidths: [{ network: "br0", neededKibps: 1000, leftKibps }],
+    });
+    const outcomes = [2000, 999, undefined].map(
+      left => resultOf("port-bandwidth", on(left), manifestFrom(host)).outcome,
+    );
+    expect(outcomes).toEqual(["ok", "refused", "unknown"]);
+  });
+});

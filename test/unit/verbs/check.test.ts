@@ -29,6 +29,7 @@ const prepare = () => ({
   networkMap: {},
   flavor: undefined,
   extraSpecs: {},
+  crossCell: false,
 });
 
 async function objections(): Promise<string[]> {

@@ -96,6 +96,7 @@ function request(
     networkMap: {},
     flavor: undefined,
     extraSpecs: PINNED,
+    crossCell: false,
     ...change,
   };
 }
@@ -343,6 +344,33 @@ describe("huge pages and devices", () => {
 const fail = (): never => {
   throw new Error("missing");
 };
+
+describe("bandwidth that ports are guaranteed", () => {
+  const port =
+    '<interface type="network"><source network="lan"/><bandwidth><inbound average="2000" floor="1000"/></bandwidth></interface>';
+  const withPort = (host: Host, number: number): PrepareTarget => {
+    const asked = request(host, number, { extraSpecs: {} });
+    if (asked.manifest === undefined) throw new Error("no manifest");
+    const domainXml = asked.manifest.domainXml.replace("</devices>", `${port}</devices>`);
+    return { ...asked, manifest: { ...asked.manifest, domainXml } };
+  };
+
+  it("is what the network has left beside other guests, and unknown where nobody said", async () => {
+    const host = await hostOn(smt, "port_bandwidth = { lan = 1500 }");
+    host.hypervisor.virtualNetworks = [{ name: "lan", active: true, bridge: "virbr7" }];
+    const first = await prepare(host, withPort(host, 1));
+    expect(first.refusals).toEqual([]);
+    await host.hypervisor.define(first.xml);
+    expect((await prepare(host, withPort(host, 2), 2)).refusals).toEqual([
+      "network lan of the target has too little bandwidth left to guarantee",
+    ]);
+    const silent = await hostOn(smt, "");
+    silent.hypervisor.virtualNetworks = host.hypervisor.virtualNetworks;
+    expect((await prepare(silent, withPort(silent, 1))).refusals).toEqual([
+      "the bandwidth of network lan is not known",
+    ]);
+  });
+});
 
 /** As a machine of that flavor has it. */
 const cellsXml = (vcpus: number, cells: number): string =>

@@ -43,6 +43,7 @@ async function prepare(): Promise<TargetPlan> {
     networkMap: {},
     flavor: undefined,
     extraSpecs: {},
+    crossCell: false,
   };
   const { plan } = await prepareTarget(request, target.call(), target.world);
   return plan ?? TargetPlan.fromPartial({});

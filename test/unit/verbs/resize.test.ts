@@ -33,7 +33,14 @@ const SWAP = "images/web-3/disk.swap";
 async function prepare(size: Partial<Flavor>) {
   const flavor = Flavor.fromPartial({ id: "f", vcpus: 3, ramMib: 2, ...size });
   const { plan, refusals } = await prepareTarget(
-    { manifest: source.manifest(), sourceHost: "h1", networkMap: {}, flavor, extraSpecs: {} },
+    {
+      manifest: source.manifest(),
+      sourceHost: "h1",
+      networkMap: {},
+      flavor,
+      extraSpecs: {},
+      crossCell: false,
+    },
     target.call(),
     target.world,
   );

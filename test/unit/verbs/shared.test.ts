@@ -67,7 +67,7 @@ async function describeIt(): Promise<SourceManifest> {
 }
 
 async function plan(manifest: SourceManifest, flavor?: Flavor) {
-  const request = { manifest, sourceHost: "h1", networkMap: {}, flavor, extraSpecs: {} };
+  const request = { manifest, sourceHost: "h1", networkMap: {}, flavor, extraSpecs: {}, crossCell: false };
   const answer = await prepareTarget(request, ...atTarget());
   return { plan: answer.plan ?? TargetPlan.fromPartial({}), refusals: answer.refusals };
 }
@@ -172,6 +172,7 @@ describe("a disk on shared storage", () => {
       networkMap: {},
       flavor: undefined,
       extraSpecs: {},
+      crossCell: false,
     };
     const results = await checkHost(request, target.call({ migrationId: "check-1" }), target.world);
     expect(results.find(({ name }) => name === "files")).toMatchObject({ outcome: "ok" });

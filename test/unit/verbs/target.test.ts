@@ -33,7 +33,7 @@ const noPlan = TargetPlan.fromPartial({});
 
 async function prepare(manifest: SourceManifest = source.manifest()) {
   const { plan, refusals } = await prepareTarget(
-    { manifest, sourceHost: "h1", networkMap: {}, flavor: undefined, extraSpecs: {} },
+    { manifest, sourceHost: "h1", networkMap: {}, flavor: undefined, extraSpecs: {}, crossCell: false },
     target.call(),
     target.world,
   );
