@@ -1,7 +1,7 @@
 /**
  * Files by what they are, not by what they are called (SAFETY R5, DESIGN invariant 7).
  *
- * An identity is (device, inode, birth time). Renaming and removing refuse, with nothing changed, when the name is
+ * An identity is inode and birth time, and the device where that does not change by itself. Renaming and removing refuse, with nothing changed, when the name is
  * that of another file; both may be repeated after a crash and then find their work done.
  */
 
@@ -29,8 +29,17 @@ export async function factsAt(files: Files, path: string): Promise<FileFacts | u
   }
 }
 
+/**
+ * A device's number is given anew at each boot, or at each mount: two files of one inode born in the same nanosecond are one
+ * file under whatever number. Where no birth is recorded, the number is needed.
+ */
 export const isSameFile = (one: FileIdentity, other: FileIdentity): boolean =>
-  one.device === other.device && one.inode === other.inode && one.birthNs === other.birthNs;
+  one.inode === other.inode &&
+  one.birthNs === other.birthNs &&
+  (one.birthNs !== UNBORN || one.device === other.device);
+
+/** A file system that records no birth time. */
+export const UNBORN = "0";
 
 /**
  * Renames a file if it is the one meant; the new name must be free. `already` when it stands there from an earlier

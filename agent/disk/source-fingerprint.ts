@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { canonicalXml } from "../domain/canonical-xml.js";
 import type { LaidOutDisk } from "./disk-layout.js";
+import { UNBORN } from "./file-identity.js";
 import type { ImageLayer } from "./image-rules.js";
 
 type Disk = Pick<LaidOutDisk, "targetDev" | "chain">;
@@ -24,7 +25,8 @@ const layerFacts = ({ path, format, virtualSizeBytes, facts }: ImageLayer) => [
   path,
   format,
   virtualSizeBytes,
-  facts.device,
+  // Numbered anew by a reboot, which changes no machine.
+  facts.birthNs === UNBORN ? facts.device : "",
   facts.inode,
   facts.birthNs,
 ];

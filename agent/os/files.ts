@@ -18,7 +18,7 @@ export interface Extent {
   readonly end: number;
 }
 
-/** What makes a file the same file after a rename (SAFETY R5): device, inode and birth time. */
+/** What makes a file the same file after a rename (SAFETY R5); compared by `isSameFile`. */
 export interface FileIdentity {
   readonly device: string;
   readonly inode: string;

@@ -11,6 +11,7 @@
 import { constants, ftruncate } from "node:fs";
 import { promisify } from "node:util";
 import { Fault } from "../../proto/fault.js";
+import { isSameFile } from "../disk/file-identity.js";
 import type { DigestTree, FileFacts, FileIdentity, Files } from "../os/files.js";
 import { type LeafRange, runsOf } from "./digest-tree.js";
 import { closeFd, openBelow, syncData, syncDirectoryOf } from "./fd-io.js";
@@ -97,7 +98,7 @@ async function recogniseFinished(
   fd: number,
 ): Promise<JournalContent> {
   if (found?.completeRoot === undefined) throw taken(incoming);
-  if (!sameFile(found.header.part, await files.facts(fd))) throw taken(incoming);
+  if (!isSameFile(found.header.part, await files.facts(fd))) throw taken(incoming);
   if (isSameSource(found.header, request)) return found;
   throw new Fault("conflict", `source of ${incoming.id} changed after its copy was finished`);
 }
@@ -217,12 +218,9 @@ const taken = (incoming: IncomingFile, path = incoming.targetPath): Fault =>
     fix: "move it away; Ferry never overwrites a file",
   });
 
-const sameFile = (a: FileIdentity, b: FileIdentity): boolean =>
-  a.device === b.device && a.inode === b.inode && a.birthNs === b.birthNs;
-
 const isSameSource = (header: JournalHeader, request: OpenRequest): boolean =>
   header.sizeBytes === request.sizeBytes &&
-  sameFile(header.source, request.stamp) &&
+  isSameFile(header.source, request.stamp) &&
   header.source.mtimeNs === request.stamp.mtimeNs &&
   header.source.ctimeNs === request.stamp.ctimeNs;
 
@@ -236,7 +234,7 @@ const isUsable = (
   header.algorithm === algorithm &&
   header.leafBytes === LEAF_BYTES &&
   header.sizeBytes === request.sizeBytes &&
-  sameFile(header.part, part) &&
+  isSameFile(header.part, part) &&
   part.sizeBytes === request.sizeBytes;
 
 async function keepOnSuccess<T>(fd: number, use: (fd: number) => Promise<T>): Promise<T> {

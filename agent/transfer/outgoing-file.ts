@@ -7,6 +7,7 @@
 
 import { constants } from "node:fs";
 import { Fault } from "../../proto/fault.js";
+import { isSameFile } from "../disk/file-identity.js";
 import type { DigestTree, FileFacts, FileIdentity, Files } from "../os/files.js";
 import { leafBytesAt, leafRanges } from "./digest-tree.js";
 import { closeFd, openFd } from "./fd-io.js";
@@ -111,9 +112,7 @@ export class OpenedFile {
 
 function requireIdentity({ id, path, identity }: OutgoingFile, facts: FileFacts): void {
   if (identity === undefined) return;
-  const isSame =
-    facts.device === identity.device && facts.inode === identity.inode && facts.birthNs === identity.birthNs;
-  if (isSame) return;
+  if (isSameFile(facts, identity)) return;
   throw new Fault("conflict", `${id} at ${path} is another file than the one that was fenced`, {
     have: `device ${facts.device} inode ${facts.inode}`,
     need: `device ${identity.device} inode ${identity.inode}`,

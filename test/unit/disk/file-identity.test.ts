@@ -39,6 +39,14 @@ describe("a file", () => {
     expect(isSameFile(ours, { ...ours, birthNs: "1" })).toBe(false);
   });
 
+  it("is the same after a reboot, which numbers the devices anew, unless nothing says when it was born", async () => {
+    const { ours } = await oneFile();
+    const born = { ...ours, device: "8:1", birthNs: "1795812777281000000" };
+    expect(isSameFile(born, { ...born, device: "8:17" })).toBe(true);
+    const unborn = { ...born, birthNs: "0" };
+    expect(isSameFile(unborn, { ...unborn, device: "8:17" })).toBe(false);
+  });
+
   it("that is a symbolic link is nobody's", async () => {
     const { path } = await oneFile();
     await symlink(path("disk"), path("link"));

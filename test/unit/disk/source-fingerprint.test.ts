@@ -34,6 +34,14 @@ describe("the fingerprint of a source", () => {
     expect(fingerprint(definedAfterStartXml, written, base)).toBe(before);
   });
 
+  it("stays over a reboot, which numbers the devices anew", () => {
+    const renumbered = { ...layer, facts: { ...layer.facts, device: "8:17" } };
+    expect(fingerprint(definedXml, renumbered, base)).toBe(before);
+    const unborn = { ...layer, facts: { ...layer.facts, birthNs: "0" } };
+    const other = { ...unborn, facts: { ...unborn.facts, device: "8:17" } };
+    expect(fingerprint(definedXml, other, base)).not.toBe(fingerprint(definedXml, unborn, base));
+  });
+
   it.each<[string, string]>([
     ["another definition", fingerprint(edit(definedXml, "131072", "262144"), layer, base)],
     ["a snapshot's layer on top", fingerprint(definedXml, { ...layer, path: "/images/snap" }, layer, base)],
