@@ -100,7 +100,8 @@ describe("a domain is not adopted", () => {
     const address = '<source><address domain="0" bus="0" slot="31" function="0"/></source>';
     const devices = `<hostdev mode="subsystem" type="pci" managed="yes">${address}</hostdev>`;
     await bareGuest(lab, "h1", { name: "passing", devices, isOff: true });
-    await expectNotAdopted("passing", "has a pci device of its host assigned", "fix:  detach it");
+    const says = ["has a pci device of its host assigned (0000:00:1f.0)", "fix:  name it in [[pci_alias]]"];
+    await expectNotAdopted("passing", ...says);
   });
 
   it("that nobody knows, or on a host that nobody knows", async () => {

@@ -20,6 +20,7 @@ source "$LAB_HOME/lib/host.sh"
 source "$LAB_HOME/lib/lifecycle.sh"
 source "$LAB_HOME/lib/guest.sh"
 source "$LAB_HOME/lib/kvm.sh"
+source "$LAB_HOME/lib/machine.sh"
 source "$LAB_HOME/lib/help.sh"
 
 usage_unless() { # usage_unless CONDITION-AS-NUMBER USAGE

@@ -100,6 +100,7 @@ image_dirs = ["/var/lib/libvirt/images", "/run/shared"]
 metrics_listen = "$LAB_NET.$2:7403"
 libvirt_uri = "qemu:///system"
 virt_type = "$(kvm_verdict)"
+$(machine_toml "$1")
 TOML
   ferry_tls_toml agent
 }

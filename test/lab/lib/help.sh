@@ -37,6 +37,7 @@ Environment (remembered by up)
   LAB_NET=10.77.0, LAB_MIGNET=10.78.0     the two networks
   LAB_QEMU=root|stock                     guests run as root, or as Debian's qemu.conf says
   LAB_VIRT=kvm|qemu                       instead of finding out which of them works
+  LAB_MACHINES=h1=numa2-hugepages,…        captured machines (test/fixtures/hosts) under hosts: their CPUs, cells, pages and PCI
   LAB_BARE=1                              hosts without Ferry
   LAB_INIT=systemd                        real systemd in each host runs libvirtd and Ferry's units, installed by
                                           systemd/install.sh; journalctl and systemctl work there

@@ -11,6 +11,8 @@ set -u
 # Kept in the host's directory, and so there again after a power cut.
 DURABLE=(etc/libvirt var/lib/libvirt var/log/libvirt var/cache/libvirt etc/ferry var/lib/ferry var/lib/ferry-controller
   var/log/ferry)
+# Of /sys, what is this kernel's even when the rest is a captured machine's.
+LIVE_SYS=(fs class/net devices/virtual module block class/block)
 # Writable for the host alone, in memory, over the machine's own content.
 PRIVATE=(etc var/lib var/log var/cache)
 
@@ -68,6 +70,26 @@ mount_sysfs() {
   mount --rbind $root /sys
 }
 
+# Another machine's /sys in memory, with the live parts of this one bound into it, and its /proc files. Huge pages are the
+# machine's own, as many as it has.
+mount_captured() {
+  local root=/run/private/captured part
+  [[ -e /run/host/machine/captured.tar.gz ]] || return 0
+  mkdir -p $root /run/hugepages
+  mount -t tmpfs -o mode=755,size=64m tmpfs $root
+  tar -xzf /run/host/machine/captured.tar.gz -C $root
+  for part in "${LIVE_SYS[@]}"; do
+    [[ -d /run/private/sys/$part ]] || continue
+    mkdir -p "$root/sys/$part"
+    mount --rbind "/run/private/sys/$part" "$root/sys/$part"
+  done
+  mount --rbind $root/sys /sys
+  for part in cpuinfo meminfo; do
+    mount --bind "$root/proc/$part" "/proc/$part"
+  done
+  mount -t hugetlbfs -o pagesize=2M hugetlbfs /run/hugepages
+}
+
 mount_hierarchy() { # mount_hierarchy cgroup|cgroup2 PATH; v1 names a hierarchy by its controllers
   case $1:${2##*/} in
     cgroup2:*)
@@ -115,11 +137,18 @@ wait_for() { # wait_for SECONDS COMMAND…
   done
 }
 
+# udev's library looks twice whether /sys is a sysfs.
+captured_environment() {
+  [[ -e /run/host/machine/fake-numa.so ]] || return 0
+  echo LD_PRELOAD=/run/host/machine/fake-numa.so SYSTEMD_DEVICE_VERIFY_SYSFS=0
+}
+
 start_libvirtd() {
   # Debian's own qemu.conf lets virtlogd write the guests' output.
   grep -q '^stdio_handler *= *"file"' /etc/libvirt/qemu.conf || [[ -S /run/libvirt/virtlogd-sock ]] || virtlogd -d
   rm -f /run/libvirt/libvirt-sock
-  libvirtd -d --pid-file /run/libvirtd.pid &&
+  # shellcheck disable=SC2046 # words of a command line
+  env $(captured_environment) libvirtd -d --pid-file /run/libvirtd.pid &&
     wait_for 15 test -S /run/libvirt/libvirt-sock &&
     wait_for 15 virsh -q -c qemu:///system uri
 }
@@ -160,6 +189,7 @@ boot() { # boot HOST-DIR LAB-DIR kvm|qemu [DAEMON COMMAND…]
   wait_for 10 test -e "$host_dir/wired"
   mount_runtime
   mount_sysfs
+  mount_captured
   mount_private_trees
   [[ $virt_type == kvm ]] || hide_kvm
   set +e

@@ -48,6 +48,7 @@ host_prepare() {
   ferry_prepare "$host"
   if [[ $host != ctl ]]; then
     libvirtd_prepare "$host"
+    machine_prepare "$host"
     ferry_install_hook "$host"
   fi
 }

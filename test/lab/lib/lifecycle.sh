@@ -23,6 +23,7 @@ lab_up() {
   settings_save
   network_switch_up
   ferry_prepare_authority
+  machine_build_shim
   systemd_stage
   lab_start_hosts "$count" || die "not all hosts came up; 'npm run lab -- down' removes what there is"
   lab_status
