@@ -29,9 +29,10 @@ export interface Packing {
 
 export function canPack(cores: readonly FreeCore[], { count, extra, policy }: Demand): boolean {
   if (count + extra === 0) return true;
-  if (policy === "isolate") return cores.filter(isWhole).length >= count + extra;
-  if (freeIn(cores) < count + extra) return false;
-  return policy === "prefer" || count === 0 || threadsPerCore(cores, count) !== undefined;
+  const { whole, free, withThreads } = countsOf(cores);
+  if (policy === "isolate") return whole >= count + extra;
+  if (free < count + extra) return false;
+  return policy === "prefer" || count === 0 || threadsPerCore(withThreads, count) !== undefined;
 }
 
 export function packCores(cores: readonly FreeCore[], demand: Demand): Packing | undefined {
@@ -44,20 +45,42 @@ export function packCores(cores: readonly FreeCore[], demand: Demand): Packing |
 }
 
 const isWhole = ({ cpus, threads }: FreeCore): boolean => cpus.length === threads;
-const freeIn = (cores: readonly FreeCore[]): number => cores.reduce((sum, { cpus }) => sum + cpus.length, 0);
+
+interface Counts {
+  readonly free: number;
+  readonly whole: number;
+  /** By number of threads: cores with at least so many free. */
+  readonly withThreads: readonly number[];
+}
+
+/** A host is asked many times before its cores change. */
+const known = new WeakMap<readonly FreeCore[], Counts>();
+
+function countsOf(cores: readonly FreeCore[]): Counts {
+  const before = known.get(cores);
+  if (before !== undefined) return before;
+  const withThreads: number[] = [];
+  for (const { cpus } of cores)
+    for (let threads = 0; threads <= cpus.length; threads++)
+      withThreads[threads] = (withThreads[threads] ?? 0) + 1;
+  const counts = {
+    free: cores.reduce((sum, { cpus }) => sum + cpus.length, 0),
+    whole: cores.filter(isWhole).length,
+    withThreads,
+  };
+  known.set(cores, counts);
+  return counts;
+}
 
 /** As many threads of each core as go, at least two; the last core may be left with some. */
-function threadsPerCore(cores: readonly FreeCore[], count: number): number | undefined {
-  const most = Math.max(0, ...cores.map(({ cpus }) => cpus.length));
-  for (let threads = most; threads >= 2; threads--) {
-    const usable = cores.filter(({ cpus }) => cpus.length >= threads).length;
-    if (usable * threads >= count) return threads;
-  }
+function threadsPerCore(withThreads: readonly number[], count: number): number | undefined {
+  for (let threads = withThreads.length - 1; threads >= 2; threads--)
+    if ((withThreads[threads] ?? 0) * threads >= count) return threads;
   return undefined;
 }
 
 function siblings(cores: readonly FreeCore[], count: number): number[] {
-  const threads = threadsPerCore(cores, count) ?? 0;
+  const threads = threadsPerCore(countsOf(cores).withThreads, count) ?? 0;
   // Cores with just that many are used up first, so that larger ones stay whole.
   const usable = cores
     .filter(({ cpus }) => cpus.length >= threads)

@@ -248,6 +248,20 @@ describe("a booking ends", () => {
     expect(await freeCpus(target)).toHaveLength(4);
   });
 
+  it("before it began when the agent dies in the middle of it: all of the claim is there, or nothing", async () => {
+    const { documents } = target.world;
+    const put = documents.put.bind(documents);
+    documents.put = (server, migration, kind, body) => {
+      if (kind === "claim") throw new Error("killed");
+      put(server, migration, kind, body);
+    };
+    await expect(prepare(target, request(target))).rejects.toThrow("killed");
+    target.restart();
+    expect(await freeCpus(target)).toHaveLength(8);
+    expect(target.world.documents.list("target")).toEqual([]);
+    expect((await prepare(target, request(target))).refusals).toEqual([]);
+  });
+
   it("never by a restart of the agent", async () => {
     await prepare(target, request(target));
     target.restart();
