@@ -44,7 +44,8 @@ export function fitHardware(free: FreeHardware, guest: GuestHardware): Placement
 
 /** The same answer, without choosing: for many hosts. */
 export function fitsHardware(free: FreeHardware, guest: GuestHardware): boolean {
-  if (guest.devices.length > 0 || guest.cells.length === 0) return bestChoice(free, guest, true) !== undefined;
+  if (guest.devices.length > 0 || guest.cells.length === 0)
+    return bestChoice(free, guest, true) !== undefined;
   // Without devices any set of cells that takes them will do.
   const fits = cellsThatFit(free, guest);
   return fits.every(row => row.includes(true)) && matchCells(fits, [...free.cells.keys()]) !== undefined;
