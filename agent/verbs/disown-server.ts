@@ -16,6 +16,7 @@ export const disownServer: Verb<DisownServer> = async ({ home }, call, world) =>
     `this server ${where}; what this host has of it is a former copy`,
   );
   await endFormerCopy(where, call, world);
+  world.bookings.dropServer(call.serverId);
   world.guests.update(call.serverId, {
     role: "retired",
     incarnation: "",

@@ -64,10 +64,11 @@ interface DefinedDomain {
   readonly runs: boolean;
 }
 
-async function definedDomains({ hypervisor, fence }: World): Promise<DefinedDomain[]> {
+/** Trials are gone in a moment, and a former copy of a server that lives elsewhere may not start. */
+async function definedDomains({ hypervisor, fence, guests }: World): Promise<DefinedDomain[]> {
   const found: DefinedDomain[] = [];
   for (const summary of await hypervisor.listDomains()) {
-    if (summary.name.startsWith(TRIAL_PREFIX)) continue;
+    if (summary.name.startsWith(TRIAL_PREFIX) || guests.find(summary.uuid)?.role === "retired") continue;
     const xml = await inactiveXml(summary, hypervisor);
     if (xml === undefined) continue;
     const incarnation = fence.incarnationOf(xml);
