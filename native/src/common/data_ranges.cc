@@ -8,14 +8,16 @@
 
 namespace ferry {
 
-std::optional<Range> NextData(int fd, std::int64_t from, std::int64_t limit) {
+std::optional<Range> DataRanges::Next(std::int64_t from, std::int64_t limit) {
   if (from >= limit) return std::nullopt;
-  const std::int64_t start = lseek(fd, from, SEEK_DATA);
+  if (from >= last_.start && from < last_.end) return Range{from, std::min(last_.end, limit)};
+  const std::int64_t start = lseek(fd_, from, SEEK_DATA);
   if (start < 0 && errno == EINVAL) return Range{from, limit};
   if (start < 0 && errno == ENXIO) return std::nullopt;
   CheckedCall("lseek", start);
   if (start >= limit) return std::nullopt;
-  const std::int64_t end = CheckedCall("lseek", static_cast<std::int64_t>(lseek(fd, start, SEEK_HOLE)));
+  const std::int64_t end = CheckedCall("lseek", static_cast<std::int64_t>(lseek(fd_, start, SEEK_HOLE)));
+  last_ = {start, end};
   return Range{start, std::min(end, limit)};
 }
 

@@ -11,8 +11,19 @@ struct Range {
   std::int64_t end;
 };
 
-// The first data range at or after `from`, cut at `limit`; nothing when only a hole is left. What has no holes to
-// tell of (block devices, old file systems) answers one range.
-std::optional<Range> NextData(int fd, std::int64_t from, std::int64_t limit);
+// Walks the data ranges of a file that does not change. It remembers the last one: to find where a range ends the
+// kernel may have to look at each of its pages, so that must not be asked twice.
+class DataRanges {
+ public:
+  explicit DataRanges(int fd) : fd_(fd) {}
+
+  // The first data range at or after `from`, cut at `limit`; nothing when only a hole is left. What has no holes to
+  // tell of (block devices, old file systems) answers one range.
+  std::optional<Range> Next(std::int64_t from, std::int64_t limit);
+
+ private:
+  const int fd_;
+  Range last_{0, 0};
+};
 
 }  // namespace ferry

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <string>
 
-#include "data_ranges.h"
 #include "zero_scan.h"
 
 namespace ferry {
@@ -24,16 +23,16 @@ int OpenDirect(int fd) {
 
 }  // namespace
 
-std::optional<LeafRange> NextDataLeaves(int fd, LeafRange range) {
-  const auto data = NextData(fd, range.first * kLeafBytes, range.end() * kLeafBytes);
+std::optional<LeafRange> NextDataLeaves(DataRanges& ranges, LeafRange range) {
+  const auto data = ranges.Next(range.first * kLeafBytes, range.end() * kLeafBytes);
   if (!data) return std::nullopt;
   const std::int64_t first = data->start / kLeafBytes;
   std::int64_t end = (data->end + kLeafBytes - 1) / kLeafBytes;
   // Extents that touch the same or the next leaf are one run of leaves.
   while (end < range.end()) {
-    const auto next = NextData(fd, end * kLeafBytes, (end + 1) * kLeafBytes);
+    const auto next = ranges.Next(end * kLeafBytes, (end + 1) * kLeafBytes);
     if (!next) break;
-    const auto longer = NextData(fd, next->start, range.end() * kLeafBytes);
+    const auto longer = ranges.Next(next->start, range.end() * kLeafBytes);
     end = std::max(end + 1, longer ? (longer->end + kLeafBytes - 1) / kLeafBytes : end + 1);
   }
   return LeafRange{first, std::min(end, range.end()) - first};
@@ -53,6 +52,7 @@ LeafReader::LeafReader(int fd, bool direct, Algorithm algorithm, std::int64_t si
       size_bytes_(size_bytes),
       direct_(direct),
       own_(direct ? OpenDirect(fd) : -1),
+      ranges_(fd),
       hasher_(algorithm),
       buffer_(MakeAlignedBuffer(kReadLeaves * kLeafBytes)) {}
 

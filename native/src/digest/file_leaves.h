@@ -7,13 +7,14 @@
 #include <optional>
 
 #include "aligned_buffer.h"
+#include "data_ranges.h"
 #include "digest_tree.h"
 #include "system_call.h"
 
 namespace ferry {
 
 // What an extent touches, in whole leaves; the next one at or after `range.first`, nothing when only a hole is left.
-std::optional<LeafRange> NextDataLeaves(int fd, LeafRange range);
+std::optional<LeafRange> NextDataLeaves(DataRanges& ranges, LeafRange range);
 
 // Reads [offset, offset + length) completely; throws ENODATA when the file ends before.
 void ReadFully(int fd, std::uint8_t* into, std::int64_t offset, std::int64_t length);
@@ -24,24 +25,30 @@ class LeafReader {
   // `direct` opens the same file once more with O_DIRECT.
   LeafReader(int fd, bool direct, Algorithm algorithm, std::int64_t size_bytes);
 
-  // Tells `found(leaf, digest)` of each leaf that is not all zero, in order. Returns the bytes read.
+  // Tells `found(leaf, digest)` of each leaf that is not all zero, in order; holes are not read. Returns the bytes read.
   template <class Found>
   std::int64_t Read(LeafRange range, Found found) {
     RequireSize(range);
     std::int64_t bytes_read = 0;
-    while (const auto data = NextDataLeaves(fd_, range)) {
-      for (std::int64_t leaf = data->first; leaf < data->end();) {
-        const LeafRange loaded = Load({leaf, data->end() - leaf});
-        for (std::int64_t index = 0; index < loaded.count; index++) {
-          const auto digest = DigestOf(index, loaded.first + index);
-          if (digest) found(loaded.first + index, *digest);
-        }
-        leaf += loaded.count;
-        bytes_read += BytesOf(loaded);
-      }
+    while (const auto data = NextDataLeaves(ranges_, range)) {
+      bytes_read += ReadAll(*data, found);
       range = {data->end(), range.end() - data->end()};
     }
     return bytes_read;
+  }
+
+  // The same without asking where the holes are: for what is known to hold data.
+  template <class Found>
+  std::int64_t ReadAll(LeafRange range, Found found) {
+    for (std::int64_t leaf = range.first; leaf < range.end();) {
+      const LeafRange loaded = Load({leaf, range.end() - leaf});
+      for (std::int64_t index = 0; index < loaded.count; index++) {
+        const auto digest = DigestOf(index, loaded.first + index);
+        if (digest) found(loaded.first + index, *digest);
+      }
+      leaf += loaded.count;
+    }
+    return BytesOf(range);
   }
 
  private:
@@ -54,6 +61,7 @@ class LeafReader {
   const std::int64_t size_bytes_;
   const bool direct_;
   const Descriptor own_;
+  DataRanges ranges_;
   Hasher hasher_;
   AlignedBuffer buffer_;
 };

@@ -12,8 +12,9 @@ namespace ferry {
 Napi::Value Extents(Info info) {
   auto work = [fd = IntArgument(info, 0), offset = BytesArgument(info, 1), length = BytesArgument(info, 2)] {
     std::vector<double> bounds;
+    DataRanges ranges(fd);
     std::int64_t position = offset;
-    while (const auto range = NextData(fd, position, offset + length)) {
+    while (const auto range = ranges.Next(position, offset + length)) {
       bounds.push_back(static_cast<double>(range->start));
       bounds.push_back(static_cast<double>(range->end));
       position = range->end;

@@ -45,17 +45,6 @@ void ForNonZeroPieces(const std::uint8_t* bytes, std::size_t length, Use use) {
   if (begin < length) use(begin, length);
 }
 
-// What has to be read back: neighbours in one go, without what is the same as before.
-std::vector<LeafRange> RangesToRead(const SealedSegment& segment) {
-  std::vector<LeafRange> ranges;
-  for (const ContentRun& run : segment.runs) {
-    if (run.content == Content::kSame) continue;
-    if (!ranges.empty() && ranges.back().end() == run.range.first) ranges.back().count += run.range.count;
-    else ranges.push_back(run.range);
-  }
-  return ranges;
-}
-
 // Leaves that are not what they should be: another digest, missing, or something where zeros belong.
 std::vector<std::int64_t> Differences(const DataLeaves& expected, const DataLeaves& found) {
   std::vector<std::int64_t> wrong;
@@ -119,9 +108,12 @@ DataLeaves PartFile::ReadBackOf(const SealedSegment& segment) {
   const bool direct = read_back_ == ReadBack::kDirect;
   LeafReader reader(files_.fd, direct, verified_->algorithm(), verified_->size_bytes());
   DataLeaves found;
-  for (const LeafRange& range : RangesToRead(segment)) {
+  const auto add = [&](std::int64_t leaf, const Digest& digest) { found.Add(leaf, digest); };
+  for (const auto& [content, range] : segment.runs) {
+    if (content == Content::kSame) continue;  // was read back when it was written
     if (!direct) posix_fadvise(files_.fd, range.first * kLeafBytes, range.count * kLeafBytes, POSIX_FADV_DONTNEED);
-    reader.Read(range, [&](std::int64_t leaf, const Digest& digest) { found.Add(leaf, digest); });
+    if (content == Content::kData) reader.ReadAll(range, add);
+    else reader.Read(range, add);
   }
   return found;
 }

@@ -25,7 +25,7 @@ Segment CutSegment(const std::shared_ptr<SourceFile>& file, LeafRange unknown) {
   Segment segment{file, {unknown.first, 0}, {}};
   std::int64_t at = unknown.first;
   for (std::int64_t room = kSegmentDataLeaves; room > 0 && at < unknown.end();) {
-    const auto data = NextDataLeaves(file->fd, {at, unknown.end() - at});
+    const auto data = NextDataLeaves(file->ranges, {at, unknown.end() - at});
     const std::int64_t data_begin = data ? data->first : unknown.end();
     if (data_begin > at) segment.spans.push_back({{at, data_begin - at}, true});
     at = data_begin;
@@ -43,11 +43,7 @@ Segment CutSegment(const std::shared_ptr<SourceFile>& file, LeafRange unknown) {
 
 std::shared_ptr<SourceFile> SegmentQueue::Add(std::uint16_t index, int fd, std::shared_ptr<DigestTree> digests,
                                               std::shared_ptr<DigestTree> older) {
-  auto file = std::make_shared<SourceFile>();
-  file->index = index;
-  file->fd = fd;
-  file->digests = std::move(digests);
-  file->older = std::move(older);
+  auto file = std::make_shared<SourceFile>(index, fd, std::move(digests), std::move(older));
   std::lock_guard<std::mutex> guard(mutex_);
   files_.push_back(file);
   return file;

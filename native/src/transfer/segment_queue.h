@@ -11,18 +11,23 @@
 #include <optional>
 #include <vector>
 
+#include "data_ranges.h"
 #include "digest_tree.h"
 
 namespace ferry {
 
 // A file at the source. The descriptor is the caller's, and open for as long as the queue is used.
 struct SourceFile {
-  std::uint16_t index;
-  int fd;
+  SourceFile(std::uint16_t place, int descriptor, std::shared_ptr<DigestTree> known, std::shared_ptr<DigestTree> before)
+      : index(place), fd(descriptor), digests(std::move(known)), older(std::move(before)), ranges(descriptor) {}
+
+  const std::uint16_t index;
+  const int fd;
   // Known leaves: what the target has verified, and what was read since.
-  std::shared_ptr<DigestTree> digests;
+  const std::shared_ptr<DigestTree> digests;
   // What the target has of an older source, leaf by leaf; empty unless it said so.
-  std::shared_ptr<DigestTree> older;
+  const std::shared_ptr<DigestTree> older;
+  DataRanges ranges;
   std::int64_t next_leaf = 0;
   std::atomic<std::int64_t> sent_bytes{0};
   std::atomic<std::int64_t> skipped_bytes{0};
