@@ -65,7 +65,8 @@ const VERBS: Verbs = {
 
 export const dispatchTo =
   (world: World): Dispatch =>
-  ({ verb }: PerformRequest, call) => {
+  async ({ verb }: PerformRequest, call) => {
+    await world.readings.end(call.serverId);
     if (verb === undefined) throw new Fault("invalid-argument", "the request names no verb");
     // The pairing of name and request holds by construction of the oneof; the compiler cannot follow it.
     const carryOut = VERBS[verb.$case] as (

@@ -15,6 +15,7 @@ import { inspectDomain } from "./inspect-domain.js";
 import type { FenceRecords } from "./journal/fence-records.js";
 import type { Operations } from "./operations.js";
 import type { World } from "./verbs/verb.js";
+import { verifyFiles } from "./verify-files.js";
 
 interface Dependencies {
   readonly world: World;
@@ -37,6 +38,7 @@ export function agentService({
     measurePath: (request, { signal }) => measurePath(request, signal, world),
     attest: ({ serverId }) => attest(serverId, world),
     describeMigration: async request => describeMigration(request, { world, operations, fences }),
+    verifyFiles: (request, { signal }) => verifyFiles(request, signal, world),
     perform: (request, { signal }) => operations.perform(request, signal),
     getOperation: async ({ key }) => operationReport(operations, key),
     cancelOperation: async ({ key }) => {

@@ -25,6 +25,7 @@ import type { Hypervisor } from "./os/hypervisor.js";
 import { runTool } from "./os/tool.js";
 import { rememberCapabilities } from "./probe/remembered-capabilities.js";
 import { LIVE_ROOTS } from "./probe/roots.js";
+import { Readings } from "./readings.js";
 import { Bandwidth } from "./transfer/bandwidth.js";
 import type { TransferListener } from "./transfer/target.js";
 import type { World } from "./verbs/verb.js";
@@ -66,6 +67,7 @@ export function createWorld(edges: Edges): World {
     artifacts: new Artifacts(journal),
     bookings: new Bookings(journal),
     atomically: body => journal.write(body),
+    readings: new Readings(),
     log: edges.log,
     now,
     monotonicMs: () => performance.now(),

@@ -14,6 +14,7 @@ import { addPkiCommands } from "./commands/pki.js";
 import { addPlacementCommands } from "./commands/placement.js";
 import { addPolicyCommands } from "./commands/policy.js";
 import { addServerCommands } from "./commands/server.js";
+import { addVerifyCommand } from "./commands/verify.js";
 import type { Runner } from "./runner.js";
 import type { Shell } from "./shell.js";
 
@@ -72,6 +73,7 @@ export function buildProgram(runner: Runner, shell: Pick<Shell, "write" | "write
   addFlavorCommands(program, runner);
   addAdminCommands(program, runner);
   addPolicyCommands(program, runner);
+  addVerifyCommand(program, runner);
   addPkiCommands(program, runner);
   addCompletionCommand(program, shell);
   return program;

@@ -7,7 +7,7 @@
 import { constants } from "node:fs";
 import type { DigestTree, Files } from "../os/files.js";
 import type { LeafRange } from "./digest-tree.js";
-import { openFd, syncData, withFd } from "./fd-io.js";
+import { openBelow, openFd, syncData, withFd } from "./fd-io.js";
 import { fileFault } from "./file-fault.js";
 import { LEAF_BYTES } from "./protocol.js";
 import { type ReadBackMode, readBackModeOf, readLeaves } from "./read-back.js";
@@ -43,6 +43,21 @@ export async function digestFile(
   try {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW;
     return await withFd(await openFd(path, flags), fd => digestOpened(files, fd, options));
+  } catch (thrown) {
+    throw fileFault(thrown, `digest ${path}`);
+  }
+}
+
+/** As `digestFile`, following no link below `root`. */
+export async function digestBelow(
+  files: Files,
+  path: string,
+  root: string,
+  options: DigestOptions = {},
+): Promise<FileDigest> {
+  try {
+    const fd = await openBelow(files, path, root, constants.O_RDONLY | constants.O_NOFOLLOW);
+    return await withFd(fd, opened => digestOpened(files, opened, options));
   } catch (thrown) {
     throw fileFault(thrown, `digest ${path}`);
   }

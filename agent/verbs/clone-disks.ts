@@ -38,14 +38,14 @@ export const cloneDisks: Verb<CloneDisks> = async (request, call, world) => {
   const growing = new Set(plan.files.filter(({ newSizeBytes }) => newSizeBytes > 0).map(({ id }) => id));
   const lines = await cloneHeld({ files, growing, described }, record, call, world);
   const [algorithm = ""] = world.engine.algorithms;
+  const finished = { algorithm, finishedAtMs: world.now() };
   const copy: CopyReceipt = {
-    algorithm,
+    ...finished,
     leafBytes: LEAF_BYTES,
     wireBytes: 0,
     startedAtMs,
-    finishedAtMs: world.now(),
     resumedBytes: 0,
-    files: [...lines, ...presentLines(plan, algorithm)],
+    files: [...lines, ...presentLines(plan, described, finished)],
   };
   world.documents.put(call.serverId, call.migrationId, "copy", copy);
   return result({ copy });
@@ -137,6 +137,7 @@ async function cloneFile(clone: Clone, originals: Originals, scene: Scene): Prom
     digest: known?.rootDigest ?? "",
     readBack: known?.readBackMode ?? "",
     changes: [],
+    atMs: scene.world.now(),
   };
 }
 

@@ -47,13 +47,13 @@ export const prepareDisks: Verb<PrepareDisks> = async (request, call, world) => 
 export const isPrepared = ({ mode, newSizeBytes }: PlannedFile): boolean =>
   mode === "re-created" || mode === "added" || newSizeBytes > 0;
 
-function prepareDisk(
+async function prepareDisk(
   planned: PlannedFile,
   file: ManifestFile | undefined,
   call: Call,
   world: World,
 ): Promise<CopiedFile> {
-  if (planned.mode === "copied") return growDisk(planned, call, world);
+  if (planned.mode === "copied") return { ...(await growDisk(planned, call, world)), atMs: world.now() };
   if (planned.mode === "added" && planned.role === "ephemeral") return addEphemeral(planned, call, world);
   return makeSwap(planned, file, call, world);
 }
@@ -68,7 +68,7 @@ async function addEphemeral(planned: PlannedFile, call: Call, world: World): Pro
     signal: call.signal,
   });
   const digest = { algorithm, digest: rootDigest, readBack: readBackMode };
-  return { id, path, mode, sizeBytes, dataBytes, ...digest, changes: [] };
+  return { id, path, mode, sizeBytes, dataBytes, ...digest, changes: [], atMs: world.now() };
 }
 
 /** The header that it had, at its old size or a new one; a new header for a swap disk that the flavor adds. */
@@ -98,6 +98,7 @@ async function makeSwap(
     digest,
     readBack: "",
     changes: [],
+    atMs: world.now(),
   };
 }
 

@@ -16,7 +16,8 @@ import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => {
   const { plan, sourceHost, manifest } = await targetDocument(call, world);
-  const files = incomingFiles(plan, request.files.length > 0 ? request.files : manifest.files, world);
+  const described = request.files.length > 0 ? request.files : manifest.files;
+  const files = incomingFiles(plan, described, world);
   const { migrationId, serverId, epoch, signal } = call;
   const received = world.documents.get<CopyReceipt>(serverId, migrationId, "copy");
   // Killed between the receipt and the answer: the transfer's journals, which know the files, may be gone already.
@@ -35,7 +36,7 @@ export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => 
     token: plan.token,
     onProgress: progress => call.progress(progressOf(progress)),
   });
-  const copy = receiptOf(await expected.done, plan);
+  const copy = receiptOf(await expected.done, plan, described);
   for (const { targetPath } of files)
     recordIncoming(targetPath, await factsAt(world.files, targetPath), call, world);
   world.documents.put(serverId, migrationId, "copy", copy);
@@ -66,7 +67,7 @@ export function incomingFiles(
     });
 }
 
-function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
+function receiptOf(received: Received, plan: TargetPlan, described: readonly ManifestFile[]): CopyReceipt {
   return {
     algorithm: received.algorithm,
     leafBytes: received.leafBytes,
@@ -85,24 +86,24 @@ function receiptOf(received: Received, plan: TargetPlan): CopyReceipt {
         digest: file.rootDigest,
         readBack: file.readBackMode,
         changes: [],
+        atMs: received.finishedAtMs,
       })),
-      ...presentLines(plan, received.algorithm),
+      ...presentLines(plan, described, received),
     ],
   };
 }
 
 /** Files that were here already have their line too: every file of the plan is accounted for. */
-export const presentLines = ({ files }: TargetPlan, algorithm: string): CopiedFile[] =>
+export const presentLines = (
+  { files }: TargetPlan,
+  described: readonly ManifestFile[],
+  { algorithm, finishedAtMs }: Pick<Received, "algorithm" | "finishedAtMs">,
+): CopiedFile[] =>
   files
     .filter(({ mode }) => mode === "present")
-    .map(({ id, path, sizeBytes }) => ({
-      id,
-      path,
-      sizeBytes,
-      mode: "present",
-      dataBytes: 0,
-      algorithm,
-      digest: "",
-      readBack: "",
-      changes: [],
-    }));
+    .map(({ id, path, sizeBytes }) => {
+      // By which both sides were found to be equal, when they were compared.
+      const digest = described.find(file => file.id === id)?.digest ?? "";
+      const known = { algorithm: digest === "" ? "" : algorithm, digest, atMs: finishedAtMs };
+      return { id, path, sizeBytes, mode: "present", dataBytes: 0, readBack: "", changes: [], ...known };
+    });

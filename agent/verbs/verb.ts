@@ -20,6 +20,7 @@ import type { Hypervisor } from "../os/hypervisor.js";
 import type { RunTool } from "../os/tool.js";
 import type { HypervisorFacts } from "../probe/hypervisor.js";
 import type { Roots } from "../probe/roots.js";
+import type { Readings } from "../readings.js";
 import type { Bandwidth } from "../transfer/bandwidth.js";
 import type { TransferListener } from "../transfer/target.js";
 
@@ -58,6 +59,7 @@ export interface World {
   readonly bookings: Bookings;
   /** What `body` writes to the journal is written whole or not at all. */
   atomically<T>(body: () => T): T;
+  readonly readings: Readings;
   exists(path: string): Promise<boolean>;
   isFolder(path: string): Promise<boolean>;
   /** Throws unless the hook is proven. */

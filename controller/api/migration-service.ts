@@ -31,6 +31,7 @@ export function migrationService({ migrations, servers, policy }: Api): ServiceI
       await permitted(id, caller);
       yield* migrations.watch(id, { signal: caller.signal, untilEnded });
     },
+    verifyReceipt: ({ id, files }, { signal }) => migrations.verify(id, files, signal),
     cancelMigration: async ({ id }, caller) => ({
       migration: await migrations.cancel(id, requestedBy(caller)),
     }),

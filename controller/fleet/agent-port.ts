@@ -18,9 +18,10 @@ import type {
   PerformRequest,
   PerformResult,
   TransferProbe,
+  VerifyFilesRequest,
 } from "../../proto/gen/ferry/v1/agent.js";
 import type { HostDescription } from "../../proto/gen/ferry/v1/host.js";
-import type { Progress } from "../../proto/gen/ferry/v1/model.js";
+import type { FileVerdict, Progress } from "../../proto/gen/ferry/v1/model.js";
 
 export interface PerformOptions {
   /** Leaves the call; the operation itself goes on at the agent until a newer epoch or `cancelOperation` ends it. */
@@ -55,6 +56,8 @@ export interface AgentPort {
   checkTarget(host: string, request: CheckTargetRequest, signal?: AbortSignal): Promise<CheckTargetResponse>;
   /** Asked of the source, about a target that was just checked. */
   measurePath(host: string, request: MeasurePathRequest, signal?: AbortSignal): Promise<TransferProbe>;
+  /** A receipt's files, read again; ends early when the server is moved meanwhile. */
+  verifyFiles(host: string, request: VerifyFilesRequest, signal: AbortSignal): AsyncIterable<FileVerdict>;
   getOperation(host: string, key: string, signal?: AbortSignal): Promise<GetOperationResponse>;
   cancelOperation(host: string, key: string, signal?: AbortSignal): Promise<void>;
 }

@@ -23,8 +23,10 @@ import {
   type PerformRequest,
   type PerformResult,
   type TransferProbe,
+  type VerifyFilesRequest,
 } from "../../proto/gen/ferry/v1/agent.js";
 import { HostDescription } from "../../proto/gen/ferry/v1/host.js";
+import type { FileVerdict } from "../../proto/gen/ferry/v1/model.js";
 import { call, createClient, stream } from "../../proto/rpc-client.js";
 import type { TlsSource } from "../../proto/tls-source.js";
 import type { AgentPort, PerformOptions } from "./agent-port.js";
@@ -113,6 +115,16 @@ export class GrpcAgents implements AgentPort {
     const { probe } = await call(client, AgentServiceService.measurePath, request, optionsOf(signal));
     if (probe === undefined) throw new Fault("internal", `the agent of ${host} measured nothing`, { host });
     return probe;
+  }
+
+  async *verifyFiles(
+    host: string,
+    request: VerifyFilesRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<FileVerdict> {
+    const client = await this.#client(host);
+    for await (const { verdict } of stream(client, AgentServiceService.verifyFiles, request, { signal }))
+      if (verdict !== undefined) yield verdict;
   }
 
   async getOperation(host: string, key: string, signal?: AbortSignal): Promise<GetOperationResponse> {

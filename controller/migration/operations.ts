@@ -5,7 +5,8 @@
 
 import { Fault } from "../../proto/fault.js";
 import { fromFaultInfo } from "../../proto/fault-info.js";
-import type { FaultInfo, HostVerdict, Migration } from "../../proto/gen/ferry/v1/model.js";
+import type { VerifyReceiptResponse } from "../../proto/gen/ferry/v1/controller.js";
+import type { CopiedFile, FaultInfo, HostVerdict, Migration } from "../../proto/gen/ferry/v1/model.js";
 import type { SagaState } from "../saga/fold.js";
 import { SagaRunner } from "../saga/runner.js";
 import type { LoadedSaga } from "../saga/saga-journal.js";
@@ -41,6 +42,7 @@ import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./r
 import { scheduleRequestOf } from "./schedule-request.js";
 import { settle } from "./settle.js";
 import { story } from "./story.js";
+import { verifyReceipt } from "./verify-receipt.js";
 import { type MigrationChange, watchMigration } from "./watch.js";
 
 interface MoveRequest {
@@ -263,6 +265,15 @@ export class Migrations {
   /** Within the caller's transaction: stuck until a person has looked. */
   park(queries: Queries, id: string, step: string, fault: FaultInfo): Promise<void> {
     return this.#runner.park(queries, id, { step, fault });
+  }
+
+  /** Has the files of a copy receipt read again where they are: the migration's own, or one that was kept elsewhere. */
+  async *verify(
+    id: string,
+    files: readonly CopiedFile[],
+    signal: AbortSignal,
+  ): AsyncGenerator<VerifyReceiptResponse> {
+    yield* verifyReceipt(await this.#find(id), files, this.#deps.agent, signal);
   }
 
   /** The present state at once, then every change until the migration rests. */

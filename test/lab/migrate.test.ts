@@ -149,6 +149,19 @@ describe("a server that is off", () => {
     await confirm(lab, "idle");
     expect(await serverOf(lab, "idle")).toMatchObject({ ...off, status: "SHUTOFF" });
     expect(await lab.output("h2", ["virsh", "-q", "domstate", "idle"])).toBe("shut off");
+
+    // Nobody has written since: the receipt still holds, until a byte changes that nobody wrote.
+    expect(await lab.ferry("verify", migration.id)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("4 files on h2 equal the receipt"),
+    });
+    const [disk = ""] = arrived;
+    const rot = `touch -r "$0" /run/when; printf x | dd of="$0" bs=1 seek=65000 conv=notrunc; touch -r /run/when "$0"`;
+    await lab.output("h2", ["sh", "-c", rot, disk]);
+    expect(await lab.ferry("verify", migration.id)).toMatchObject({
+      code: 5,
+      stdout: expect.stringMatching(/differs .* not written to since/),
+    });
   });
 });
 

@@ -4,6 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { decideMigration } from "../../controller/store/migrations.js";
 import { Fault } from "../../proto/fault.js";
 import type { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
+import type { VerifyReceiptResponse } from "../../proto/gen/ferry/v1/controller.js";
+import type { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
 
 let center: Datacenter;
@@ -72,6 +74,26 @@ describe("a migration", () => {
     });
     expect(await center.allocations()).toEqual([...ON("h1", "migration"), ...ON("h2")]);
     expect(center.disksOn("h2")).toEqual(center.originalDisks);
+  });
+
+  it("has a receipt that can be verified as soon as it is finished, and not after a revert", async () => {
+    const { migrations } = center.controller;
+    await center.migrate();
+    const { id, receipt } = await center.rest();
+    const verify = async (files: readonly CopiedFile[] = []) => {
+      const answers: VerifyReceiptResponse[] = [];
+      const { signal } = new AbortController();
+      for await (const answer of migrations.verify(id, files, signal)) answers.push(answer);
+      return answers;
+    };
+    expect((await verify()).map(({ host, verdict }) => [host, verdict?.id, verdict?.outcome])).toEqual(
+      receipt.map(file => ["h2", file.id, "equal"]),
+    );
+    const forged = receipt.map(file => ({ ...file, digest: "another" }));
+    expect((await verify(forged)).map(({ verdict }) => verdict?.outcome)).toContain("differs");
+    await migrations.revert(WEB, { discardWrites: true, requestedBy: "test" });
+    await center.ended();
+    await expect(verify()).rejects.toThrow(/cannot be verified/);
   });
 
   it("ends confirmed with nothing left on the source", async () => {

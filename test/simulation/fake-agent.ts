@@ -24,9 +24,10 @@ import {
   PerformRequest,
   type PerformResult,
   type TransferProbe,
+  type VerifyFilesRequest,
 } from "../../proto/gen/ferry/v1/agent.js";
 import type { HostDescription } from "../../proto/gen/ferry/v1/host.js";
-import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
+import type { FaultInfo, FileVerdict } from "../../proto/gen/ferry/v1/model.js";
 import { FakeHost } from "./fake-host.js";
 import { FakeJournal } from "./fake-journal.js";
 import { manifestOf } from "./fake-manifest.js";
@@ -120,6 +121,17 @@ export class FakeFleet implements AgentPort {
       operations: ofIt.map(([key, { state }]) => ({ key, state, epoch: 0 })),
       held: document?.fence === "fenced" ? [`${document.incarnation}: fenced`] : [],
     };
+  }
+
+  /** Whether the files are there; what they hold is the fake hosts' invariant. */
+  async *verifyFiles(name: string, { serverId, files }: VerifyFilesRequest): AsyncGenerator<FileVerdict> {
+    const { host, journal } = this.#reach(name);
+    const present = new Map(host.filesOf(journal.guest(serverId).incarnation));
+    for (const { id, path, algorithm, digest: expected } of files) {
+      const found = present.get(`${journal.guest(serverId).incarnation}/${id}`)?.digest ?? "";
+      const outcome = found === "" ? "missing" : found === expected ? "equal" : "differs";
+      yield { id, path, outcome, algorithm, expected, found, readBack: "cache", reason: "" };
+    }
   }
 
   async inspectDomain(name: string, { domain }: InspectDomainRequest): Promise<InspectDomainResponse> {

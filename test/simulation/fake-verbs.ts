@@ -331,7 +331,7 @@ function copyFrom(source: FakeHost, document: FakeDocument, { host, nowMs }: Fak
     const { digest } = original;
     host.files.set(`${document.incarnation}/${id}`, { digest, path, aside: false });
     const read = { algorithm: "blake3", digest, readBack: "cache" };
-    return { id, path, mode: "copied", sizeBytes, dataBytes, ...read, changes: [] };
+    return { id, path, mode: "copied", sizeBytes, dataBytes, ...read, changes: [], atMs: nowMs() };
   });
   document.hasReceipt = true;
   const at = nowMs();

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ShowHostResponse } from "../../../proto/gen/ferry/v1/controller.js";
 import {
+  CopiedFile,
+  FileVerdict,
   Flavor,
   Host,
   HostVerdict,
@@ -416,6 +418,7 @@ describe("migrations", () => {
             holds: "content up to 1024 bytes unchanged: sha256 ef",
           },
         ],
+        atMs: 1000,
       },
     ];
     controller.answers.listMigrations = async () => ({ migrations: [moved] });
@@ -429,6 +432,30 @@ describe("migrations", () => {
     expect(out).toMatch(/release-target \| done/);
     expect(out).toMatch(/vda\/0 \| copied \| 2 KiB \| 1 KiB \| blake3:abab/);
     expect(out).toMatch(/vda\/0 \| qemu-img resize 7\.2\.22 \|\s+1 KiB \| 2 KiB \| content up to 1024 bytes/);
+  });
+
+  it("have their receipt verified, by their id or by one that was kept", async () => {
+    const file = CopiedFile.create({ id: "vda/0", path: "/p", algorithm: "sha256", digest: "ab".repeat(32) });
+    const outcomes = ["equal", "equal"];
+    controller.answers.verifyReceipt = async function* () {
+      for (const outcome of outcomes)
+        yield { host: "h2", verdict: FileVerdict.create({ id: "vda/0", path: "/p", outcome }) };
+    };
+    const equal = await controller.ferry("verify 42");
+    expect(asked()).toEqual({ id: "42", files: [] });
+    expect(equal).toMatchObject({ code: 0, out: expect.stringContaining("2 files on h2 equal the receipt") });
+    outcomes[1] = "in-use";
+    expect(await controller.ferry("verify 42")).toMatchObject({ code: 3 });
+    outcomes[0] = "differs";
+    const wrong = await controller.ferry("verify 42");
+    expect(wrong).toMatchObject({ code: 5, out: expect.stringContaining("NOT as received: 1 file on h2") });
+
+    const kept = join(controller.certificates.folder, "receipt.json");
+    writeFileSync(kept, JSON.stringify({ id: "7", receipt: [CopiedFile.toJSON(file)] }));
+    await controller.ferry(`verify ${kept} -o json`);
+    expect(asked()).toEqual({ id: "7", files: [file] });
+    writeFileSync(kept, "{}");
+    expect(await controller.ferry(`verify ${kept}`)).toMatchObject({ code: 2 });
   });
 
   it("are recovered by a plan first", async () => {

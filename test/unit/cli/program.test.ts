@@ -141,6 +141,7 @@ describe("commands", () => {
         "unlock",
       ],
       migration: ["cancel", "list", "recover", "show", "watch"],
+      verify: [],
       pki: ["init", "issue", "show"],
       completion: [],
     });

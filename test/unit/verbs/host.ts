@@ -277,4 +277,5 @@ const line = {
   digest: "00",
   readBack: "",
   changes: [],
+  atMs: 0,
 };
