@@ -117,9 +117,10 @@ function requireSuitable(rows: readonly Row[], { source, sizeBytes }: Subject): 
   });
 }
 
-/** Source and target, and the files that a file system image is made from; two thirds of it are data. */
+/** Source and target; what the target has before; the files that a file system image is made from, two thirds of it. */
 const expectedBytes = ({ name }: DataSet, sizeBytes: number): number => {
   if (name === "sparse") return sizeBytes / 4;
+  if (name === "delta") return 3 * sizeBytes;
   return name === "fs" || name === "shaped" ? 1.5 * sizeBytes : 2 * sizeBytes;
 };
 

@@ -68,11 +68,23 @@ async function measureOnce(row: Row, options: MeasureOptions): Promise<Sample> {
   });
   try {
     await subject.prepareTarget?.(subject.source, target);
-    const cost = await timed(row, stage);
+    const cost = await orAborted(timed(row, stage), options.signal);
     return { ...cost, isEqual: areEqual(subject.source, target) };
   } finally {
     await stage.close();
     rmSync(target, { force: true });
+  }
+}
+
+/** Whatever `work` waits for: closing the stage ends it. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

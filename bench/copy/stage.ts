@@ -75,7 +75,15 @@ export class Stage {
 
   /** Runs a program at one end until it has succeeded. */
   async run(end: End, command: readonly string[]): Promise<void> {
-    await this.#orAborted(this.start(end, command).ended);
+    await this.start(end, command).ended;
+  }
+
+  /** Ends a program that has done its work and would stay. */
+  async stop({ child }: Running): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    await ended;
   }
 
   /** Waits for `condition` while `server` lives. */
@@ -112,17 +120,6 @@ export class Stage {
   async close(): Promise<void> {
     await this.account.close();
     rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  async #orAborted<T>(work: Promise<T>): Promise<T> {
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = () => aborted.reject(this.#signal.reason);
-    this.#signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await Promise.race([work, aborted.promise]);
-    } finally {
-      this.#signal.removeEventListener("abort", onAbort);
-    }
   }
 }
 

@@ -27,6 +27,12 @@ export interface TargetOrder {
   readonly sizeBytes: number;
   readonly address: string;
   readonly sourceHost: string;
+  /** False: what was written is not read back, which no agent ever does. */
+  readonly readsBack: boolean;
+  /** False: another pass over the same file will come. */
+  readonly isLastPass: boolean;
+  /** False: what an earlier pass left is read anew, not believed. */
+  readonly trustsManifest: boolean;
 }
 
 export type Order = SourceOrder | TargetOrder;
@@ -53,17 +59,18 @@ const peakMib = () => process.resourceUsage().maxRSS / 1024;
 const say = (answer: Answer) => process.send?.(answer);
 
 async function receive(order: TargetOrder): Promise<void> {
-  const { path: targetPath, sizeBytes, sourceHost } = order;
+  const { path: targetPath, sizeBytes, sourceHost, readsBack, isLastPass, trustsManifest } = order;
   const listener = new TransferListener({
     tls: () => order.tls,
     engine: nativeEngine(),
     files: nativeFiles(),
     clock,
     log,
+    readsBack,
   });
   const { port } = await listener.listen(order.address, 0);
   const files = [{ id: "disk", targetPath, sizeBytes, mode: 0o600 }];
-  const { done } = listener.expect({ ...transfer, sourceHost, files });
+  const { done } = listener.expect({ ...transfer, sourceHost, files, isLastPass, trustsManifest });
   const beforeMib = peakMib();
   say({ kind: "listening", port });
   const receipt = await done;

@@ -15,7 +15,17 @@ import { until } from "./support/transfer-world.js";
 
 const PROGRAM = "dist/bench/main.js";
 const ROWS = [
-  ["ferry-tls-1", "ferry-tls-2", "scp", "scp-gcm", "rsync-sparse", "rsync-sparse-compress", "rsync-whole"],
+  [
+    "ferry-tls-1",
+    "ferry-tls-2",
+    "ferry-tls-1-noverify",
+    "ferry-tls-2-noverify",
+    "scp",
+    "scp-gcm",
+    "rsync-sparse",
+    "rsync-sparse-compress",
+    "rsync-whole",
+  ],
   ["nbd-plain", "nbd-tls", "tcp", "cp"],
 ].flat();
 
@@ -85,6 +95,13 @@ describe("npm run bench -- copy", () => {
     expect(out).toMatch(/tcp +\| +\d\.\d\dx \/ \d/);
     expect(code).toBe(0);
     expectNothingLeft(pid);
+  });
+
+  it("sends what differs from what the target has", async () => {
+    const { code, out } = await bench("--data", "delta", "--size", "16M", "--runs", "1");
+    expect(out).toMatch(/ferry-delta +\| +1 \|.*\| yes/);
+    expect(out).toMatch(/ferry-delta-reread +\| +1 \|.*\| yes/);
+    expect(code).toBe(0);
   });
 
   it("takes a file of the user's, and leaves it as it is", async () => {

@@ -1,48 +1,89 @@
 /** Ferry's own copy, agent to agent: a source and a target process, as the agents run it. */
 
 import { once } from "node:events";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { TlsMaterial } from "../../../agent/transfer/channel.js";
 import { createAuthority, issueCertificate } from "../../../cli/pki/authority.js";
 import { Fault } from "../../../proto/fault.js";
-import type { Running } from "../stage.js";
-import type { Answer, Order } from "../transfer-end.js";
+import type { Running, Stage } from "../stage.js";
+import type { Answer, Order, TargetOrder } from "../transfer-end.js";
 import type { Row } from "./row.js";
 
 const PROGRAM = join(import.meta.dirname, "..", "transfer-end.js");
 const HOSTS = { source: "h1", target: "h2" } as const;
 
+/** What the target does besides receiving. */
+type Care = Pick<TargetOrder, "readsBack" | "isLastPass" | "trustsManifest">;
+
+const FULL_CARE: Care = { readsBack: true, isLastPass: true, trustsManifest: true };
+
+interface Ends {
+  readonly source: Running;
+  readonly target: Running;
+}
+
 export const ferryTls = (connections: number): Row => ({
   name: `ferry-tls-${connections}`,
-  summary: `TLS, ${connections} connection${connections === 1 ? "" : "s"}, digests, read back`,
+  summary: `TLS, ${countOf(connections)}, digests, read back`,
   needs: [],
   prepare: async stage => {
-    const tls = await certificates();
-    const target = stage.start("target", [process.execPath, PROGRAM], true);
-    const { path, sizeBytes, address } = { path: stage.target, sizeBytes: stage.sizeBytes, ...stage.network };
-    const listens = await ask(target, "listening", {
-      role: "target",
-      tls: tls.target,
-      path,
-      sizeBytes,
-      address,
-      sourceHost: HOSTS.source,
-    });
-    const source = stage.start("source", [process.execPath, PROGRAM], true);
-    await ask(source, "ready", {
-      role: "source",
-      tls: tls.source,
-      path: stage.source,
-      address,
-      port: listens.port,
-      targetHost: HOSTS.target,
-      connections,
-    });
-    return { copy: () => copy(source, target) };
+    const ends = await startEnds(stage, stage.source, connections, FULL_CARE);
+    return { copy: () => copy(ends) };
   },
 });
 
-async function copy(source: Running, target: Running): Promise<string> {
+export const ferryTlsNoverify = (connections: number): Row => ({
+  name: `ferry-tls-${connections}-noverify`,
+  summary: `TLS, ${countOf(connections)}, digests, not read back: what an agent never does`,
+  needs: [],
+  prepare: async stage => {
+    const care = { ...FULL_CARE, readsBack: false };
+    const ends = await startEnds(stage, stage.source, connections, care);
+    return { copy: () => copy(ends) };
+  },
+});
+
+/** The second pass over a file that the target has received before; the first one is made here, unmeasured. */
+const ferryDelta = (name: string, summary: string, trustsManifest: boolean): Row => ({
+  name,
+  summary,
+  needs: [],
+  prepare: async stage => {
+    const old = join(stage.folder, "old");
+    renameSync(stage.target, old);
+    const first = await startEnds(stage, old, 2, { ...FULL_CARE, isLastPass: false });
+    await copy(first);
+    for (const end of [first.source, first.target]) await stage.stop(end);
+    const ends = await startEnds(stage, stage.source, 2, { ...FULL_CARE, trustsManifest });
+    return { copy: () => copy(ends) };
+  },
+});
+
+export const ferryDeltaKept = ferryDelta("ferry-delta", "TLS, sends leaves that differ, read back", true);
+export const ferryDeltaReread = ferryDelta(
+  "ferry-delta-reread",
+  "the same, and the target is read anew first",
+  false,
+);
+
+const countOf = (connections: number): string =>
+  connections === 1 ? "1 connection" : `${connections} connections`;
+
+async function startEnds(stage: Stage, path: string, connections: number, care: Care): Promise<Ends> {
+  const tls = await certificates();
+  const { sizeBytes, network } = stage;
+  const { address } = network;
+  const target = stage.start("target", [process.execPath, PROGRAM], true);
+  const place = { path: stage.target, sizeBytes, address, sourceHost: HOSTS.source };
+  const listens = await ask(target, "listening", { role: "target", tls: tls.target, ...place, ...care });
+  const source = stage.start("source", [process.execPath, PROGRAM], true);
+  const aim = { address, port: listens.port, targetHost: HOSTS.target, connections };
+  await ask(source, "ready", { role: "source", tls: tls.source, path, ...aim });
+  return { source, target };
+}
+
+async function copy({ source, target }: Ends): Promise<string> {
   const received = answer(target, "received");
   source.child.send("go");
   const [receipt] = await Promise.all([received, answer(source, "sent")]);

@@ -2,7 +2,7 @@
 
 import { Fault } from "../../../proto/fault.js";
 import { cp } from "./cp.js";
-import { ferryTls } from "./ferry.js";
+import { ferryDeltaKept, ferryDeltaReread, ferryTls, ferryTlsNoverify } from "./ferry.js";
 import { nbdPlain, nbdTls } from "./nbd.js";
 import type { Row } from "./row.js";
 import {
@@ -19,6 +19,8 @@ import { tcp } from "./tcp.js";
 const COPIES: readonly Row[] = [
   ferryTls(1),
   ferryTls(2),
+  ferryTlsNoverify(1),
+  ferryTlsNoverify(2),
   scp,
   scpGcm,
   rsyncSparse,
@@ -33,7 +35,7 @@ const COPIES: readonly Row[] = [
 /** Measured only when asked for by name. */
 const MORE: readonly Row[] = [ferryTls(4), rsyncSparseGcm];
 
-const DELTAS: readonly Row[] = [rsyncDelta, rsyncWhole, cp];
+const DELTAS: readonly Row[] = [ferryDeltaKept, ferryDeltaReread, rsyncDelta, rsyncWhole, cp];
 
 export const ROWS: readonly Row[] = [...new Set([...COPIES, ...MORE, ...DELTAS])];
 
