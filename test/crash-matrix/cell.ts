@@ -3,7 +3,6 @@
  * at. A fault that did not strike at its boundary makes the cell fail, whatever the migration did.
  */
 
-import { existsSync } from "node:fs";
 import { type Host, type Lab, PATIENCE_MS, waitFor } from "../lab/lab.js";
 import { expectWellEnded } from "./aftermath.js";
 import type { Boundary } from "./boundaries.js";
@@ -146,6 +145,3 @@ async function ending(traveller: Traveller, { ask }: Boundary, mark: number): Pr
   await asked(traveller, "confirm", home);
   return (await traveller.ended(mark)).status;
 }
-
-/** Whether the machine can do all this. */
-export const isPossible = (): boolean => process.getuid?.() === 0 && existsSync("/dev/fuse");

@@ -44,10 +44,22 @@ async function killLibvirtd(lab: Lab, host: Host): Promise<void> {
   await killed(lab, host, pid);
 }
 
+/** Written and not flushed: a power cut that does not lose it would prove nothing. */
+const UNFLUSHED = "/var/lib/ferry/unflushed";
+
 async function cutPower(lab: Lab, host: Host): Promise<void> {
+  await lab.output(host, ["sh", "-c", `echo unflushed >${UNFLUSHED}`]);
   const pid = await lab.pid(host);
   await lab.kill(host);
   assert.throws(() => process.kill(pid, 0), `the first process of ${host} is gone`);
+}
+
+/** Its name may have been flushed with something else, its content not. */
+async function restorePower(lab: Lab, host: Host): Promise<void> {
+  await lab.start(host);
+  const { code } = await lab.exec(host, ["test", "-s", UNFLUSHED]);
+  assert.equal(code, 1, `${host} has lost what it had not flushed`);
+  await lab.output(host, ["rm", "-f", UNFLUSHED]);
 }
 
 const nothing = async (): Promise<void> => {};
@@ -68,12 +80,12 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "source power cut",
     strike: (lab, { source }) => cutPower(lab, source),
-    mend: (lab, { source }) => lab.start(source),
+    mend: (lab, { source }) => restorePower(lab, source),
   },
   {
     name: "target power cut",
     strike: (lab, { target }) => cutPower(lab, target),
-    mend: (lab, { target }) => lab.start(target),
+    mend: (lab, { target }) => restorePower(lab, target),
   },
   {
     name: "source libvirtd",

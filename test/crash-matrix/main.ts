@@ -13,7 +13,7 @@ import { NeverTwice } from "../lab/never-twice.js";
 import { BOUNDARIES } from "./boundaries.js";
 import { type CellResult, runCell } from "./cell.js";
 import { FAULTS } from "./faults.js";
-import { matrixLab, writesLost } from "./matrix-lab.js";
+import { matrixLab } from "./matrix-lab.js";
 import { isWhole, joined, type Run, summaryOf, writePage } from "./report.js";
 
 const { values } = parseArgs({
@@ -42,7 +42,6 @@ const boundaries = chosen(BOUNDARIES, values.only);
 const faults = chosen(FAULTS, values.column);
 const startedMs = Date.now();
 const results: CellResult[] = [];
-let lost = 0;
 let virtType = "";
 const guard = new NeverTwice();
 let { lab, traveller } = await matrixLab("crash-matrix");
@@ -58,20 +57,18 @@ try {
         process.stderr.write(`    ${msg} ${step} ${why}\n`);
       if (problem === undefined) continue;
       if (values.stay) throw new Error(`left as it is: LAB_ID=${lab.id}`);
-      lost += await writesLost(lab);
       await lab.down();
       ({ lab, traveller } = await matrixLab("crash-matrix"));
     }
   }
 } finally {
   if (!values.stay) {
-    lost += await writesLost(lab);
     await lab.down();
   }
 }
 await guard[Symbol.asyncDispose]();
 
-const run: Run = { cells: results, virtType, seconds: (Date.now() - startedMs) / 1000, writesLost: lost };
+const run: Run = { cells: results, virtType, seconds: (Date.now() - startedMs) / 1000 };
 const whole = values.parts === undefined ? run : await joined(values.parts, run);
 if (isWhole(whole) || values.parts !== undefined) await writePage(whole);
 if (values.json) process.stdout.write(`${JSON.stringify(run, undefined, 2)}\n`);

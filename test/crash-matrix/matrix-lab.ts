@@ -1,8 +1,5 @@
 /** The lab of the crash matrix: two hosts whose disks forget, and daemons that can be held at a line of their log. */
 
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { Lab } from "../lab/lab.js";
 import { Traveller } from "./traveller.js";
 
@@ -14,11 +11,4 @@ export async function matrixLab(id: string): Promise<{ lab: Lab; traveller: Trav
     await lab.down();
     throw error;
   }
-}
-
-/** In all power cuts of this lab so far. */
-export async function writesLost(lab: Lab): Promise<number> {
-  const logs = ["h1", "h2"].map(host => join(lab.directory, host, "disk/replay.log")).filter(existsSync);
-  const texts = await Promise.all(logs.map(log => readFile(log, "utf8")));
-  return [...texts.join("").matchAll(/lost (\d+)/g)].reduce((sum, [, lost]) => sum + Number(lost), 0);
 }

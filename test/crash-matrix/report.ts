@@ -13,8 +13,6 @@ export interface Run {
   readonly cells: readonly CellResult[];
   readonly virtType: string;
   readonly seconds: number;
-  /** Of all power cuts: writes that had not been flushed, and were lost. */
-  readonly writesLost: number;
 }
 
 export const summaryOf = (cells: readonly CellResult[]): string =>
@@ -29,7 +27,6 @@ export async function joined(file: string, run: Run): Promise<Run> {
     virtType: run.virtType,
     cells: [...(before?.cells ?? []).filter(cell => !isAgain(cell)), ...run.cells],
     seconds: (before?.seconds ?? 0) + run.seconds,
-    writesLost: (before?.writesLost ?? 0) + run.writesLost,
   };
   await writeFile(file, JSON.stringify(both));
   return both;
@@ -39,7 +36,7 @@ export const isWhole = ({ cells }: Run): boolean => cells.length === BOUNDARIES.
 
 export const writePage = (run: Run): Promise<void> => writeFile(PAGE, pageOf(run));
 
-function pageOf({ cells: results, virtType, seconds, writesLost }: Run): string {
+function pageOf({ cells: results, virtType, seconds }: Run): string {
   const rows = BOUNDARIES.map(({ name }) => {
     const cells = FAULTS.map(fault =>
       cellOf(results.find(one => one.boundary === name && one.fault === fault.name)),
@@ -58,7 +55,7 @@ nothing had been killed, and afterwards, seen from outside Ferry,
 - it is booked once.
 
 The row is the step whose beginning was the last thing made durable; in *mid-copy* some of the disks had arrived. Hosts' disks forget in
-a power cut what was not flushed to them (${writesLost} writes were lost that way). A fault that did not strike at its boundary fails its cell.
+a power cut what was not flushed to them, and each cut is seen to lose something. A fault that did not strike at its boundary fails its cell.
 
 *confirmed*: on the target; *reverted*: back, by request. Seconds are those of the whole cell, boots included.
 
