@@ -6,9 +6,8 @@
 import { Fault } from "../../proto/fault.js";
 import type { CloseMigration } from "../../proto/gen/ferry/v1/agent.js";
 import { factsAt } from "../disk/file-identity.js";
-import { fenceKey } from "./fence-incarnation.js";
 import { journalRanMark } from "./journal-ran-mark.js";
-import type { SourceDocument } from "./prepare-source.js";
+import { fenceKey, type SourceDocument } from "./source-document.js";
 import { removeNonces } from "./storage-proof.js";
 import { findTargetDocument, incarnationToWithdraw, type TargetDocument } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";

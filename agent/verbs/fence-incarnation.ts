@@ -6,26 +6,27 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import type { FenceIncarnation, ManifestFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
+import type { FenceIncarnation, ManifestFile } from "../../proto/gen/ferry/v1/agent.js";
 import { fence } from "../fence/fence.js";
-import type { FenceKey, IncarnationFile } from "../fence/fence-record.js";
+import type { IncarnationFile } from "../fence/fence-record.js";
 import { bookDefined } from "./book-hardware.js";
 import { logFiles } from "./log-files.js";
-import { activeGuest, type SourceDocument, surveyManaged } from "./prepare-source.js";
-import { storageDocument } from "./prove-storage.js";
+import { activeGuest, surveyManaged } from "./prepare-source.js";
 import { isSameHost } from "./same-host.js";
 import { requireSettledHook } from "./settled-hook.js";
 import { signedReceipt } from "./signed-receipt.js";
+import {
+  type FinalDocument,
+  fenceKey,
+  finalDocument,
+  type SourceDocument,
+  sourceDocument,
+  storageDocument,
+} from "./source-document.js";
 import { manifestOf } from "./source-manifest.js";
 import { SWTPM_DIR } from "./state-dirs.js";
 import { removeNonces } from "./storage-proof.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
-
-/** Written before the first file is moved: afterwards the paths of the manifest are empty. */
-interface FinalDocument {
-  readonly manifest: SourceManifest;
-  readonly peerHost: string;
-}
 
 export const fenceIncarnation: Verb<FenceIncarnation> = async (request, call, world) => {
   const { stateHash, peerHost } = request;
@@ -65,21 +66,6 @@ function requireGuarded({ hook }: World): void {
     fix: "restart libvirtd, then try again",
   });
 }
-
-export const fenceKey = ({ serverId, migrationId }: Call, incarnation: string): FenceKey => ({
-  server: serverId,
-  migration: migrationId,
-  incarnation,
-});
-
-export function sourceDocument(call: Call, world: World): SourceDocument {
-  const document = world.documents.get<SourceDocument>(call.serverId, call.migrationId, "source");
-  if (document !== undefined) return document;
-  throw new Fault("refused", `migration ${call.migrationId} was never prepared at this source`);
-}
-
-export const finalDocument = (call: Call, world: World): FinalDocument | undefined =>
-  world.documents.get<FinalDocument>(call.serverId, call.migrationId, "final");
 
 /** What this side has proven with this peer, and nothing else: a controller's word moves no disk and spares none. */
 function sharedFiles(

@@ -11,19 +11,11 @@ import type { DeclaredRoles, DiskRole } from "../disk/disk-layout.js";
 import type { Guest } from "../journal/guests.js";
 import { readOnlyDrivesOf, type Survey, surveyDomain } from "../survey-domain.js";
 import { requireSettledHook } from "./settled-hook.js";
+import type { SourceDocument } from "./source-document.js";
 import { sourceFacts } from "./source-facts.js";
 import { manifestOf } from "./source-manifest.js";
 import { writeNonces } from "./storage-proof.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
-
-/** What the later verbs of this migration need at the source. */
-export interface SourceDocument {
-  readonly manifest: SourceManifest;
-  readonly readOnlyDrives: "refuse" | "carry";
-  readonly incarnation: string;
-  /** The server's row as it is here: what it is again when the migration is taken back. */
-  readonly row: Pick<Guest, "disks" | "mayHaveRun">;
-}
 
 export const prepareSource: Verb<PrepareSource> = async (request, call, world) => {
   requireSettledHook(world);

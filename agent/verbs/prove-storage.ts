@@ -8,15 +8,9 @@ import { Fault } from "../../proto/fault.js";
 import type { PlannedFile, ProveStorage, StorageFolder } from "../../proto/gen/ferry/v1/agent.js";
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { refusal } from "../claim/refusal.js";
-import { sourceDocument } from "./fence-incarnation.js";
+import { type StorageDocument, sourceDocument } from "./source-document.js";
 import { isNonceSeen } from "./storage-proof.js";
-import { type Call, result, type Verb, type World } from "./verb.js";
-
-/** Which files of this migration stay where they are, as proven with one target. */
-export interface StorageDocument {
-  readonly peerHost: string;
-  readonly shared: readonly string[];
-}
+import { result, type Verb, type World } from "./verb.js";
 
 export const proveStorage: Verb<ProveStorage> = async ({ plan, targetHost }, call, world) => {
   if (plan === undefined) throw new Fault("invalid-argument", "prove-storage needs the target's plan");
@@ -33,9 +27,6 @@ export const proveStorage: Verb<ProveStorage> = async ({ plan, targetHost }, cal
   world.documents.put(call.serverId, call.migrationId, "storage", document);
   return result();
 };
-
-export const storageDocument = ({ serverId, migrationId }: Call, world: World): StorageDocument | undefined =>
-  world.documents.get<StorageDocument>(serverId, migrationId, "storage");
 
 async function foldersSeen(folders: readonly StorageFolder[], world: World): Promise<Set<string>> {
   const seen = new Set<string>();

@@ -30,7 +30,7 @@ export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => 
     recordIncoming(targetPath, await incomingIdentity(targetPath, call, world), call, world);
   }
   const expected = { files, token: plan.token, sourceHost };
-  const copy = receiptOf(await received(expected, call, world), plan, described);
+  const copy = receiptOf(await receive(expected, call, world), plan, described);
   for (const { targetPath } of files)
     recordIncoming(targetPath, await factsAt(world.files, targetPath), call, world);
   world.documents.put(call.serverId, call.migrationId, "copy", copy);
@@ -48,7 +48,7 @@ interface Expected {
   readonly sourceHost: string;
 }
 
-async function received({ files, token, sourceHost }: Expected, call: Call, world: World): Promise<Received> {
+async function receive({ files, token, sourceHost }: Expected, call: Call, world: World): Promise<Received> {
   if (files.length === 0) return nothing(world);
   const { migrationId, serverId, epoch, signal } = call;
   const onProgress = (progress: TransferProgress) => call.progress(progressOf(progress));

@@ -5,9 +5,8 @@
 
 import type { RetireSource } from "../../proto/gen/ferry/v1/agent.js";
 import { retire } from "../fence/retire.js";
-import { fenceKey, finalDocument, sourceDocument } from "./fence-incarnation.js";
-import { storageDocument } from "./prove-storage.js";
 import { removeEmptyFolders } from "./remove-folders.js";
+import { fenceKey, finalDocument, sourceDocument, storageDocument } from "./source-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const retireSource: Verb<RetireSource> = async (_request, call, world) => {

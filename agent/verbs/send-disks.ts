@@ -12,7 +12,7 @@ import { type Hold, verifyDead } from "../fence/verify-dead.js";
 import type { OutgoingFile } from "../transfer/outgoing-file.js";
 import { sendFiles } from "../transfer/source.js";
 import { dialTls } from "./dial-tls.js";
-import { fenceKey, finalDocument, sourceDocument } from "./fence-incarnation.js";
+import { fenceKey, finalDocument, sourceDocument } from "./source-document.js";
 import { progressOf } from "./transfer-progress.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 

@@ -7,9 +7,9 @@ import { Fault } from "../../proto/fault.js";
 import type { FencedHost, StoppedGuest, UnfenceIncarnation } from "../../proto/gen/ferry/v1/agent.js";
 import type { Declaration } from "../fence/fence-record.js";
 import { unfence } from "../fence/unfence.js";
-import { fenceKey, finalDocument, sourceDocument } from "./fence-incarnation.js";
 import { activeGuest } from "./prepare-source.js";
 import { verifiedReceipt } from "./signed-receipt.js";
+import { fenceKey, finalDocument, sourceDocument } from "./source-document.js";
 import { startGuest } from "./start-domain.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 

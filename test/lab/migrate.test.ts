@@ -41,8 +41,11 @@ let lab: Lab;
 /** Its network has another name on each host. */
 const MAC = "52:54:00:0a:0b:0c";
 const idleOptions = [
-  ...["--config-drive", `ferry-lab.conf=${CONFIG_FILE}`, "--no-start"],
-  ...["--nic", `bridge=br-one,mac=${MAC}`],
+  "--config-drive",
+  `ferry-lab.conf=${CONFIG_FILE}`,
+  "--no-start",
+  "--nic",
+  `bridge=br-one,mac=${MAC}`,
 ];
 
 beforeAll(async () => {

@@ -126,10 +126,7 @@ export class Controllers {
       describeHost: absent,
       measurePath: absent,
       describeMigration: absent,
-      // biome-ignore lint/correctness/useYield: a stream of nothing but the fault
-      verifyFiles: async function* () {
-        throw nothing;
-      },
+      verifyFiles: () => failing(nothing),
       cancelOperation: async () => ({}),
       inspectDomain: request => fleet.inspectDomain(host, request),
       attest: ({ serverId }) => fleet.attest(host, serverId),
@@ -174,6 +171,11 @@ export class Controllers {
     }
   }
 }
+
+/** A stream that ends before its first message. */
+const failing = (fault: Fault): AsyncIterable<never> => ({
+  [Symbol.asyncIterator]: () => ({ next: () => Promise.reject<IteratorResult<never>>(fault) }),
+});
 
 async function* perform(
   fleet: FakeFleet,

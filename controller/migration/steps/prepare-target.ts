@@ -103,8 +103,8 @@ async function prepareOn(
   for (const $case of isSending
     ? (["proveStorage", "probeTransfer"] as const)
     : (["proveStorage"] as const)) {
-    const answer = await world.perform(sourceHost, { $case, value: { plan, targetHost } }, { effect });
-    throwRefusals(answer, sourceHost);
+    const said = await world.perform(sourceHost, { $case, value: { plan, targetHost } }, { effect });
+    throwRefusals(said, sourceHost);
   }
   return plan;
 }
