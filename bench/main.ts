@@ -4,6 +4,7 @@
 import { Command } from "commander";
 import { asFault, FAULTS, Fault } from "../proto/fault.js";
 import { addCopyCommand } from "./copy/command.js";
+import { addRestCommand } from "./rest/command.js";
 import { addScheduleCommand } from "./schedule/command.js";
 
 const interrupt = new AbortController();
@@ -16,6 +17,7 @@ const program = new Command("bench")
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : FAULTS["invalid-argument"].exit));
 addCopyCommand(program, interrupt.signal);
 addScheduleCommand(program);
+addRestCommand(program, interrupt.signal);
 
 try {
   await program.parseAsync();

@@ -83,7 +83,7 @@ export class NovaWorld {
     this.#folder = mkdtempSync(join(tmpdir(), "ferry-nova-"));
     this.credentialFile = join(this.#folder, "credentials.toml");
     writeFileSync(this.credentialFile, CREDENTIALS);
-    const policy = new Policy();
+    const policy = new Policy(new Map([["os_compute_api:servers:create", "member"]]));
     let ids = 0;
     const newId = () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`;
     const { fleet, migrations, servers, deps } = center.controller;

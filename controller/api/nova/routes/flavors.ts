@@ -5,7 +5,7 @@ import { FlavorServiceService } from "../../../../proto/gen/ferry/v1/controller.
 import { Flavor } from "../../../../proto/gen/ferry/v1/model.js";
 import { NovaError } from "../nova-error.js";
 import { nextLinks, pageOf } from "../page.js";
-import { booleanSchema } from "../python-boolean.js";
+import { booleanSchema, isTrue } from "../python-boolean.js";
 import { bodyOf, type NovaRequest, ok, type Route } from "../route.js";
 import { requireValid, type Schema } from "../schema.js";
 import { flavorSummary, flavorView } from "../views/flavor-view.js";
@@ -105,6 +105,9 @@ async function create(request: NovaRequest) {
   const body = bodyOf(request);
   requireValid(createSchema(request.version), body);
   const wanted = body.flavor as Record<string, unknown>;
+  const isPublic = wanted["os-flavor-access:is_public"];
+  if (isPublic !== undefined && !isTrue(isPublic))
+    throw new NovaError(400, "Ferry's flavors are for everybody.");
   const id = wanted.id === null || wanted.id === undefined || wanted.id === "auto" ? "" : String(wanted.id);
   const flavor = Flavor.create({
     id,

@@ -13,6 +13,7 @@ import {
   hypervisorView,
   numbersOf,
   serverRefs,
+  UNKNOWN_UPTIME,
 } from "../views/hypervisor-view.js";
 
 export const hypervisorRoutes = (descriptions = new HostDescriptions()): Route[] => [
@@ -90,7 +91,7 @@ const EMPTY = { inventories: [], servers: 0 } as unknown as Host;
 async function uptime(request: NovaRequest) {
   const host = await hypervisorOf(request);
   if (host.state !== "up") throw new NovaError(400, `Service is unavailable at this time.`);
-  return ok({ hypervisor: { ...hypervisorSummary(request, host), uptime: "" } });
+  return ok({ hypervisor: { ...hypervisorSummary(request, host), uptime: UNKNOWN_UPTIME } });
 }
 
 async function matching(request: NovaRequest): Promise<Host[]> {

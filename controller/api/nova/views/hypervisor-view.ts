@@ -38,10 +38,14 @@ export function hypervisorView(
       host: host.name,
       disabled_reason: host.disabledReason || null,
     },
-    // Not asked of the machine: an empty text is "unknown", and the clients can read it.
-    ...(version >= 88 ? { uptime: "" } : { ...numbersOf(host), cpu_info: cpuInfoOf(version, description) }),
+    // Not asked of the machine; the clients take any text.
+    ...(version >= 88
+      ? { uptime: UNKNOWN_UPTIME }
+      : { ...numbersOf(host), cpu_info: cpuInfoOf(version, description) }),
   };
 }
+
+export const UNKNOWN_UPTIME = "unknown";
 
 const addressOf = ({ address }: Host): string => address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
 
