@@ -52,6 +52,8 @@ export const agentConfigSchema = z
     /** Address for disk data; its own network where there is one. */
     migration_address: z.string(),
     data_port: z.number().int().min(1).max(65_535).default(7402),
+    /** For all disks that leave this host together; 0 is no limit. */
+    bandwidth_limit_mib_per_second: z.number().nonnegative().default(0),
     metrics_listen: endpoint.optional(),
     state_dir: absolutePath.default("/var/lib/ferry"),
     run_dir: absolutePath.default("/run/ferry"),

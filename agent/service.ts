@@ -13,6 +13,7 @@ import { checkTarget, describeSourceNow, measurePath } from "./check-target.js";
 import { describeMigration } from "./describe-migration.js";
 import { inspectDomain } from "./inspect-domain.js";
 import type { FenceRecords } from "./journal/fence-records.js";
+import { limitTransfer } from "./limit-transfer.js";
 import type { Operations } from "./operations.js";
 import type { World } from "./verbs/verb.js";
 import { verifyFiles } from "./verify-files.js";
@@ -38,6 +39,7 @@ export function agentService({
     measurePath: (request, { signal }) => measurePath(request, signal, world),
     attest: ({ serverId }) => attest(serverId, world),
     describeMigration: async request => describeMigration(request, { world, operations, fences }),
+    limitTransfer: async request => limitTransfer(request, world),
     verifyFiles: (request, { signal }) => verifyFiles(request, signal, world),
     perform: (request, { signal }) => operations.perform(request, signal),
     getOperation: async ({ key }) => operationReport(operations, key),

@@ -54,7 +54,7 @@ export function createWorld(edges: Edges): World {
     roots: LIVE_ROOTS,
     files: edges.files,
     engine: edges.engine,
-    bandwidth: new Bandwidth(edges.engine),
+    bandwidth: limitedBandwidth(edges),
     places: { directories: config.image_dirs, blockDevices: [] },
     runTool,
     fence: fenceEdges(edges, new FenceRecords(documents)),
@@ -75,6 +75,12 @@ export function createWorld(edges: Edges): World {
     exists: path => access(path).then(yes, no),
     isFolder: path => stat(path).then(stats => stats.isDirectory(), no),
   };
+}
+
+function limitedBandwidth({ config, engine }: Edges): Bandwidth {
+  const bandwidth = new Bandwidth(engine);
+  bandwidth.limitHost(config.bandwidth_limit_mib_per_second * 1024 ** 2);
+  return bandwidth;
 }
 
 /** Each description would make libvirt probe its emulators anew, which takes seconds. */

@@ -14,6 +14,25 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+const BYTES_OF_UNIT: Readonly<Record<string, number>> = {
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  kbit: 125,
+  mbit: 125_000,
+  gbit: 125_000_000,
+};
+
+/** Bytes per second, of `50M`, `1.5GiB/s`, `400mbit` or `none`, which is 0. */
+export function bandwidth(text: string): number {
+  if (text === "none") return 0;
+  const [, digits = "", unit = ""] =
+    /^(\d+(?:\.\d+)?)(kbit|mbit|gbit|k|m|g)(?:i?b)?(?:\/s)?$/i.exec(text) ?? [];
+  const bytes = Math.round(Number(digits) * (BYTES_OF_UNIT[unit.toLowerCase()] ?? 0));
+  if (bytes > 0) return bytes;
+  throw new InvalidArgumentError("Must be a rate such as 50M (MiB per second) or 400mbit, or none.");
+}
+
 /** Collects `KEY=VALUE`s of a repeatable option. */
 export function keyValue(text: string, sofar: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];

@@ -9,6 +9,7 @@ import { asFault, Fault } from "../../proto/fault.js";
 import type { ManifestFile, SendDisks, SourceManifest, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
 import type { FenceRecord } from "../fence/fence-record.js";
 import { type Hold, verifyDead } from "../fence/verify-dead.js";
+import { limitAgain } from "../limit-transfer.js";
 import type { OutgoingFile } from "../transfer/outgoing-file.js";
 import { sendFiles } from "../transfer/source.js";
 import { dialTls } from "./dial-tls.js";
@@ -23,6 +24,7 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, wor
   const { record, manifest } = await fencedSource(call, world);
   if (!plan.files.some(({ mode }) => mode === "copied")) return result();
   await using hold = await holdFenced(record, call, world);
+  limitAgain(call, world);
   const copied = new AbortController();
   const disturbed = watchHold(hold, copied.signal);
   const signal = AbortSignal.any([call.signal, disturbed.signal]);

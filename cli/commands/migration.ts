@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { FAULTS } from "../../proto/fault.js";
 import { MigrationServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
-import { positiveInteger } from "../arguments.js";
+import { bandwidth, positiveInteger } from "../arguments.js";
 import { printFindings } from "../output/findings.js";
 import {
   CHANGE_COLUMNS,
@@ -43,6 +43,7 @@ export function addMigrationCommands(program: Command, runner: Runner): void {
         printMigration(session, present(answer.migration, "a migration"));
       }),
     );
+  addSet(migration, runner);
   addRecover(migration, runner);
 }
 
@@ -100,6 +101,31 @@ function addWatch(migration: Command, runner: Runner): void {
         const answer = await session.call(MigrationServiceService.showMigration, { id });
         const found = present(answer.migration, "a migration");
         return await awaitMigration(session, { migration: found, wanted: "end", untilEnded }, true);
+      }),
+    );
+}
+
+const SET_HELP = `
+RATE is in bytes with a unit of 1024 (50M is 50 MiB per second), in bits with one of 1000 (400mbit), or none. It counts for what is
+being copied now and for what follows, until the migration ends.
+
+Examples:
+  ferry migration set 7 --bwlimit 50M
+  ferry migration set 7 --bwlimit none
+`;
+
+function addSet(migration: Command, runner: Runner): void {
+  migration
+    .command("set")
+    .description("change how a migration is carried out, while it goes on")
+    .argument("<id>", "id of the migration")
+    .requiredOption("--bwlimit <rate>", "how fast its disks may be copied", bandwidth)
+    .addHelpText("after", SET_HELP)
+    .action(
+      runner.online(async (session, { bwlimit }: { readonly bwlimit: number }, id = "") => {
+        const request = { id, bandwidthBytesPerSecond: bwlimit };
+        const answer = await session.call(MigrationServiceService.setMigration, request);
+        printMigration(session, present(answer.migration, "a migration"));
       }),
     );
 }

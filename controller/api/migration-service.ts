@@ -31,6 +31,12 @@ export function migrationService({ migrations, servers, policy }: Api): ServiceI
       await permitted(id, caller);
       yield* migrations.watch(id, { signal: caller.signal, untilEnded });
     },
+    setMigration: async ({ id, bandwidthBytesPerSecond: rate }, caller) => ({
+      migration:
+        rate === undefined
+          ? await migrations.show(id)
+          : await migrations.limit(id, rate, requestedBy(caller)),
+    }),
     verifyReceipt: ({ id, files }, { signal }) => migrations.verify(id, files, signal),
     cancelMigration: async ({ id }, caller) => ({
       migration: await migrations.cancel(id, requestedBy(caller)),

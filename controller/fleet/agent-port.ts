@@ -14,6 +14,7 @@ import type {
   GetOperationResponse,
   InspectDomainRequest,
   InspectDomainResponse,
+  LimitTransferRequest,
   MeasurePathRequest,
   PerformRequest,
   PerformResult,
@@ -56,6 +57,8 @@ export interface AgentPort {
   checkTarget(host: string, request: CheckTargetRequest, signal?: AbortSignal): Promise<CheckTargetResponse>;
   /** Asked of the source, about a target that was just checked. */
   measurePath(host: string, request: MeasurePathRequest, signal?: AbortSignal): Promise<TransferProbe>;
+  /** Asked of the source. */
+  limitTransfer(host: string, request: LimitTransferRequest, signal?: AbortSignal): Promise<void>;
   /** A receipt's files, read again; ends early when the server is moved meanwhile. */
   verifyFiles(host: string, request: VerifyFilesRequest, signal: AbortSignal): AsyncIterable<FileVerdict>;
   getOperation(host: string, key: string, signal?: AbortSignal): Promise<GetOperationResponse>;

@@ -19,6 +19,7 @@ import {
   type GetOperationResponse,
   type InspectDomainRequest,
   type InspectDomainResponse,
+  type LimitTransferRequest,
   type MeasurePathRequest,
   type PerformRequest,
   type PerformResult,
@@ -115,6 +116,11 @@ export class GrpcAgents implements AgentPort {
     const { probe } = await call(client, AgentServiceService.measurePath, request, optionsOf(signal));
     if (probe === undefined) throw new Fault("internal", `the agent of ${host} measured nothing`, { host });
     return probe;
+  }
+
+  async limitTransfer(host: string, request: LimitTransferRequest, signal?: AbortSignal): Promise<void> {
+    const client = await this.#client(host);
+    await call(client, AgentServiceService.limitTransfer, request, optionsOf(signal));
   }
 
   async *verifyFiles(

@@ -31,6 +31,7 @@ import { Changes } from "./changes.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import { isGone, quarantineFor, refuseUselessWord } from "./fenced-host.js";
+import { limitBandwidth } from "./limit-bandwidth.js";
 import { migrationKind, requestOf } from "./migration-kind.js";
 import type { MigrationWorld } from "./migration-world.js";
 import { checkedNetworkMap, type NetworkMap } from "./network-map.js";
@@ -284,6 +285,12 @@ export class Migrations {
   /** Within the caller's transaction: stuck until a person has looked. */
   park(queries: Queries, id: string, step: string, fault: FaultInfo): Promise<void> {
     return this.#runner.park(queries, id, { step, fault });
+  }
+
+  /** How fast its disks may be copied from now on; 0: as fast as it goes. */
+  async limit(id: string, bytesPerSecond: number, requestedBy: string): Promise<Migration> {
+    await limitBandwidth(await this.#find(id), bytesPerSecond, requestedBy, this.#deps);
+    return this.show(id);
   }
 
   /** Has the files of a copy receipt read again where they are: the migration's own, or one that was kept elsewhere. */

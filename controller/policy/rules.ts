@@ -52,6 +52,7 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
   "/ferry.v1.MigrationService/ListMigrations": rule("os_compute_api:os-migrations:index", "manager"),
   "/ferry.v1.MigrationService/ShowMigration": rule("os_compute_api:servers:migrations:show", "member", true),
   "/ferry.v1.MigrationService/WatchMigration": rule("os_compute_api:servers:migrations:show", "member", true),
+  "/ferry.v1.MigrationService/SetMigration": rule("ferry:migrations:set", "manager"),
   "/ferry.v1.MigrationService/VerifyReceipt": rule("ferry:migrations:verify", "manager"),
   "/ferry.v1.MigrationService/CancelMigration": rule("os_compute_api:servers:migrations:delete", "manager"),
   "/ferry.v1.MigrationService/RecoverMigration": rule("ferry:migrations:recover", "admin"),

@@ -6,7 +6,7 @@
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CheckServerResponse } from "../../proto/gen/ferry/v1/controller.js";
-import type { Host, Lab } from "./lab.js";
+import { type Host, type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import { LabServer } from "./lab-server.js";
 import {
   BASE_IMAGE,
@@ -17,6 +17,7 @@ import {
   fleetUp,
   IMAGES,
   migrate,
+  migrationOf,
   serverOf,
 } from "./support/fleet.js";
 import {
@@ -185,12 +186,44 @@ describe("a server that is off", () => {
 });
 
 describe("a server with a raw root disk of its own", () => {
-  it("moves, and its holes stay holes", async () => {
+  it("moves as fast as it is told to, and its holes stay holes", async () => {
     const disk = `${IMAGES}/plain/disk`;
     const sizeOf = (host: Host) => lab.output(host, ["stat", "-c", "%s", disk]);
     const size = await sizeOf("h1");
 
-    const migration = await migrate(lab, "plain", "h2");
+    // A slow link at first, or the copy would be over before it is told anything.
+    const slow = "tc qdisc add dev mig0 root tbf rate 8mbit burst 64kbit latency 400ms";
+    await lab.output("h1", slow.split(" "));
+    await ferry(lab, "server", "migrate", "plain", "--host", "h2");
+    const { id } = await migrationOf(lab, "plain");
+    await ferry(lab, "migration", "set", id, "--bwlimit", "1M");
+    await lab.output("h1", ["tc", "qdisc", "del", "dev", "mig0", "root"]);
+    const progress = async (atLeast: number) =>
+      await waitFor(
+        async () => {
+          const doneBytes = (await migrationOf(lab, "plain")).progress?.doneBytes ?? 0;
+          return doneBytes > atLeast && { doneBytes, atMs: Date.now() };
+        },
+        { deadlineMs: PATIENCE_MS, what: `more than ${atLeast} bytes of plain are copied` },
+      );
+    const first = await progress(0);
+    const later = await progress(first.doneBytes + MIB);
+    const seconds = (later.atMs - first.atMs) / 1000;
+    expect((later.doneBytes - first.doneBytes) / seconds).toBeLessThan(3 * MIB);
+    await ferry(lab, "migration", "set", id, "--bwlimit", "none");
+    const migration = await waitFor(
+      async () => {
+        const now = await migrationOf(lab, "plain");
+        return now.status === "finished" && now;
+      },
+      { deadlineMs: PATIENCE_MS, what: "plain has moved" },
+    );
+    expect(migration.notes).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining("limited to 1048576"),
+        expect.stringContaining("not limited"),
+      ]),
+    );
 
     const fenced = await allocatedBytes(lab, "h1", `${disk}.fenced-${migration.id}`);
     expect(verdicts(await bootOf(lab, "h2", "plain", 2))).toEqual(["MARKER-OK 2", "EPH-OK 2"]);

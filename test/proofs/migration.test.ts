@@ -76,6 +76,20 @@ describe("a migration", () => {
     expect(center.disksOn("h2")).toEqual(center.originalDisks);
   });
 
+  it("is limited at its source while it copies, and not once that is over", async () => {
+    const { migrations } = center.controller;
+    center.agents.troubles.push({ verb: "send_disks", kind: "hang", times: 1 });
+    const { id } = await center.migrate();
+    expect((await migrations.limit(id, 1024, "test")).notes).toEqual([
+      "copy limited to 1024 bytes per second by test",
+    ]);
+    expect(center.agents.limits.get(id)).toBe(1024);
+    await migrations.cancel(id, "test");
+    await center.ended();
+    await expect(migrations.limit(id, 0, "test")).rejects.toThrow(/copies nothing any more/);
+    expect(center.agents.limits.get(id)).toBe(1024);
+  });
+
   it("has a receipt that can be verified as soon as it is finished, and not after a revert", async () => {
     const { migrations } = center.controller;
     await center.migrate();

@@ -20,6 +20,7 @@ import {
   type GetOperationResponse,
   type InspectDomainRequest,
   type InspectDomainResponse,
+  type LimitTransferRequest,
   type MeasurePathRequest,
   PerformRequest,
   type PerformResult,
@@ -61,6 +62,8 @@ export class FakeFleet implements AgentPort {
   readonly deafGuests = new Set<string>();
   /** Every call that reached an agent: `h1 prepare_source e1`. */
   readonly calls: string[] = [];
+  /** Bytes per second, by migration. */
+  readonly limits = new Map<string, number>();
   /** Called after each effect, before the answer. */
   afterEffect: () => void = () => {};
   readonly #nowMs: () => number;
@@ -121,6 +124,11 @@ export class FakeFleet implements AgentPort {
       operations: ofIt.map(([key, { state }]) => ({ key, state, epoch: 0 })),
       held: document?.fence === "fenced" ? [`${document.incarnation}: fenced`] : [],
     };
+  }
+
+  async limitTransfer(name: string, { migrationId, bytesPerSecond }: LimitTransferRequest): Promise<void> {
+    this.#reach(name);
+    this.limits.set(migrationId, bytesPerSecond);
   }
 
   /** Whether the files are there; what they hold is the fake hosts' invariant. */

@@ -55,6 +55,7 @@ export class Life {
       describeSource: (host, request, signal) => agent.describeSource(host, request, signal),
       checkTarget: (host, request, signal) => agent.checkTarget(host, request, signal),
       measurePath: (host, request, signal) => agent.measurePath(host, request, signal),
+      limitTransfer: (host, request, signal) => agent.limitTransfer(host, request, signal),
       verifyFiles: (host, request, signal) => agent.verifyFiles(host, request, signal),
       getOperation: (host, key, signal) => agent.getOperation(host, key, signal),
       cancelOperation: (host, key, signal) => agent.cancelOperation(host, key, signal),

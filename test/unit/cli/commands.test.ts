@@ -464,6 +464,21 @@ describe("migrations", () => {
     expect(out).toMatch(/vda\/0 \| qemu-img resize 7\.2\.22 \|\s+1 KiB \| 2 KiB \| content up to 1024 bytes/);
   });
 
+  it("are limited while they go on, in any of the usual units", async () => {
+    controller.answers.setMigration = async () => ({ migration: moved });
+    for (const [rate, bytes] of [
+      ["50M", 50 * 1024 ** 2],
+      ["1.5GiB/s", 1.5 * 1024 ** 3],
+      ["400mbit", 50_000_000],
+      ["none", 0],
+    ] as const) {
+      expect(await controller.ferry(`migration set 42 --bwlimit ${rate}`)).toMatchObject({ code: 0 });
+      expect(asked()).toEqual({ id: "42", bandwidthBytesPerSecond: bytes });
+    }
+    for (const rate of ["50", "M", "-1M", "0M", "fast"])
+      expect(await controller.ferry(`migration set 42 --bwlimit ${rate}`)).toMatchObject({ code: 2 });
+  });
+
   it("have their receipt verified, by their id or by one that was kept", async () => {
     const file = CopiedFile.create({ id: "vda/0", path: "/p", algorithm: "sha256", digest: "ab".repeat(32) });
     const outcomes = ["equal", "equal"];

@@ -140,7 +140,7 @@ describe("commands", () => {
         "stop",
         "unlock",
       ],
-      migration: ["cancel", "list", "recover", "show", "watch"],
+      migration: ["cancel", "list", "recover", "set", "show", "watch"],
       verify: [],
       pki: ["init", "issue", "show"],
       credential: [],

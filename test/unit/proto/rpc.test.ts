@@ -53,6 +53,7 @@ const services = [
     showMigration: nothing,
     cancelMigration: nothing,
     recoverMigration: nothing,
+    setMigration: nothing,
     verifyReceipt: async function* () {},
     watchMigration: async function* ({ id }, caller) {
       seen = caller;
