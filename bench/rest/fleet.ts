@@ -42,6 +42,8 @@ function serverOf(id: string, index: number, hosts: readonly string[]) {
     });
   return {
     id,
+    taskOwner: "",
+    term: 0,
     name: `server-${index}`,
     host: hosts[index % hosts.length] ?? "",
     flavor: FLAVOR,

@@ -24,7 +24,11 @@ import { Servers } from "../../controller/migration/servers.js";
 import { DEFAULT_SETTINGS } from "../../controller/migration/settings.js";
 import { DriftWatch } from "../../controller/migration/watch-drift.js";
 import { Policy } from "../../controller/policy/policy.js";
+import { HostStates } from "../../controller/scheduler/host-states.js";
+import { Scheduler } from "../../controller/scheduler/scheduler.js";
+import { DEFAULT_SCHEDULER_SETTINGS } from "../../controller/scheduler/settings.js";
 import { controllerServices } from "../../controller/service.js";
+import { NO_HINTS } from "../../controller/store/hints.js";
 import { Store } from "../../controller/store/store.js";
 import { Fault } from "../../proto/fault.js";
 import { plantFleet } from "./fleet.js";
@@ -39,9 +43,17 @@ const absent = () => Promise.reject(new Fault("unreachable", "there are no agent
 const agent = new Proxy({}, { get: () => absent }) as AgentPort;
 const store = await Store.open(join(folder, "controller.db"));
 const fleet = new Fleet({ store, clock: systemClock });
+const scheduler = new Scheduler({
+  queries: store.queries,
+  hosts: new HostStates({ queries: store.queries, stateOf: host => fleet.stateOf(host) }),
+  settings: DEFAULT_SCHEDULER_SETTINGS,
+  random: Math.random,
+});
 const deps = {
   store,
+  hints: NO_HINTS,
   fleet,
+  scheduler,
   agent,
   clock: systemClock,
   random: Math.random,

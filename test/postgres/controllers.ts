@@ -125,6 +125,7 @@ export class Controllers {
     const service = implement<typeof AgentServiceService>(AgentServiceService, {
       describeHost: absent,
       measurePath: absent,
+      limitTransfer: absent,
       describeMigration: absent,
       verifyFiles: () => failing(nothing),
       cancelOperation: async () => ({}),
