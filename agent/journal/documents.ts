@@ -28,7 +28,7 @@ export class Documents {
         "SELECT body FROM document WHERE server = ? AND migration = ? AND kind = ?",
       )
       .get(serverId, migrationId, kind);
-    return row && (JSON.parse(row.body) as T);
+    return row && parse<T>(row.body);
   }
 
   /** All documents whose kind matches (SQL LIKE), whichever server and migration they belong to. */
@@ -38,7 +38,7 @@ export class Documents {
         "SELECT server, migration, body FROM document WHERE kind LIKE ? ORDER BY server, migration",
       )
       .all(kindPattern)
-      .map(row => ({ serverId: row.server, migrationId: row.migration, body: JSON.parse(row.body) as T }));
+      .map(row => ({ serverId: row.server, migrationId: row.migration, body: parse<T>(row.body) }));
   }
 
   remove(serverId: string, migrationId: string, kind: string): void {
@@ -63,3 +63,17 @@ export class Documents {
     return row?.outcome;
   }
 }
+
+/** As it was put there: bytes, which JSON writes as an object of their numbers, are bytes again. */
+function parse<T>(body: string): T {
+  return JSON.parse(body, (_key, value: unknown) =>
+    isWrittenBytes(value) ? Buffer.from(value.data) : value,
+  ) as T;
+}
+
+const isWrittenBytes = (value: unknown): value is { readonly type: "Buffer"; readonly data: number[] } =>
+  typeof value === "object" &&
+  value !== null &&
+  "type" in value &&
+  value.type === "Buffer" &&
+  "data" in value;

@@ -88,9 +88,9 @@ it("a source that is lost in the verify window is confirmed without it, and is e
   await center.rest();
   loses("h1");
   await center.elapse(20_000);
-  await expect(center.controller.migrations.confirm(WEB, "user/ann")).rejects.toThrow(
-    /the agent of h1 is down/,
-  );
+  await expect(center.controller.migrations.confirm(WEB, "user/ann")).rejects.toMatchObject({
+    detail: { have: "the agent of h1 is down" },
+  });
   await declareDead("h1");
   await center.controller.migrations.confirm(WEB, "user/ann");
   expect(await center.ended()).toMatchObject({ status: "confirmed" });

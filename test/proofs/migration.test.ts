@@ -188,7 +188,9 @@ describe("a migration", () => {
     const { fleet, migrations } = center.controller;
     center.clock.advance(60_000);
     await center.passTime(() => fleet.stateOf("h1") === "up" && fleet.stateOf("h2") === "down");
-    await expect(migrations.confirm(WEB, "test")).rejects.toThrow(/the agent of h2 is down/);
+    await expect(migrations.confirm(WEB, "test")).rejects.toMatchObject({
+      detail: { have: "the agent of h2 is down" },
+    });
     expect(await center.migration()).toMatchObject({ status: "finished" });
     target.isReachable = true;
     center.clock.advance(5_000);

@@ -247,6 +247,13 @@ describe("a closed migration", () => {
 });
 
 describe("the journal", () => {
+  it("gives documents back as they were, bytes too", () => {
+    const documents = new Documents(journal, () => 0);
+    const body = { name: "x", folders: [{ nonce: Buffer.from([1, 2, 3]), empty: Buffer.alloc(0) }] };
+    documents.put("s1", "m1", "final", body);
+    expect(documents.get("s1", "m1", "final")).toEqual(body);
+  });
+
   it("in use by another agent is refused with a reason", () => {
     expect(() => Journal.open(folder)).toThrow(/in use by another ferry-agent/);
   });
