@@ -20,6 +20,7 @@ export class PostgresHints implements Hints {
   readonly #name = randomUUID();
   readonly #url: string;
   readonly #queries: Queries;
+  readonly #onReconnected: () => Promise<void>;
   readonly #listeners = new Set<HintListener>();
   readonly #said = new Set<Promise<unknown>>();
   readonly #ticking: NodeJS.Timeout;
@@ -27,11 +28,12 @@ export class PostgresHints implements Hints {
   #reconnecting: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(url: string, queries: Queries) {
+  constructor(url: string, queries: Queries, onReconnected: () => Promise<void>) {
     this.#url = url;
     this.#queries = queries;
+    this.#onReconnected = onReconnected;
     this.#ticking = setInterval(() => this.#tellAll(), LOOK_AGAIN_MS).unref();
-    void this.#connect();
+    void this.#connect(async () => {});
   }
 
   announce(topic: Topic, id: string): void {
@@ -55,7 +57,7 @@ export class PostgresHints implements Hints {
     await this.#connection?.end().catch(() => undefined);
   }
 
-  async #connect(): Promise<void> {
+  async #connect(onConnected: () => Promise<void>): Promise<void> {
     const connection = new Client({ ...connectionOptions(this.#url), query_timeout: 0 });
     this.#connection = connection;
     connection.on("notification", ({ payload = "" }) => this.#hear(payload));
@@ -64,6 +66,7 @@ export class PostgresHints implements Hints {
     try {
       await connection.connect();
       await connection.query(`LISTEN ${CHANNEL}`);
+      await onConnected();
       this.#tellAll();
     } catch {
       // `end` follows where there was a connection; where there was none, this is the only word.
@@ -74,7 +77,7 @@ export class PostgresHints implements Hints {
   #reconnect(): void {
     if (this.#closed) return;
     clearTimeout(this.#reconnecting);
-    this.#reconnecting = setTimeout(() => void this.#connect(), RECONNECT_MS).unref();
+    this.#reconnecting = setTimeout(() => void this.#connect(this.#onReconnected), RECONNECT_MS).unref();
   }
 
   #hear(payload: string): void {

@@ -12,6 +12,7 @@ import { Fault } from "../../proto/fault.js";
 import { Gate } from "./gate.js";
 import { refuseForgetful } from "./postgres-durability.js";
 import { PostgresHints } from "./postgres-hints.js";
+import { recognisePostgres } from "./postgres-identity.js";
 import { createPool } from "./postgres-pool.js";
 import type { Queries, Schema } from "./schema.js";
 import type { Engine, StoreOptions } from "./store.js";
@@ -36,12 +37,16 @@ export async function openPostgres(
     throw error;
   }
   const gate = new Gate(TRANSACTIONS_AT_A_TIME);
-  const hints = new PostgresHints(url, queries);
+  const transaction: Engine["transaction"] = body => gate.pass(() => serializable(queries, body));
+  const recognise = () => transaction(recognisePostgres);
+  // A connection that broke may have been made anew to another server.
+  const hints = new PostgresHints(url, queries, recognise);
   return {
     queries,
     isShared: true,
     hints,
-    transaction: body => gate.pass(() => serializable(queries, body)),
+    transaction,
+    recognise,
     alone: body => holdingLock(queries, body),
     async close() {
       await hints.close();

@@ -26,6 +26,8 @@ export function openSqlite(path: string): Engine {
     hints: NO_HINTS,
     transaction: body => group.transaction(body),
     alone: body => queries.transaction().execute(body),
+    // A file says nothing of where it comes from; what the agents know of it does.
+    recognise: async () => {},
     close: () => queries.destroy(),
   };
 }

@@ -21,6 +21,8 @@ export interface Engine {
   transaction<T>(body: (queries: Queries) => Promise<T>): Promise<T>;
   /** One transaction, with every other controller that wants the same kept waiting: for changes of the schema. */
   alone(body: (queries: Queries) => Promise<void>): Promise<void>;
+  /** Is it still the database that the records were written to? Everything is frozen when it is not. */
+  recognise(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -47,6 +49,7 @@ export class Store {
     const engine = isPostgresUrl(location) ? await openPostgres(location, options) : openSqlite(location);
     try {
       await upgradeSchema(engine);
+      await engine.recognise();
     } catch (error) {
       await engine.close();
       throw error;

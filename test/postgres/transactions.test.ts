@@ -2,6 +2,7 @@
 
 import { Client } from "pg";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { readFreeze, thaw } from "../../controller/store/freeze.js";
 import { readMeta, writeMeta } from "../../controller/store/meta.js";
 import { Store } from "../../controller/store/store.js";
 import { freshLocation } from "../store-under-test.js";
@@ -31,6 +32,12 @@ async function administer(...statements: string[]): Promise<void> {
     await client.end();
   }
 }
+
+/** Ends every connection to the database but this call's own. */
+const cutOthers = (): Promise<void> =>
+  administer(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+  );
 
 describe("a shared store", () => {
   it("is made once by controllers that start at the same time", async () => {
@@ -76,13 +83,29 @@ describe("a shared store", () => {
     await writeMeta(store.queries, "kept", "yes");
     const cut = store.transaction(async queries => {
       await writeMeta(queries, "kept", "no");
-      await administer(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
-      );
+      await cutOthers();
       await writeMeta(queries, "kept", "never");
     });
     await expect(cut).rejects.toMatchObject({ code: "unreachable" });
     expect(await readMeta(store.queries, "kept")).toBe("yes");
+  });
+});
+
+describe("a PostgreSQL that is not the one that it was", () => {
+  it("freezes everything, and is the known one from then on", async () => {
+    const first = await open();
+    expect(await readFreeze(first.queries)).toBeUndefined();
+    await writeMeta(first.queries, "postgres_identity", "system 1, timeline 1");
+    expect((await readFreeze((await open()).queries))?.reason).toMatch(/was system 1, timeline 1/);
+    await thaw(first.queries);
+    expect(await readFreeze((await open()).queries)).toBeUndefined();
+  });
+
+  it("is noticed when a connection has to be made anew", async () => {
+    const store = await open();
+    await writeMeta(store.queries, "postgres_identity", "system 1, timeline 1");
+    await cutOthers();
+    await vi.waitFor(async () => expect(await readFreeze(store.queries)).toBeDefined(), 20_000);
   });
 });
 
