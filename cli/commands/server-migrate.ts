@@ -32,8 +32,8 @@ const MIGRATE_HELP = `
 Everything that can fail is checked before the guest is stopped. Until it is confirmed, the source keeps all that
 it needs to have the server back.
 
---force takes a host that is disabled. What placement has no room for, and what the host itself refuses, stays
-refused.
+--force takes a host that is disabled or that another filter is against. What placement has no room for, and what the
+host itself refuses, stays refused.
 
 Examples:
   ferry server migrate web-3 --dry-run
