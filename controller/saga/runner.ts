@@ -21,6 +21,8 @@ import { Fenced, Frozen, type LoadedSaga, SagaJournal } from "./saga-journal.js"
 import type { Write } from "./step.js";
 import { StepRunner } from "./step-runner.js";
 
+const STORE_RETRY_MS = 1_000;
+
 /** One loop at work. */
 interface Loop {
   readonly ended: Promise<void>;
@@ -190,14 +192,9 @@ export class SagaRunner<World> {
 
   async #drive(id: string, loop: Loop, cancelled: AbortSignal, hurried: () => AbortSignal): Promise<void> {
     try {
-      while (!this.#closing.signal.aborted) {
-        loop.pokedAgain = false;
-        if ((await readFreeze(this.#deps.store.queries)) !== undefined) throw new Frozen(id);
-        const saga = await this.#journal.load(id);
-        if (!this.#journal.owns(saga)) break;
-        const next = nextAction(this.#deps.kind.plan, saga.state, saga.row.cancel === 1);
-        if (next.kind === "rest" && !loop.pokedAgain) break;
-        await this.#carryOut(saga, next, cancelled, hurried).catch(error => this.#unlessOvertaken(id, error));
+      let isOver = false;
+      while (!isOver && !this.#closing.signal.aborted) {
+        isOver = await this.#turn(id, loop, cancelled, hurried).catch(error => this.#unlessOutage(error));
       }
     } catch (error) {
       if (error instanceof Frozen) this.#halted.add(id);
@@ -206,6 +203,25 @@ export class SagaRunner<World> {
     } finally {
       this.#loops.delete(id);
     }
+  }
+
+  /** From the journal's last line to the next one; true when there is nothing more for this loop to do. */
+  async #turn(id: string, loop: Loop, cancelled: AbortSignal, hurried: () => AbortSignal): Promise<boolean> {
+    loop.pokedAgain = false;
+    if ((await readFreeze(this.#deps.store.queries)) !== undefined) throw new Frozen(id);
+    const saga = await this.#journal.load(id);
+    if (!this.#journal.owns(saga)) return true;
+    const next = nextAction(this.#deps.kind.plan, saga.state, saga.row.cancel === 1);
+    if (next.kind === "rest" && !loop.pokedAgain) return true;
+    await this.#carryOut(saga, next, cancelled, hurried).catch(error => this.#unlessOvertaken(id, error));
+    return false;
+  }
+
+  /** A store that does not answer is asked again; what of the last line was written is read then. */
+  async #unlessOutage(error: unknown): Promise<boolean> {
+    if (!(error instanceof Fault) || !error.isUnknown || this.#closing.signal.aborted) throw error;
+    await this.#deps.clock.sleep(STORE_RETRY_MS, this.#closing.signal);
+    return false;
   }
 
   /** A line that a person has written meanwhile is read and followed; a saga of another owner is let go. */

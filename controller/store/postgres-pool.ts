@@ -13,6 +13,8 @@ const CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Longer than any statement of ours takes; shorter than a lease may stay unrenewed. */
 const QUERY_TIMEOUT_MS = 10_000;
+/** A controller that is frozen in the middle of a transaction holds the others up for no longer than this. */
+const IDLE_IN_TRANSACTION_MS = 3_000;
 
 /** What every connection to the store is made with. */
 export const connectionOptions = (url: string) => ({
@@ -20,6 +22,7 @@ export const connectionOptions = (url: string) => ({
   application_name: "ferry-controller",
   connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   query_timeout: QUERY_TIMEOUT_MS,
+  idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
   keepAlive: true,
   types: { getTypeParser: parserOf },
 });

@@ -3,8 +3,8 @@
  *
  * Every transaction is SERIALIZABLE and carried out again when PostgreSQL finds that it could not have run alone
  * (40001, 40P01): the rest of the controller reads as if it had the store to itself, as it has with SQLite. A few at a
- * time, because those that run beside each other are those that must be repeated. A database that could forget what it has
- * committed is refused (SAFETY R13).
+ * time, because those that run beside each other are those that must be repeated; one that was overtaken several times has
+ * the whole database wait for it. A database that could forget what it has committed is refused (SAFETY R13).
  */
 
 import { Kysely, PostgresDialect, sql } from "kysely";
@@ -18,8 +18,13 @@ import type { Queries, Schema } from "./schema.js";
 import type { Engine, StoreOptions } from "./store.js";
 
 const TRANSACTIONS_AT_A_TIME = 4;
-const ATTEMPTS = 30;
-const LONGEST_PAUSE_MS = 100;
+/** So often a transaction may be overtaken; then no other one runs beside it. */
+const ATTEMPTS_AMONG_OTHERS = 5;
+const ATTEMPTS = 15;
+const LONGEST_PAUSE_MS = 50;
+/** Table locks: the second waits until nobody holds the first, and keeps those back that come later. */
+const AMONG_OTHERS = "ROW SHARE";
+const ALONE = "EXCLUSIVE";
 /** Any number by which nobody else locks in this database. */
 const UPGRADE_LOCK = 0x66657272;
 
@@ -57,8 +62,16 @@ export async function openPostgres(
 
 async function serializable<T>(queries: Queries, body: (queries: Queries) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
+    const mode = attempt <= ATTEMPTS_AMONG_OTHERS ? AMONG_OTHERS : ALONE;
     try {
-      return await queries.transaction().setIsolationLevel("serializable").execute(body);
+      return await queries
+        .transaction()
+        .setIsolationLevel("serializable")
+        .execute(async transaction => {
+          // Before anything is read: what a transaction sees is settled by its first query, and this is none.
+          await sql`LOCK TABLE meta IN ${sql.raw(mode)} MODE`.execute(transaction);
+          return body(transaction);
+        });
     } catch (error) {
       if (!isInterleaved(error)) throw error;
       if (attempt === ATTEMPTS) throw overrun(error);
@@ -67,7 +80,7 @@ async function serializable<T>(queries: Queries, body: (queries: Queries) => Pro
   }
 }
 
-/** The lock is taken before the transaction begins, so that this one sees what its holder before it has committed. */
+/** With a lock of the session, so that it is taken before the transaction begins: it sees what the last holder has done. */
 function holdingLock(queries: Queries, body: (queries: Queries) => Promise<void>): Promise<void> {
   return queries.connection().execute(async connection => {
     await sql`SELECT pg_advisory_lock(${UPGRADE_LOCK})`.execute(connection);

@@ -60,12 +60,13 @@ const edges = (changes: Partial<GrowEdges> = {}): GrowEdges => ({
 
 /** As if it had just been copied. */
 async function copied(name: string, format: "raw" | "qcow2", newSizeBytes: number): Promise<PlannedFile> {
-  const { rootDigest, sizeBytes } = await digestFile(files, at(name));
+  const { algorithm, rootDigest, sizeBytes } = await digestFile(files, at(name));
   const line = CopiedFile.fromPartial({
     id: "vda/0",
     path: at(name),
     mode: "copied",
     sizeBytes,
+    algorithm,
     digest: rootDigest,
   });
   documents.set("copy", { files: [line] });
