@@ -31,8 +31,8 @@ check() { # lint and types count as one test each
   if "$@"; then ((passed += 1)); else ((failed += 1)); fi
 }
 
-# Labs wait for guests about as much as they compute. More of them at a time end no sooner on two processors.
-LAB_WORKERS=2
+# Labs wait for guests more than they compute: three of them at a time keep two processors busy.
+LAB_WORKERS=3
 
 suite() { # suite PROJECT: adds that project's tests to the sums
   local report=$work/$1.json status=0 counts workers=()

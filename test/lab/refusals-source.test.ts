@@ -124,20 +124,15 @@ describe("a drive with a medium that is only read", () => {
 });
 
 describe("a server that is being moved", () => {
-  it("is refused a second migration, a start, a stop and a deletion", async () => {
+  it("is refused a second migration, a start and a stop", async () => {
     await bareServer(lab, "h1", { name: "busy" });
     const { code } = await lab.ferry("server", "migrate", "busy", "--host", "h2", "--shutdown-timeout", "20");
     expect(code).toBe(0);
-    for (const words of [
-      toH2("busy"),
-      ["server", "start", "busy"],
-      ["server", "stop", "busy"],
-      ["server", "delete", "busy", "--yes"],
-    ]) {
+    for (const words of [toH2("busy"), ["server", "start", "busy"], ["server", "stop", "busy"]]) {
       const refused = await lab.ferry(...words);
       expect(refused).toMatchObject({
         code: 4,
-        stderr: expect.stringMatching(/Cannot '\w+' instance .* in task_state/),
+        stderr: expect.stringMatching(/Cannot '\w+' instance .* in (task|vm)_state/),
       });
       expect(refused.stderr).toContain("fix:  ferry migration show");
     }

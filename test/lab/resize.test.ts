@@ -172,7 +172,7 @@ describe("a server that is resized on its own host", () => {
   beforeAll(async () => {
     const config = lab.path("ctl", "/etc/ferry/controller.toml");
     const text = await readFile(config, "utf8");
-    await writeFile(config, text.replace("[tls]", "allow_resize_to_same_host = true\n\n[tls]"));
+    await writeFile(config, `allow_resize_to_same_host = true\n${text}`);
     await lab.controller("stop");
     await lab.controller("start");
     const isUp = async () => (await lab.ferry("host", "disable", "h2", "--reason", "test")).code === 0;

@@ -1,5 +1,6 @@
 /** Brings the REST face up on its listener, with the operator's choice of who is let in. */
 
+import { once } from "node:events";
 import type { Logger } from "pino";
 import { asFault, Fault } from "../../../proto/fault.js";
 import type { ServiceImplementation } from "../../../proto/rpc-server.js";
@@ -55,14 +56,22 @@ export async function serveNova({
   if (config.tls) followRenewals(tls, app.server);
   const { host, port } = parseServerAddress(config.listen, 0);
   try {
-    await app.listen({ host, port });
+    await app.ready();
+    // Not by Fastify's own listen: it asks for all addresses of the machine, which the sandbox does not let it.
+    app.server.listen(port, host);
+    await once(app.server, "listening");
   } catch (error) {
     throw asFault(error).during(`serve REST on ${config.listen}`);
   }
   const address = app.server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : port,
-    close: () => app.close(),
+    async close() {
+      await app.close();
+      if (!app.server.listening) return;
+      app.server.close();
+      await once(app.server, "close");
+    },
   };
 }
 
