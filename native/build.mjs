@@ -148,7 +148,7 @@ function runNodeGyp(step, directory, nodeDir, { withVirt, blake3 }) {
     `--blake3=${blake3 ? BLAKE3 : ""}`,
     `--asan=${asan ? 1 : 0}`,
   ];
-  const options = [...variables, "--loglevel=warn"];
+  const options = [...variables, "--loglevel=warn", "--jobs=max"];
   const args = [findNodeGyp(), step, `--directory=${directory}`, ...options];
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit", env: environment });
   if (status !== 0) fail(`node-gyp ${step} failed; is the toolchain complete? ${APT_TOOLS}`);
