@@ -62,7 +62,7 @@ async function killAtEach(server: LabServer, id: string, host: Host, pattern: Re
   return killedAt;
 }
 
-it("killed during the copy, the controller and both agents carry on, and nothing verified is sent again", async () => {
+it("killed during the copy, the controller and both agents carry on, and not everything is sent again", async () => {
   await lab.shape("h2", RATE, "mig0");
   const before = await received("h2");
   const id = await big.migrate("h2");
