@@ -252,6 +252,40 @@ describe("a migration", () => {
     expect(center.agents.calls.some(call => call.startsWith("h2"))).toBe(false);
   });
 
+  it("waits for a target that restarts and was the only one, and asks it once it answers", async () => {
+    const fault = new Fault("unreachable", "no route");
+    center.agents.troubles.push({ verb: "attest", host: "h2", kind: "fail", fault, times: 3 });
+    await center.migrate("h2");
+    expect(await center.rest()).toMatchObject({
+      status: "finished",
+      targetHost: "h2",
+      notes: ["h2 does not answer; it is asked again for 60 s"],
+    });
+  });
+
+  it("gives up the only target when it stays away for a minute, and the guest has run all the time", async () => {
+    const fault = new Fault("unreachable", "no route");
+    center.agents.troubles.push({ verb: "attest", host: "h2", kind: "fail", fault });
+    const askedMs = center.clock.nowMs();
+    await center.migrate("h2");
+    expect(await center.ended()).toMatchObject({
+      status: "error",
+      fault: { code: "no-valid-host", message: "host h2 does not answer: no route" },
+    });
+    expect(center.clock.nowMs() - askedMs).toBeGreaterThanOrEqual(60_000);
+    await expectUntouched();
+  });
+
+  it("can be cancelled while it waits for its target", async () => {
+    const fault = new Fault("unreachable", "no route");
+    center.agents.troubles.push({ verb: "attest", host: "h2", kind: "fail", fault });
+    const { id } = await center.migrate("h2");
+    await center.passTime(async () => (await center.migration()).notes.length > 0);
+    await center.controller.migrations.cancel(id, "test");
+    expect(await center.ended()).toMatchObject({ status: "error", fault: { code: "cancelled" } });
+    await expectUntouched();
+  });
+
   it("cannot be cancelled once the target may run", async () => {
     const { id } = await center.migrate();
     await center.rest();

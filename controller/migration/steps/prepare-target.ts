@@ -27,6 +27,10 @@ export interface PreparedTarget {
 
 type Known = MigrationRequest & SelectedTargets;
 
+/** A target was up when it was chosen; in this time its agent, libvirtd or link is back after a restart. */
+const LAST_TARGET_PATIENCE_MS = 60_000;
+const ASK_AGAIN_MS = 1_000;
+
 export const prepareTarget: Reversible<MigrationWorld, Known, PreparedTarget> = {
   name: "prepare-target",
   limitMs: 10 * 60_000,
@@ -80,7 +84,7 @@ async function prepareOn(
 ): Promise<TargetPlan> {
   const { sourceHost } = known;
   const flavor = isResize(known) ? known.flavor : undefined;
-  await ask(targetHost, world);
+  await ask(targetHost, known, world);
   const answer = await world.perform(targetHost, {
     $case: "prepareTarget",
     value: {
@@ -126,20 +130,44 @@ function refusalOf(thrown: unknown, world: MigrationWorld): Fault {
 }
 
 /** Nothing is sent to a target that does not answer a question: it would have to be asked to let go again. */
-async function ask(targetHost: string, world: MigrationWorld): Promise<void> {
+async function ask(targetHost: string, known: Known, world: MigrationWorld): Promise<void> {
   const { targetAsked } = await world.record();
   if (targetAsked) return;
-  try {
-    await world.attest(targetHost);
-  } catch (error) {
-    const fault = asFault(error);
-    if (!fault.isUnknown || world.call.signal.aborted) throw fault;
-    throw new Fault("no-valid-host", `host ${targetHost} does not answer: ${fault.message}`, fault.detail);
+  // The guest runs meanwhile: a target that restarts is worth waiting for, unless there is another one.
+  const patienceMs = alternatesAfter(targetHost, known).length === 0 ? LAST_TARGET_PATIENCE_MS : 0;
+  const deadlineMs = world.nowMs + patienceMs;
+  for (;;) {
+    const silence = await silenceOf(targetHost, world);
+    if (silence === undefined) break;
+    if (world.nowMs >= deadlineMs)
+      throw new Fault(
+        "no-valid-host",
+        `host ${targetHost} does not answer: ${silence.message}`,
+        silence.detail,
+      );
+    await world.note(`${targetHost} does not answer; it is asked again for ${patienceMs / 1000} s`);
+    await world.pause(ASK_AGAIN_MS, world.call.signal);
   }
   await world.commit(({ queries, sagaId, nowMs }) =>
     updateMigration(queries, sagaId, { targetAsked: true }, nowMs),
   );
 }
+
+/** Why it does not answer; nothing when it does. */
+async function silenceOf(targetHost: string, world: MigrationWorld): Promise<Fault | undefined> {
+  try {
+    await world.attest(targetHost);
+    return undefined;
+  } catch (error) {
+    const fault = asFault(error);
+    if (!fault.isUnknown || world.call.signal.aborted) throw fault;
+    return fault;
+  }
+}
+
+/** Whom to ask when this one refuses; a target that was named has no alternates. */
+const alternatesAfter = (refusing: string, { requestedHost, candidates }: Known): readonly string[] =>
+  requestedHost === "" ? candidates.slice(candidates.indexOf(refusing) + 1) : [];
 
 async function moveOn(
   refusing: string,
@@ -148,8 +176,8 @@ async function moveOn(
   refusals: readonly string[],
   world: MigrationWorld,
 ): Promise<void> {
-  const rest = known.candidates.slice(known.candidates.indexOf(refusing) + 1);
-  if (known.requestedHost !== "" || rest.length === 0) throw lastRefusal(known, refusal, refusals);
+  const rest = alternatesAfter(refusing, known);
+  if (rest.length === 0) throw lastRefusal(known, refusal, refusals);
   await withdrawTarget(known, world);
   await leaveTarget(known, world, "unwound");
   await world.commit(async write => {
