@@ -77,7 +77,13 @@ export async function lookForNonce(
   });
 }
 
-export const removeNonce = (path: string): Promise<void> => rm(path, { force: true });
+/** For good: what is known of it is forgotten afterwards. */
+export async function removeNonce(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await syncDirectoryOf(path).catch(error => {
+    if (!CANNOT_WRITE.has(errnoOf(error))) throw fileFault(error, `remove ${path}`);
+  });
+}
 
 /** File systems that only one host has at a time, by the kernel's names. */
 const LOCAL = new Set(

@@ -85,7 +85,10 @@ async function trouble(scene: Scene): Promise<void> {
   world.network.weather = CALM;
   for (const heal of heals) heal();
   world.network.healAll(world.machines.values());
-  for (const machine of world.machines.values()) machine.running()?.thaw();
+  for (const machine of world.machines.values()) {
+    machine.running()?.thaw();
+    machine.running()?.spare();
+  }
   for (const person of people) person.stop();
 }
 

@@ -49,11 +49,7 @@ export async function tellStory(verdict: Verdict, strike?: Strike, transcript = 
     await operator.insist("migrate", () => operator.migrate(server, "h2"));
     await decide(fleet, server, verdict);
     const after = stepsOf(world);
-    for (const name of Object.values(VICTIMS))
-      world
-        .machine(name)
-        .running()
-        ?.endAfter(Number.POSITIVE_INFINITY, () => {});
+    for (const name of Object.values(VICTIMS)) world.machine(name).running()?.spare();
     await world.time.run(() => false, 20_000);
     invariants.atRest();
     const spent = (victim: Victim) => after[victim] - before[victim];
@@ -73,9 +69,8 @@ export async function tellStory(verdict: Verdict, strike?: Strike, transcript = 
 async function decide({ operator }: Fleet, server: string, verdict: Verdict): Promise<void> {
   const newest = async () => (await operator.migrations())[0];
   await operator.until(async () => {
-    const { status = "", endedAtMs = 0 } = (await newest()) ?? {};
-    if (status === "finished")
-      await (verdict === "confirm" ? operator.confirm(server) : operator.revert(server));
+    const { id = "", status = "", endedAtMs = 0 } = (await newest()) ?? {};
+    if (status === "finished") await operator[verdict](server, id);
     return endedAtMs > 0 || status === "stuck";
   }, LIMIT_MS);
 }

@@ -74,6 +74,11 @@ export class Process {
     this.#atLastStep = end;
   }
 
+  /** What was to come after some steps no longer does. */
+  spare(): void {
+    this.#stepsLeft = Number.POSITIVE_INFINITY;
+  }
+
   /** Before anything is done to the world. False: nothing may be done any more. */
   step(): boolean {
     if (this.state === "dead") return false;
