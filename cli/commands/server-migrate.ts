@@ -69,7 +69,11 @@ export function addConfirm(server: Command, runner: Runner): void {
     .addHelpText("after", "\nExample:\n  ferry server confirm web-3\n")
     .action(
       runner.online(async (session, options: WaitOptions, name = "") => {
-        const answer = await session.call(ServerServiceService.confirmServer, { server: name }, DECIDE_MS);
+        const answer = await session.call(
+          ServerServiceService.confirmServer,
+          { server: name, migration: "" },
+          DECIDE_MS,
+        );
         const migration = present(answer.migration, "a migration");
         return await proceed(session, { migration, wanted: "confirm", untilEnded: true }, options);
       }),
@@ -113,8 +117,8 @@ async function revert(session: Session, options: RevertOptions, name: string): P
     question: `Revert ${printable(found.name)}?`,
     yes: options.yes ?? false,
   });
-  // By id: the name could have passed to another server while the question was open.
-  const request = { server: found.id, discardWrites: true };
+  // By id: the name could have passed to another server, or another migration have come, while the question was open.
+  const request = { server: found.id, migration: found.migrationId, discardWrites: true };
   const answer = await session.call(ServerServiceService.revertServer, request, DECIDE_MS);
   const migration = present(answer.migration, "a migration");
   return await proceed(session, { migration, wanted: "revert", untilEnded: true }, options);

@@ -101,13 +101,14 @@ export function serverService(api: Api): ServiceImplementation {
       const crossCell = request.host !== "" && policy.allowsCrossCell(caller.identity);
       return checkServer({ ...request, server: id, crossCell }, api, caller.signal);
     },
-    confirmServer: async ({ server }, caller) => {
+    confirmServer: async ({ server, migration }, caller) => {
       const { id } = await permitted(server, caller);
-      return { migration: await migrations.confirm(id, requestedBy(caller)) };
+      return { migration: await migrations.confirm(id, requestedBy(caller), { migration }) };
     },
-    revertServer: async ({ server, discardWrites }, caller) => {
+    revertServer: async ({ server, discardWrites, migration }, caller) => {
       const { id } = await permitted(server, caller);
-      return { migration: await migrations.revert(id, { discardWrites, requestedBy: requestedBy(caller) }) };
+      const verdict = { discardWrites, migration, requestedBy: requestedBy(caller) };
+      return { migration: await migrations.revert(id, verdict) };
     },
   });
 }

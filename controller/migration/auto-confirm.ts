@@ -69,7 +69,7 @@ export class AutoConfirm {
       const objection = await this.#objection(record);
       if (objection !== undefined)
         return await this.#postpone(record, `${record.targetHost} says that ${objection}`);
-      await this.#migrations.confirm(record.serverId, "auto-confirm");
+      await this.#migrations.confirm(record.serverId, "auto-confirm", { migration: record.id });
     } catch (error) {
       const fault = asFault(error);
       if (fault.code === "internal") throw error;

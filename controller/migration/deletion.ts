@@ -48,7 +48,8 @@ export class Deletion {
       );
     };
     // One transaction with the confirm: refused together, for instance while the source does not answer.
-    if (migration?.status === "finished") await this.#migrations.confirm(server.id, requester, wish);
+    if (migration?.status === "finished")
+      await this.#migrations.confirm(server.id, requester, { migration: migration.id, instead: wish });
     else if (migration?.open === true) await this.#deps.store.transaction(wish);
     else await this.#take(server.id, wish);
   }
@@ -84,7 +85,7 @@ export class Deletion {
   }
 
   async #end({ id, serverId, status, direction, stuck }: MigrationRecord): Promise<void> {
-    if (status === "finished") await this.#migrations.confirm(serverId, "delete");
+    if (status === "finished") await this.#migrations.confirm(serverId, "delete", { migration: id });
     else if (direction === "forward" && status !== "confirming" && !stuck)
       await this.#migrations.cancel(id, "delete");
   }

@@ -7,14 +7,12 @@ import { Fault } from "../../proto/fault.js";
 import { fromFaultInfo } from "../../proto/fault-info.js";
 import type { VerifyReceiptResponse } from "../../proto/gen/ferry/v1/controller.js";
 import type { CopiedFile, FaultInfo, HostVerdict, Migration } from "../../proto/gen/ferry/v1/model.js";
-import type { SagaState } from "../saga/fold.js";
 import { SagaRunner } from "../saga/runner.js";
 import type { LoadedSaga } from "../saga/saga-journal.js";
 import type { Write } from "../saga/step.js";
 import { findFlavor } from "../store/flavors.js";
 import { refuseFrozen } from "../store/freeze.js";
 import type { Topic } from "../store/hints.js";
-import { changeHost } from "../store/hosts.js";
 import {
   decideMigration,
   findMigration,
@@ -30,19 +28,17 @@ import { recordAction } from "./actions.js";
 import { Changes } from "./changes.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
-import { isGone, quarantineFor, refuseUselessWord } from "./fenced-host.js";
+import { isGone } from "./fenced-host.js";
 import { limitBandwidth } from "./limit-bandwidth.js";
 import { migrationKind, requestOf } from "./migration-kind.js";
 import type { MigrationWorld } from "./migration-world.js";
 import { checkedNetworkMap, type NetworkMap } from "./network-map.js";
-import { outcomeOf } from "./reconcile.js";
-import { findingsOf, type Intent, lookAtBoth, planOf } from "./recovery.js";
+import { type Recovered, type RecoverRequest, recover } from "./recover.js";
 import { refuseAimlessForce, refuseUnknownHost } from "./refuse-host.js";
 import { refuseResize } from "./refuse-resize.js";
 import { actionOf, type MigrationRequest } from "./request.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
 import { type Aim, wantedOf } from "./schedule-request.js";
-import { settle } from "./settle.js";
 import { story } from "./story.js";
 import { verifyReceipt } from "./verify-receipt.js";
 import { type MigrationChange, watchMigration } from "./watch.js";
@@ -80,23 +76,22 @@ export interface MigrateAnswer {
   readonly verdicts: HostVerdict[];
 }
 
-export interface RecoverRequest {
-  readonly planOnly: boolean;
-  readonly requestedBy: string;
-  /** A host that the caller declares dead. */
-  readonly fencedHost?: string;
-  readonly reason?: string;
+interface Verdict {
+  /** The one that is meant; absent: whichever waits. */
+  readonly migration?: string | undefined;
 }
 
-type Told = Required<Omit<RecoverRequest, "planOnly">> & Intent;
+interface ConfirmOptions extends Verdict {
+  readonly instead?: (queries: Queries) => Promise<void>;
+}
 
-/** Only a saga that is parked has been overtaken by the world; one under way ends by itself. */
-const isOutlived = ({ stuck }: SagaState): boolean => stuck?.parked === true;
+interface RevertRequest extends Verdict {
+  readonly discardWrites: boolean;
+  readonly requestedBy: RequestedBy;
+}
 
-export interface RecoverAnswer {
+export interface RecoverAnswer extends Recovered {
   readonly migration: Migration;
-  readonly findings: string[];
-  readonly plan: string[];
 }
 
 export class Migrations {
@@ -186,11 +181,12 @@ export class Migrations {
   async confirm(
     server: string,
     requestedBy: RequestedBy,
-    instead?: (queries: Queries) => Promise<void>,
+    { migration, instead }: ConfirmOptions = {},
   ): Promise<Migration> {
     await refuseFrozen(this.#deps.store.queries);
     const requester = this.#requester(requestedBy);
     const record = await this.#finishedOf(server, "confirmResize", requester);
+    refuseAnother(record, migration);
     // Also the target: after this decision there is no way back to the source, and the target may be lost.
     const { state } = await this.#runner.load(record.id);
     for (const host of [record.targetHost, record.sourceHost]) {
@@ -205,13 +201,11 @@ export class Migrations {
   }
 
   /** The server goes back to its source, as it was; what it wrote on the target since then is lost. */
-  async revert(
-    server: string,
-    { discardWrites, requestedBy }: { discardWrites: boolean; requestedBy: RequestedBy },
-  ): Promise<Migration> {
+  async revert(server: string, { discardWrites, requestedBy, migration }: RevertRequest): Promise<Migration> {
     await refuseFrozen(this.#deps.store.queries);
     const requester = this.#requester(requestedBy);
     const record = await this.#revertibleOf(server, requester);
+    refuseAnother(record, migration);
     if (!discardWrites) throw wouldDiscard(record);
     await this.#preflight(record);
     await this.#runner.decide(record.id, "revert", requester.by, async write => {
@@ -231,44 +225,9 @@ export class Migrations {
   }
 
   /** Looks at both hosts, says what it sees and what it would do, and does it unless only the plan was asked for. */
-  async recover(
-    id: string,
-    { planOnly, requestedBy, fencedHost = "", reason = "" }: RecoverRequest,
-  ): Promise<RecoverAnswer> {
-    const record = await this.#find(id);
-    const { state } = await this.#runner.load(id);
-    if (fencedHost !== "") refuseUselessWord(fencedHost, record, state);
-    if (fencedHost !== "" && reason === "") throw reasonMissing(fencedHost);
-    const looks = await lookAtBoth(record, state, this.#deps);
-    const outcome = outcomeOf(looks.filter(look => "journal" in look));
-    const intent = { fencedHost, outcome: isOutlived(state) ? outcome : "" };
-    const plan = planOf(record, state, intent);
-    if (!planOnly) await this.#recover(record, state, { ...intent, reason, requestedBy });
-    return { migration: await this.show(id), findings: findingsOf(looks), plan };
-  }
-
-  async #recover(record: MigrationRecord, state: SagaState, told: Told): Promise<void> {
-    const { queries } = this.#deps.store;
-    await refuseFrozen(queries);
-    if (record.endedAtMs !== 0) return;
-    if (told.outcome !== "") {
-      return this.#runner.end(record.id, write => settle(state, record.targetHost, told.outcome, write));
-    }
-    if (told.fencedHost === "") return this.#runner.resume(record.id, told.requestedBy);
-    await this.#declareDead(record, told);
-    const canUnwind = state.phase === "forward" && !state.crossed;
-    if (canUnwind && told.fencedHost === record.targetHost) await this.#runner.cancel(record.id);
-  }
-
-  /** Recorded with the name of who says so; the host is in quarantine from the same moment (SAFETY R21). */
-  async #declareDead(
-    { id }: MigrationRecord,
-    { fencedHost: host, reason, requestedBy }: Told,
-  ): Promise<void> {
-    const declared = { host, by: requestedBy, reason, atMs: this.#deps.clock.nowMs() };
-    await this.#runner.tell(id, requestedBy, { fencedHost: declared }, ({ queries }) =>
-      changeHost(queries, host, { quarantine: quarantineFor(declared, id) }),
-    );
+  async recover(id: string, request: RecoverRequest): Promise<RecoverAnswer> {
+    const recovered = await recover(await this.#find(id), request, { ...this.#deps, runner: this.#runner });
+    return { migration: await this.show(id), ...recovered };
   }
 
   /** Every migration that has not ended, as its journal has it. */
@@ -415,11 +374,6 @@ export class Migrations {
 
 const asMigration = ({ id, serverId }: MigrationRecord) => ({ serverId, migrationId: id });
 
-const reasonMissing = (host: string): Fault =>
-  new Fault("invalid-argument", `why is ${host} known to be dead? It is recorded with your name`, {
-    fix: "add --reason",
-  });
-
 const PREFLIGHT_LIMIT_MS = 30_000;
 
 const MOVABLE: readonly string[] = ["active", "stopped"];
@@ -440,6 +394,16 @@ function refuseSilent(host: string, state: string): void {
 async function decide(record: MigrationRecord, to: "confirming" | "reverting", write: Write): Promise<void> {
   if (await decideMigration(write.queries, record.id, record.status, to, write.nowMs)) return;
   throw new Fault("conflict", `migration ${record.id} has been decided already`);
+}
+
+/** A request that comes late, or twice, must not decide on what nobody had seen when it was made (SAFETY R3). */
+function refuseAnother({ id, serverName }: MigrationRecord, meant = ""): void {
+  if (meant === "" || meant === id) return;
+  throw new Fault("conflict", `${serverName} waits for a verdict on another migration`, {
+    have: `migration ${id}`,
+    need: `migration ${meant}`,
+    fix: `look at it first: ferry migration show ${id}`,
+  });
 }
 
 function wouldDiscard({ targetHost, serverName, steps }: MigrationRecord): Fault {

@@ -155,7 +155,7 @@ describe("of three controllers on one store", { timeout: 2 * DEADLINE_MS }, () =
       deadlineMs: DEADLINE_MS,
       what: "it is finished",
     });
-    await call(client("c3"), ServerServiceService.confirmServer, { server });
+    await call(client("c3"), ServerServiceService.confirmServer, { server, migration: "" });
     await waitFor(async () => (await migrations("c1")).some(({ status }) => status === "confirmed"), {
       deadlineMs: DEADLINE_MS,
       what: "it is confirmed",

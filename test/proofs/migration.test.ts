@@ -158,6 +158,20 @@ describe("a migration", () => {
     expect(agents.agent("h2").host.domains.get(WEB)?.state).toBe("RUNNING");
   });
 
+  it("is not decided by a late word about another one", async () => {
+    const { id: first } = await center.migrate();
+    await center.rest();
+    await center.controller.migrations.confirm(WEB, "test", { migration: first });
+    await center.ended();
+    const { id } = await center.migrate("h3");
+    const { migrations } = center.controller;
+    await center.passTime(async () => (await migrations.show(id)).status === "finished");
+    const late = { discardWrites: true, requestedBy: "test", migration: first };
+    await expect(migrations.revert(WEB, late)).rejects.toThrow(/verdict on another migration/);
+    await expect(migrations.confirm(WEB, "test", late)).rejects.toThrow(/verdict on another migration/);
+    expect(await migrations.show(id)).toMatchObject({ status: "finished" });
+  });
+
   it("is decided once: of confirm and revert at the same time one is refused", async () => {
     await center.migrate();
     await center.rest();

@@ -93,7 +93,8 @@ export class Operator {
   /** A person who migrates one server to and fro, confirms, reverts and cancels, as they please. */
   drive(server: string, random: Random): { stop(): void } {
     return this.#keepDoing(server, random, async ({ status, taskState, migrationId }) => {
-      if (status === "VERIFY_RESIZE") await (random.chance(0.5) ? this.confirm(server) : this.revert(server));
+      if (status === "VERIFY_RESIZE")
+        await (random.chance(0.5) ? this.confirm(server, migrationId) : this.revert(server, migrationId));
       else if (taskState === "") await this.#changeSomething(server, status, random);
       else if (migrationId !== "" && random.chance(0.1)) await this.cancel(migrationId);
     });
@@ -109,8 +110,9 @@ export class Operator {
   /** A person who wants things settled: what waits for a verdict gets one. */
   decide(server: string): { stop(): void } {
     const random = this.machine.random.fork(server);
-    return this.#keepDoing(server, random, async ({ status }) => {
-      if (status === "VERIFY_RESIZE") await (random.chance(0.7) ? this.confirm(server) : this.revert(server));
+    return this.#keepDoing(server, random, async ({ status, migrationId }) => {
+      if (status !== "VERIFY_RESIZE") return;
+      await (random.chance(0.7) ? this.confirm(server, migrationId) : this.revert(server, migrationId));
     });
   }
 
@@ -140,15 +142,16 @@ export class Operator {
   migrate = (server: string, host = "") =>
     call(this.#wire, ServerServiceService.migrateServer, MigrateServerRequest.fromPartial({ server, host }));
 
-  confirm = async (server: string) => {
-    const answer = await call(this.#wire, ServerServiceService.confirmServer, { server });
+  confirm = async (server: string, migration: string) => {
+    const answer = await call(this.#wire, ServerServiceService.confirmServer, { server, migration });
     this.machine.world.guests.mayGoBack(server, false);
     return answer;
   };
 
-  revert = (server: string) => {
+  revert = (server: string, migration: string) => {
     this.machine.world.guests.mayGoBack(server, true);
-    return call(this.#wire, ServerServiceService.revertServer, { server, discardWrites: true });
+    const request = { server, migration, discardWrites: true };
+    return call(this.#wire, ServerServiceService.revertServer, request);
   };
 
   resize = (server: string, flavor: string) =>

@@ -407,9 +407,9 @@ describe("a revert", () => {
     expect({ code, methods: methods() }).toEqual({ code: 5, methods: ["showServer", "showMigration"] });
   });
 
-  it("goes ahead after a yes, by the server's id", async () => {
+  it("goes ahead after a yes, by the ids of server and migration", async () => {
     expect((await controller.ferry("server revert web-3", { answers: ["yes"] })).code).toBe(0);
-    expect(asked()).toEqual({ server: "5f3a", discardWrites: true });
+    expect(asked()).toEqual({ server: "5f3a", discardWrites: true, migration: "42" });
   });
 
   it("needs --yes where nobody can be asked, and warns even then", async () => {

@@ -104,14 +104,14 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   },
   confirmResize: {
     act: async ({ call }, server) => {
-      await call(ServerServiceService.confirmServer, { server });
+      await call(ServerServiceService.confirmServer, { server, migration: "" });
       return NO_CONTENT;
     },
   },
   revertResize: {
     act: async ({ call }, server) => {
       // Nova asks nobody about the writes that are lost, and so its clients cannot answer.
-      await call(ServerServiceService.revertServer, { server, discardWrites: true });
+      await call(ServerServiceService.revertServer, { server, discardWrites: true, migration: "" });
       return ACCEPTED;
     },
   },
