@@ -49,7 +49,8 @@ export async function benchCopy(
     say(`${name}: ${formatBytes(subject.dataBytes)} of data, over ${network.description}, in ${folder}\n`);
     const onSample: Parameters<typeof measure>[0]["onSample"] = (row, run, sample) =>
       say(renderSample(row, run, runs, sample, subject.dataBytes));
-    const samples = await measure({ rows, runs, subject, folder, network, signal, onSample });
+    const onInterrupted = (row: Row, run: number) => say(`${run}/${runs} ${row.name}: not finished\n`);
+    const samples = await measure({ rows, runs, subject, folder, network, signal, onSample, onInterrupted });
     return { report: reportOf(name, subject, samples), samples };
   } finally {
     network.dispose();

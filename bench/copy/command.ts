@@ -72,8 +72,10 @@ async function copy(options: CopyOptions, interrupted: AbortSignal): Promise<voi
   };
   const say = (line: string) => void process.stderr.write(line);
   const { report, samples } = await benchCopy(request, say, interrupted);
+  if (report.rows.length === 0) interrupted.throwIfAborted();
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `\n${renderReport(report, samples)}`);
   if (report.rows.some(({ verified }) => !verified)) {
     throw new Fault("corrupt", "a copy is not equal to its source");
   }
+  interrupted.throwIfAborted();
 }

@@ -1,12 +1,14 @@
 /**
  * Runs the rows against each other: all of them once, then all of them again, so that what else happens on the machine
  * meets every row. Each copy starts with an empty target and freshly started programs, and is compared byte by byte.
+ * A copy that was interrupted, or its comparison, is no sample: it was not finished, which says nothing about it.
  */
 
-import { execFileSync } from "node:child_process";
-import { rmSync, statSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { asFault } from "../../proto/fault.js";
+import { areEqual } from "./compare.js";
 import { CpuAccount } from "./cpu-account.js";
 import type { DataSet } from "./data-sets.js";
 import type { Network } from "./network.js";
@@ -36,17 +38,21 @@ export interface MeasureOptions {
   readonly network: Network;
   readonly signal: AbortSignal;
   readonly onSample: (row: Row, run: number, sample: Sample) => void;
+  readonly onInterrupted: (row: Row, run: number) => void;
 }
+
+/** A signal to a whole group of processes may reach the programs before it reaches this one. */
+const LATE_SIGNAL_MS = 200;
 
 export type Samples = ReadonlyMap<Row, readonly Sample[]>;
 
+/** Ends early when it is interrupted, with the samples that were complete. */
 export async function measure(options: MeasureOptions): Promise<Samples> {
   const samples = new Map(options.rows.map(row => [row, [] as Sample[]]));
   for (let run = 1; run <= options.runs; run += 1) {
     for (const [row, ofRow] of samples) {
-      const sample = await measureOnce(row, options).catch((thrown: unknown) => {
-        throw asFault(thrown).during(`${row.name}, run ${run}`);
-      });
+      const sample = await sampleOf(row, run, options);
+      if (sample === undefined) return samples;
       ofRow.push(sample);
       options.onSample(row, run, sample);
     }
@@ -54,8 +60,21 @@ export async function measure(options: MeasureOptions): Promise<Samples> {
   return samples;
 }
 
+/** Nothing when it was interrupted: programs that the same signal ended failed for no other reason. */
+async function sampleOf(row: Row, run: number, options: MeasureOptions): Promise<Sample | undefined> {
+  try {
+    return await measureOnce(row, options);
+  } catch (thrown) {
+    await pause(LATE_SIGNAL_MS, undefined, { signal: options.signal }).catch(() => {});
+    if (!options.signal.aborted) throw asFault(thrown).during(`${row.name}, run ${run}`);
+    options.onInterrupted(row, run);
+    return undefined;
+  }
+}
+
 async function measureOnce(row: Row, options: MeasureOptions): Promise<Sample> {
-  const { subject, folder } = options;
+  const { subject, folder, signal } = options;
+  signal.throwIfAborted();
   const target = join(folder, "target");
   const stage = new Stage({
     folder: join(folder, "stage"),
@@ -64,12 +83,12 @@ async function measureOnce(row: Row, options: MeasureOptions): Promise<Sample> {
     sizeBytes: subject.sizeBytes,
     network: options.network,
     account: CpuAccount.open(`ferry-bench-${process.pid}`),
-    signal: options.signal,
+    signal,
   });
   try {
     await subject.prepareTarget?.(subject.source, target);
-    const cost = await orAborted(timed(row, stage), options.signal);
-    return { ...cost, isEqual: areEqual(subject.source, target) };
+    const cost = await orAborted(timed(row, stage), signal);
+    return { ...cost, isEqual: await areEqual(subject.source, target, signal) };
   } finally {
     await stage.close();
     rmSync(target, { force: true });
@@ -96,15 +115,4 @@ async function timed(row: Row, stage: Stage): Promise<Omit<Sample, "isEqual">> {
   const wallSeconds = (performance.now() - startedMs) / 1000;
   await prepared.settled?.();
   return { wallSeconds, cpuSeconds: stage.account.cpuSeconds - cpuBefore, note };
-}
-
-/** By a tool that shares no code with anything measured here. */
-function areEqual(one: string, other: string): boolean {
-  if (statSync(one).size !== statSync(other).size) return false;
-  try {
-    execFileSync("cmp", ["--silent", one, other], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -22,9 +22,11 @@ export interface Report {
   readonly rows: readonly RowResult[];
 }
 
+/** A row that was interrupted before its first copy was complete has no result. */
 export function reportOf(source: string, subject: Subject, samples: Samples): Report {
   const gib = subject.dataBytes / GIB;
-  const rows = [...samples].map(([{ name }, ofRow]) => ({
+  const measured = [...samples].filter(([, ofRow]) => ofRow.length > 0);
+  const rows = measured.map(([{ name }, ofRow]) => ({
     name,
     runs: ofRow.length,
     cpuSecondsPerGiB: rounded(median(ofRow.map(sample => sample.cpuSeconds)) / gib),
@@ -54,8 +56,9 @@ export function renderReport(report: Report, samples: Samples): string {
 /** A column per Ferry row: its processor time and its speed as multiples of the peer's. */
 function renderRatios(report: Report, rows: readonly Row[]): string[] {
   const resultOf = (row: Row) => report.rows.find(({ name }) => name === row.name);
-  const ferry = rows.filter(isFerry);
-  const peers = rows.filter(row => !isFerry(row));
+  const measured = rows.filter(row => resultOf(row) !== undefined);
+  const ferry = measured.filter(isFerry);
+  const peers = measured.filter(row => !isFerry(row));
   if (ferry.length === 0 || peers.length === 0) return [];
   const columns: Column<Row>[] = [
     { title: "Against", value: ({ name }) => name },

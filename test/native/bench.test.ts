@@ -2,7 +2,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -132,6 +132,33 @@ describe("npm run bench -- copy", () => {
   });
 });
 
+describe("interrupted while a copy is compared", () => {
+  /** A `cmp` that takes its time, in the path of the program. */
+  function slowComparison(): NodeJS.ProcessEnv {
+    const tools = join(folder, "tools");
+    mkdirSync(tools);
+    writeFileSync(join(tools, "cmp"), "#!/bin/sh\nexec sleep 60\n", { mode: 0o755 });
+    return { ...process.env, PATH: `${tools}:${process.env.PATH}` };
+  }
+
+  it("calls the copy not finished, whoever the signal reaches first", async () => {
+    const options = ["copy", "--folder", folder, "--size", "1M", "--rows", "cp"];
+    const child = spawn(process.execPath, [PROGRAM, ...options], { detached: true, env: slowComparison() });
+    const closed = once(child, "close") as Promise<[number | null]>;
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", text => (said += text));
+    const group = child.pid ?? 0;
+    const comparing = () => spawnSync("pgrep", ["-g", String(group), "-x", "sleep"]).status === 0;
+    await until(comparing, "the comparison", 30_000);
+    process.kill(-group, "SIGTERM"); // as timeout(1) and a terminal do
+    expect((await closed)[0]).toBe(130);
+    expect(said).toContain("1/5 cp: not finished");
+    expect(said).not.toContain("EQUAL");
+    expectNothingLeft(group);
+    rmSync(join(folder, "tools"), { recursive: true });
+  });
+});
+
 describe("a measurement", () => {
   const rowOf = (copy: (source: string, target: string) => void): Row => ({
     name: "ferry-test",
@@ -152,7 +179,8 @@ describe("a measurement", () => {
     const wrong = rowOf((_from, to) => writeFileSync(to, Buffer.alloc(65_536, 2)));
     const subject = { source, sizeBytes: 65_536, dataBytes: 65_536 };
     const options = { runs: 1, subject, folder, network: loopback, signal: AbortSignal.timeout(30_000) };
-    const samples = await measure({ ...options, rows: [short, wrong], onSample: () => {} });
+    const onInterrupted = () => {};
+    const samples = await measure({ ...options, rows: [short, wrong], onSample: () => {}, onInterrupted });
     expect(reportOf("test", subject, samples).rows.map(({ verified }) => verified)).toEqual([false, false]);
     rmSync(source);
   });

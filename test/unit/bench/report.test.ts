@@ -42,6 +42,13 @@ describe("a report", () => {
     expect(renderReport(reportOf("random", subject, samples), samples)).toContain("NO");
   });
 
+  it("leaves out a row that was interrupted before its first copy was complete", () => {
+    const samples = samplesOf({ "ferry-tls-1": [sample(2, 1)], scp: [] });
+    const report = reportOf("random", subject, samples);
+    expect(report.rows.map(({ name }) => name)).toEqual(["ferry-tls-1"]);
+    expect(renderReport(report, samples)).not.toContain("scp");
+  });
+
   it("tells Ferry's processor time and speed as multiples of every other's", () => {
     const samples = samplesOf({ "ferry-tls-1": [sample(2, 1)], scp: [sample(8, 4)] });
     expect(renderReport(reportOf("random", subject, samples), samples)).toMatch(/scp +\| +0\.25x \/ 4\.00x/);
