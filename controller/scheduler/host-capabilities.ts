@@ -1,6 +1,5 @@
 /** What `capabilities:` extra specs and image properties can ask about a host: Nova's names, from the host's state. */
 
-import type { HostHardware, SupportedGuest } from "../../proto/gen/ferry/v1/host.js";
 import type { HostState } from "./host-state.js";
 
 type Reader = (host: HostState) => string | number | undefined;
@@ -17,7 +16,7 @@ const ofInventory =
 const CAPABILITIES: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["host", host => host.name],
   ["hypervisor_hostname", host => host.name],
-  ["hypervisor_type", host => hypervisorTypeOf(host.hardware)],
+  ["hypervisor_type", host => hypervisorTypeOf(host)],
   ["hypervisor_version", host => host.hardware?.qemuVersion],
   ["vcpus_total", ofInventory("VCPU", "total")],
   ["vcpus_used", ofInventory("VCPU", "used")],
@@ -47,11 +46,8 @@ export function capabilityOf(host: HostState, name: string): string | undefined 
   return value === undefined ? undefined : String(value);
 }
 
-export const supportedGuests = (hardware: HostHardware | undefined): readonly SupportedGuest[] =>
-  hardware?.guests ?? [];
-
 /** kvm where the host has it. */
-function hypervisorTypeOf(hardware: HostHardware | undefined): string | undefined {
-  const types = supportedGuests(hardware).map(({ hypervisorType }) => hypervisorType);
+function hypervisorTypeOf({ guests }: HostState): string | undefined {
+  const types = guests.map(({ hypervisorType }) => hypervisorType);
   return types.includes("kvm") ? "kvm" : types[0];
 }

@@ -4,18 +4,15 @@
  * one database too, and needs nobody to tell this one. A decision is advice all the same: the claim decides.
  */
 
-import { HostHardware } from "../../proto/gen/ferry/v1/host.js";
-import type { Inventory } from "../../proto/gen/ferry/v1/model.js";
-import { hardwareTraits } from "../fleet/hardware-traits.js";
-import { freeOf } from "../placement/shortage.js";
-import { aggregatesByHost, DEFAULT_ZONE, type HostAggregate } from "../store/aggregates.js";
+import { aggregatesByHost } from "../store/aggregates.js";
 import { serversByHost } from "../store/allocations.js";
-import { generationsOfHosts, type HostRow, readHosts } from "../store/hosts.js";
+import { generationsOfHosts, readHosts } from "../store/hosts.js";
 import { bookedInventories } from "../store/inventories.js";
 import { listTransferringHosts } from "../store/migrations.js";
 import type { Queries } from "../store/schema.js";
 import { countBusyServersByHost } from "../store/servers.js";
-import type { HostState } from "./host-state.js";
+import { type HostState, hostState } from "./host-state.js";
+import { InCommon } from "./in-common.js";
 
 interface Dependencies {
   readonly queries: Queries;
@@ -27,9 +24,9 @@ const HOSTS_AT_ONCE = 500;
 
 export class HostStates {
   readonly #deps: Dependencies;
-  /** By name; the generations that they were read at are beside them, in the same order. */
+  readonly #common = new InCommon();
+  /** By name. */
   #hosts: readonly HostState[] = [];
-  #generations: readonly Generation[] = [];
 
   constructor(deps: Dependencies) {
     this.#deps = deps;
@@ -38,29 +35,40 @@ export class HostStates {
   /** All of them, by name. */
   async read(): Promise<readonly HostState[]> {
     const { queries, stateOf } = this.#deps;
-    const present = await generationsOfHosts(queries);
-    await this.#follow(present);
+    await this.#follow(await generationsOfHosts(queries));
     const busy = await this.#ioOperations();
-    for (const host of this.#hosts) {
+    const hosts = this.#hosts;
+    for (const host of hosts) {
       host.state = stateOf(host.name);
       host.ioOperations = busy.get(host.name) ?? 0;
     }
-    return this.#hosts;
+    return hosts;
   }
 
   async #follow(present: readonly Generation[]): Promise<void> {
-    const [hosts, known] = [this.#hosts, this.#generations];
-    const isSameFleet =
-      present.length === known.length && present.every(({ name }, index) => known[index]?.name === name);
-    const changed: string[] = [];
+    const knownAt = this.#known();
+    const hosts = present.map(({ name }, index) => knownAt(index, name));
+    const changed = new Map<string, number>();
     present.forEach(({ name, generation }, index) => {
-      if (!isSameFleet || known[index]?.generation !== generation) changed.push(name);
+      if (hosts[index]?.generation !== generation) changed.set(name, index);
     });
-    if (changed.length === 0) return;
-    const fresh = new Map((await this.#readAll(changed)).map(host => [host.name, host]));
+    for (const host of await this.#readAll([...changed.keys()])) {
+      const index = changed.get(host.name);
+      if (index !== undefined) hosts[index] = host;
+    }
     // Of two readings at once the later answer stays. If it is the older one, the next reading corrects it.
-    this.#hosts = present.flatMap(({ name }, index) => fresh.get(name) ?? hosts[index] ?? []);
-    this.#generations = present;
+    this.#hosts = hosts.filter(host => host !== undefined);
+  }
+
+  /** Hosts are where they were, unless some have come; then they are found by name. */
+  #known(): (index: number, name: string) => HostState | undefined {
+    const known = this.#hosts;
+    let byName: Map<string, HostState> | undefined;
+    return (index, name) => {
+      if (known[index]?.name === name) return known[index];
+      byName ??= new Map(known.map(host => [host.name, host]));
+      return byName.get(name);
+    };
   }
 
   async #readAll(names: readonly string[]): Promise<HostState[]> {
@@ -77,13 +85,14 @@ export class HostStates {
       await serversByHost(queries, names),
       await aggregatesByHost(queries, names),
     ];
-    return rows.map(row =>
-      hostState(row, {
+    return rows.map(row => {
+      const around = {
         inventories: inventories.get(row.name) ?? [],
-        servers: servers.get(row.name) ?? new Set(),
+        servers: servers.get(row.name) ?? new Set<string>(),
         aggregates: aggregates.get(row.name) ?? [],
-      }),
-    );
+      };
+      return hostState(row, around, this.#common);
+    });
   }
 
   /** Nova counts a server where it is at home; one that is being copied loads its target as much. */
@@ -98,49 +107,4 @@ export class HostStates {
 interface Generation {
   readonly name: string;
   readonly generation: number;
-}
-
-interface Around {
-  readonly inventories: readonly Inventory[];
-  readonly servers: ReadonlySet<string>;
-  readonly aggregates: readonly HostAggregate[];
-}
-
-export function hostState(row: HostRow, { inventories, servers, aggregates }: Around): HostState {
-  const hardware =
-    row.hardware === "" ? undefined : HostHardware.fromJSON(JSON.parse(row.hardware) as unknown);
-  const free = new Map(inventories.map(inventory => [inventory.resourceClass, freeOf(inventory)]));
-  const metadata = metadataOf(aggregates);
-  return {
-    name: row.name,
-    status: row.status,
-    disabledReason: row.disabled_reason,
-    problem: row.quarantine || row.hook_problem,
-    inventories,
-    free,
-    freeVcpus: free.get("VCPU") ?? 0,
-    freeRamMib: free.get("MEMORY_MB") ?? 0,
-    freeDiskGib: free.get("DISK_GB") ?? 0,
-    traits: new Set([...(JSON.parse(row.traits) as string[]), ...hardwareTraits(hardware)]),
-    zone:
-      aggregates.find(({ availabilityZone }) => availabilityZone !== "")?.availabilityZone ?? DEFAULT_ZONE,
-    metadata,
-    hasOwnMultipliers: [...metadata.keys()].some(key => key.endsWith("_weight_multiplier")),
-    servers,
-    hardware,
-    state: "unknown",
-    ioOperations: 0,
-  };
-}
-
-function metadataOf(aggregates: readonly HostAggregate[]): Map<string, Set<string>> {
-  const metadata = new Map<string, Set<string>>();
-  for (const aggregate of aggregates) {
-    for (const [key, value] of Object.entries(aggregate.metadata)) {
-      const values = metadata.get(key) ?? new Set<string>();
-      for (const one of value.split(",")) values.add(one.trim());
-      metadata.set(key, values);
-    }
-  }
-  return metadata;
 }

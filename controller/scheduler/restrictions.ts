@@ -3,8 +3,10 @@
  * pre-filters, and what no operator can overrule. Zone and traits are wishes, and give way to force.
  */
 
+import type { Resources } from "../placement/resources.js";
 import { shortagesOf } from "../placement/shortage.js";
 import type { Filter } from "./filter.js";
+import type { HostState } from "./host-state.js";
 
 const requestedDestination: Filter = {
   name: "requested_destination",
@@ -126,14 +128,32 @@ const traits: Filter = {
 const room: Filter = {
   name: "placement",
   prepare({ needed }) {
-    const wanted = [...needed].map(([resourceClass, amount]) => ({ resourceClass, amount }));
     return {
-      passes: ({ free }) =>
-        wanted.every(({ resourceClass, amount }) => amount <= (free.get(resourceClass) ?? 0)),
+      passes: roomFor(needed),
       why: ({ name, inventories }) => shortagesOf(name, inventories, needed),
     };
   },
 };
+
+/** What every server needs is a field of the host; the rest is looked up. What is not needed may even be oversold. */
+function roomFor(needed: Resources): (host: HostState) => boolean {
+  const least = (resourceClass: string) => needed.get(resourceClass) ?? Number.NEGATIVE_INFINITY;
+  const [vcpus, pcpus, ramMib, diskGib] = [
+    least("VCPU"),
+    least("PCPU"),
+    least("MEMORY_MB"),
+    least("DISK_GB"),
+  ];
+  const others = [...needed].filter(([resourceClass]) => !USUAL_CLASSES.has(resourceClass));
+  return host =>
+    vcpus <= host.freeVcpus &&
+    ramMib <= host.freeRamMib &&
+    diskGib <= host.freeDiskGib &&
+    pcpus <= host.freePcpus &&
+    others.every(([resourceClass, amount]) => amount <= (host.free.get(resourceClass) ?? 0));
+}
+
+const USUAL_CLASSES: ReadonlySet<string> = new Set(["VCPU", "PCPU", "MEMORY_MB", "DISK_GB"]);
 
 /** Those first that cost least and refuse most. */
 export const RESTRICTIONS: readonly Filter[] = [

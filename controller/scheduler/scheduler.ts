@@ -85,13 +85,18 @@ export function selectHosts(
   { count, random }: { readonly count: number; readonly random: () => number },
 ): string[] {
   const checks = checksFor(request, settings);
-  const passing = hosts.filter(host => checks.every(({ check }) => check.passes(host)));
+  const passing = hosts.filter(host => passesAll(checks, host));
   if (passing.length === 0) throw noValidHost(hosts, checks, request);
   const weights = weigh(passing, request, settings);
   const best = bestOf(passing, weights, Math.max(count, settings.host_subset_size));
   return spread(best, settings.host_subset_size, random)
     .slice(0, count)
     .map(({ name }) => name);
+}
+
+function passesAll(checks: readonly NamedCheck[], host: HostState): boolean {
+  for (const { check } of checks) if (!check.passes(host)) return false;
+  return true;
 }
 
 export function judgeHosts(

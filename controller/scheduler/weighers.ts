@@ -47,7 +47,7 @@ const WEIGHERS: readonly Weigher[] = [
   {
     name: "HypervisorVersionWeigher",
     multiplier: "hypervisor_version_weight_multiplier",
-    prepare: () => host => host.hardware?.qemuVersion ?? 0,
+    prepare: () => host => host.qemuVersion,
   },
   {
     name: "NumInstancesWeigher",
@@ -62,7 +62,7 @@ const MOST_DEVICES = 100;
 function devicesLeft({ hardware }: ScheduleRequest): (host: HostState) => number {
   const wanted = hardware.devices.length;
   return host => {
-    const left = (host.hardware?.free?.devices.length ?? 0) - wanted;
+    const left = host.freeDevices - wanted;
     return left < 0 ? 0 : MOST_DEVICES / (1 + left);
   };
 }
@@ -74,8 +74,9 @@ export function weigh(
   settings: SchedulerSettings,
 ): Float64Array {
   const weights = new Float64Array(hosts.length);
+  const mayDiffer = hosts.some(({ hasOwnMultipliers }) => hasOwnMultipliers);
   for (const { multiplier, prepare } of WEIGHERS) {
-    const measure = prepare(request);
+    const measure = settings[multiplier] === 0 && !mayDiffer ? undefined : prepare(request);
     if (measure !== undefined)
       addWeights(weights, hosts, measure, { multiplier, usual: settings[multiplier] });
   }

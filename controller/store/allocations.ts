@@ -113,10 +113,11 @@ export async function placesOfServers(
   servers: readonly string[],
 ): Promise<Map<string, number>> {
   if (servers.length === 0) return new Map();
+  // Two questions with an index each; as one with an "or" between them they cost a look at every booking. The union is
+  // one row for a server that holds both sides of a host.
   const rows = await holders(queries)
-    .where(where =>
-      where.or([where("consumer", "in", [...servers]), where("migration.server_id", "in", [...servers])]),
-    )
+    .where("consumer", "in", [...servers])
+    .union(holders(queries).where("migration.server_id", "in", [...servers]))
     .execute();
   const places = new Map<string, number>();
   for (const { host } of rows) places.set(host, (places.get(host) ?? 0) + 1);

@@ -101,7 +101,20 @@ const VERSION_5 = [
   `ALTER TABLE saga ADD COLUMN term BIGINT NOT NULL DEFAULT 0`,
 ];
 
-const VERSIONS: readonly (readonly string[])[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+/** What every decision of the scheduler asks, without reading what else a row holds. */
+const VERSION_6 = [
+  `CREATE INDEX host_generation ON host (name, generation)`,
+  `CREATE INDEX migration_by_server ON migration (server_id)`,
+];
+
+const VERSIONS: readonly (readonly string[])[] = [
+  VERSION_1,
+  VERSION_2,
+  VERSION_3,
+  VERSION_4,
+  VERSION_5,
+  VERSION_6,
+];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */
 export async function upgradeSchema(engine: Engine): Promise<void> {

@@ -16,8 +16,14 @@ export function demandOf(cell: GuestCell, guest: GuestHardware): Demand {
   return { count: cell.dedicated.length, extra, policy: guest.threadPolicy };
 }
 
-export const fitsCell = (cell: GuestCell, guest: GuestHardware, host: FreeCell, ratios: Ratios): boolean =>
-  canPack(host.cores, demandOf(cell, guest)) &&
+export const fitsCell = (
+  cell: GuestCell,
+  guest: GuestHardware,
+  host: FreeCell,
+  ratios: Ratios,
+  demand = demandOf(cell, guest),
+): boolean =>
+  canPack(host.cores, demand) &&
   hasShared(cell.vcpus.length - cell.dedicated.length, host, ratios) &&
   memoryFor(cell, guest, host, ratios) !== undefined;
 
@@ -38,10 +44,11 @@ export function memoryFor(
   if (pageSize === undefined) return hasOrdinary(memoryKib, host, ratios.ramAllocationRatio) ? 0 : undefined;
   const small = () => (hasOrdinary(memoryKib, host, 1) ? 0 : undefined);
   if (pageSize === "small") return small();
-  const huge = host.pages
-    .filter(({ sizeKib }) => typeof pageSize === "string" || sizeKib === pageSize)
-    .filter(({ sizeKib, free }) => memoryKib % sizeKib === 0 && (free ?? 0) * sizeKib >= memoryKib)
-    .reduce((most, { sizeKib }) => Math.max(most, sizeKib), 0);
+  let huge = 0;
+  for (const { sizeKib, free = 0 } of host.pages) {
+    const isMeant = typeof pageSize === "string" || sizeKib === pageSize;
+    if (isMeant && memoryKib % sizeKib === 0 && free * sizeKib >= memoryKib) huge = Math.max(huge, sizeKib);
+  }
   if (huge > 0) return huge;
   return pageSize === "any" ? small() : undefined;
 }

@@ -42,13 +42,31 @@ export function fitHardware(free: FreeHardware, guest: GuestHardware): Placement
   return best && placementOf(best, free, guest);
 }
 
-/** The same answer, without choosing: for many hosts. */
-export function fitsHardware(free: FreeHardware, guest: GuestHardware): boolean {
+/** The same answer, without choosing. */
+export const fitsHardware = (free: FreeHardware, guest: GuestHardware): boolean => fitFor(guest)(free);
+
+/** The same for many hosts: the guest is looked at once. */
+export function fitFor(guest: GuestHardware): (free: FreeHardware) => boolean {
   if (guest.devices.length > 0 || guest.cells.length === 0)
-    return bestChoice(free, guest, true) !== undefined;
+    return free => bestChoice(free, guest, true) !== undefined;
+  const [first, ...others] = guest.cells.map(cell => ({ cell, demand: demandOf(cell, guest) }));
+  const areAlike = others.every(({ cell }) => first !== undefined && asksAlike(cell, first.cell, guest));
+  if (first !== undefined && areAlike) {
+    // Any cell that takes one takes any of them.
+    return free => {
+      let left = guest.cells.length;
+      for (const host of free.cells) {
+        if (fitsCell(first.cell, guest, host, free, first.demand)) left -= 1;
+        if (left === 0) return true;
+      }
+      return false;
+    };
+  }
   // Without devices any set of cells that takes them will do.
-  const fits = cellsThatFit(free, guest);
-  return fits.every(row => row.includes(true)) && matchCells(fits, [...free.cells.keys()]) !== undefined;
+  return free => {
+    const fits = cellsThatFit(free, guest);
+    return fits.every(row => row.includes(true)) && matchCells(fits, [...free.cells.keys()]) !== undefined;
+  };
 }
 
 interface Choice {

@@ -3,7 +3,7 @@
  * question again when it claims; the two never disagree about a host that has not changed.
  */
 
-import { fitsHardware } from "../../../proto/fit/fit-hardware.js";
+import { fitFor } from "../../../proto/fit/fit-hardware.js";
 import type { GuestHardware } from "../../../proto/fit/guest-hardware.js";
 import { whyNotFit } from "../../../proto/fit/why-not-fit.js";
 import type { Check, Filter } from "../filter.js";
@@ -19,18 +19,21 @@ export const pciPassthroughFilter: Filter = {
     hardware.devices.length === 0 ? undefined : fitCheck({ ...hardware, cells: [] }),
 };
 
-const fitCheck = (guest: GuestHardware): Check => ({
-  passes: ({ hardware }) => hardware?.free !== undefined && fitsHardware(hardware.free, guest),
-  why: ({ name, hardware }) =>
-    hardware?.free === undefined
-      ? {
-          message: `host ${name} has not said what hardware it has`,
-          have: "unknown",
-          need: "cells, CPUs, pages and devices that are free",
-          fix: `look at ferry-agent on ${name}; it reports them with its heartbeat`,
-        }
-      : whyNotFit(hardware.free, guest).map(({ message, ...detail }) => ({
-          message: `host ${name}: ${message}`,
-          ...detail,
-        })),
-});
+function fitCheck(guest: GuestHardware): Check {
+  const fits = fitFor(guest);
+  return {
+    passes: ({ hardware }) => hardware?.free !== undefined && fits(hardware.free),
+    why: ({ name, hardware }) =>
+      hardware?.free === undefined
+        ? {
+            message: `host ${name} has not said what hardware it has`,
+            have: "unknown",
+            need: "cells, CPUs, pages and devices that are free",
+            fix: `look at ferry-agent on ${name}; it reports them with its heartbeat`,
+          }
+        : whyNotFit(hardware.free, guest).map(({ message, ...detail }) => ({
+            message: `host ${name}: ${message}`,
+            ...detail,
+          })),
+  };
+}

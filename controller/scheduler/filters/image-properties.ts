@@ -2,7 +2,6 @@
 
 import type { SupportedGuest } from "../../../proto/gen/ferry/v1/host.js";
 import type { Check, Filter } from "../filter.js";
-import { supportedGuests } from "../host-capabilities.js";
 
 const PROPERTIES = [
   ["hw_architecture", "architecture"],
@@ -37,13 +36,12 @@ interface Wish {
 }
 
 const guestCheck = (wanted: readonly Wish[]): Check => ({
-  passes: ({ hardware }) => supportedGuests(hardware).some(guest => isWanted(guest, wanted)),
-  why: ({ name, hardware }) => ({
+  passes: ({ guests }) => guests.some(guest => isWanted(guest, wanted)),
+  why: ({ name, guests }) => ({
     message: `host ${name} cannot run what the image asks for`,
     have:
-      supportedGuests(hardware)
-        .map(guest => `${guest.architecture} ${guest.hypervisorType} ${guest.vmMode}`)
-        .join(", ") || "unknown",
+      guests.map(guest => `${guest.architecture} ${guest.hypervisorType} ${guest.vmMode}`).join(", ") ||
+      "unknown",
     need: wanted.map(({ property, value }) => `${property}=${value}`).join(", "),
     fix: "choose a host of that kind; image properties are set when a server is made",
   }),

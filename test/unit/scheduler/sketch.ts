@@ -1,9 +1,10 @@
 /** Hosts and requests for tests of the scheduler: what matters is said, all else is ordinary. */
 
-import type { HostState } from "../../../controller/scheduler/host-state.js";
-import { hostState } from "../../../controller/scheduler/host-states.js";
+import { type Around, type HostState, hostState } from "../../../controller/scheduler/host-state.js";
+import { InCommon } from "../../../controller/scheduler/in-common.js";
 import type { ScheduleRequest } from "../../../controller/scheduler/request.js";
 import { DEFAULT_SCHEDULER_SETTINGS } from "../../../controller/scheduler/settings.js";
+import type { HostRow } from "../../../controller/store/hosts.js";
 import { FLOATING } from "../../../proto/fit/guest-hardware.js";
 import { HostHardware } from "../../../proto/gen/ferry/v1/host.js";
 import { Flavor, Inventory } from "../../../proto/gen/ferry/v1/model.js";
@@ -43,7 +44,7 @@ export function host(name: string, sketch: HostSketch = {}): HostState {
         : JSON.stringify(HostHardware.toJSON(HostHardware.fromPartial(sketch.hardware))),
   };
   const all = zone === "" ? aggregates : [...aggregates, {}];
-  const state = hostState(row as Parameters<typeof hostState>[0], {
+  const around: Around = {
     inventories: Object.entries(inventories).map(([resourceClass, total]) =>
       Inventory.fromPartial({
         resourceClass,
@@ -61,7 +62,8 @@ export function host(name: string, sketch: HostSketch = {}): HostState {
         availabilityZone: index === all.length - 1 ? zone : "",
       }),
     ),
-  });
+  };
+  const state = hostState(row as HostRow, around, new InCommon());
   state.state = sketch.state ?? "up";
   state.ioOperations = sketch.ioOperations ?? 0;
   return state;
