@@ -4,11 +4,11 @@
  */
 
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { defineGuest, type GuestOptions, startGuest } from "./guest.js";
 import { type Finished, type Host, type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import { eventsOf, waitForEvent } from "./migration-events.js";
+import { QemuWatch } from "./qemu-watch.js";
 
 export interface ServerOptions extends GuestOptions {
   readonly maxDowntimeSeconds?: number;
@@ -78,7 +78,7 @@ export class LabServer {
 
   /** Its QEMU processes anywhere in the lab: libvirt may have forgotten one, /proc has not. */
   async processes(): Promise<readonly number[]> {
-    return (await qemuProcesses()).get(this.uuid) ?? [];
+    return new QemuWatch().look().get(this.uuid) ?? [];
   }
 
   /** The one process that it must have, which must be on `host`. */
@@ -125,15 +125,4 @@ export async function ferry(lab: Lab, ...words: readonly string[]): Promise<stri
 
 export async function ferryJson<T>(lab: Lab, ...words: readonly string[]): Promise<T> {
   return JSON.parse(await ferry(lab, "-o", "json", ...words)) as T;
-}
-
-/** By uuid, for every QEMU on this machine. */
-export async function qemuProcesses(): Promise<Map<string, number[]>> {
-  const found = new Map<string, number[]>();
-  for (const pid of (await readdir("/proc")).filter(name => /^\d+$/.test(name))) {
-    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
-    const uuid = words[words.indexOf("-uuid") + 1] ?? "";
-    if (words.includes("-uuid")) found.set(uuid, [...(found.get(uuid) ?? []), Number(pid)]);
-  }
-  return found;
 }

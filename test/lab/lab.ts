@@ -54,6 +54,7 @@ export interface LinkCounters {
 
 const LAB_PROGRAM = join(import.meta.dirname, "lab.sh");
 const POLL_MS = 50;
+const LONGEST_POLL_MS = 500;
 /** Emulated guests on a machine that does other things too are slow; a deadline is for what never comes. */
 export const PATIENCE_MS = 180_000;
 const VERB_TIMEOUT_MS = PATIENCE_MS;
@@ -66,10 +67,12 @@ export async function waitFor<T>(
 ): Promise<T> {
   const deadline = Date.now() + options.deadlineMs;
   for (;;) {
+    const askedMs = Date.now();
     const answer = await condition();
     if (answer !== undefined && answer !== false) return answer;
     if (Date.now() >= deadline) throw new Error(`not within ${options.deadlineMs} ms: ${options.what}`);
-    await pause(POLL_MS);
+    // What takes long to answer computes long, on processors that the lab itself needs.
+    await pause(Math.min(Math.max(POLL_MS, 2 * (Date.now() - askedMs)), LONGEST_POLL_MS));
   }
 }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
-import { qemuProcesses } from "./lab-server.js";
+import { QemuWatch } from "./qemu-watch.js";
 
 const LOOK_EVERY_MS = 100;
 
@@ -13,8 +13,9 @@ export class NeverTwice implements AsyncDisposable {
   readonly #ended = this.#look();
 
   async #look(): Promise<void> {
+    const watch = new QemuWatch();
     while (!this.#ending.signal.aborted) {
-      for (const [uuid, pids] of await qemuProcesses()) {
+      for (const [uuid, pids] of watch.look()) {
         if (pids.length > 1) this.#seen.add(`${uuid}: ${pids.join(" ")}`);
       }
       this.#looks += 1;

@@ -4,7 +4,12 @@
 #
 # v2 allows processes only in leaves, so there the host's own processes live in a leaf of their own, `init`.
 
-cgroup_mounts() { awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts; }
+cgroup_mounts() {
+  local device mount type rest
+  while read -r device mount type rest; do
+    if [[ $type == cgroup || $type == cgroup2 ]]; then echo "$mount"; fi
+  done </proc/mounts
+}
 
 # A directory of v2 has cgroup.controllers, one of v1 has not.
 cgroup_is_v2() { [[ -e $1/cgroup.controllers ]]; }

@@ -17,13 +17,14 @@ host_names() { # hosts that this lab has, up or not
   done
 }
 
-host_pid() { cat "$LAB_DIR/$1/pid" 2>/dev/null; }
+host_pid() { if [[ -r $LAB_DIR/$1/pid ]]; then echo "$(<"$LAB_DIR/$1/pid")"; fi 2>/dev/null; }
 
 # A process id may have been used again: the process must also be this host's init.
 host_is_up() {
-  local pid
-  pid=$(host_pid "$1") && [[ -n $pid ]] &&
-    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "host-init.sh boot $LAB_DIR/$1 "
+  local pid words=()
+  pid=$(host_pid "$1")
+  [[ -n $pid ]] && mapfile -d '' words 2>/dev/null <"/proc/$pid/cmdline" &&
+    [[ "${words[*]} " == *"host-init.sh boot $LAB_DIR/$1 "* ]]
 }
 
 host_require_up() {

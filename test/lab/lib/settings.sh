@@ -36,11 +36,14 @@ wait_until() {
 settings_load() {
   [[ $LAB_ID =~ ^[a-z0-9][a-z0-9-]{0,39}$ ]] || die "LAB_ID '$LAB_ID': use a-z, 0-9 and '-', at most 40 characters"
   [[ $LAB_DIR == /* && $LAB_DIR != *[[:space:],:]* ]] || die "LAB_DIR '$LAB_DIR': an absolute path without spaces, ',' or ':'"
-  local name value remembered=
-  [[ -f $LAB_DIR/settings ]] && remembered=$(<"$LAB_DIR/settings")
+  local name value
+  local -A remembered=()
+  # Without any other program: this is done for every command in a host.
+  if [[ -f $LAB_DIR/settings ]]; then
+    while IFS='=' read -r name value; do remembered[$name]=$value; done <"$LAB_DIR/settings"
+  fi
   for name in "${!LAB_DEFAULTS[@]}"; do
-    value=$(sed -n "s/^$name=//p" <<<"$remembered")
-    printf -v "$name" '%s' "${!name:-${value:-${LAB_DEFAULTS[$name]}}}"
+    printf -v "$name" '%s' "${!name:-${remembered[$name]:-${LAB_DEFAULTS[$name]}}}"
   done
   [[ $LAB_QEMU == root || $LAB_QEMU == stock ]] || die "LAB_QEMU '$LAB_QEMU': root or stock"
   [[ $LAB_VIRT =~ ^(auto|kvm|qemu)$ ]] || die "LAB_VIRT '$LAB_VIRT': auto, kvm or qemu"
