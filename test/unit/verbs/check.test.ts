@@ -1,36 +1,19 @@
 /** A check answers what the claim would answer, and leaves nothing on either host. */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { checkTarget, describeSourceNow } from "../../../agent/check-target.js";
 import { prepareTarget } from "../../../agent/verbs/prepare-target.js";
-import { Certificates } from "../proto/certificates.js";
-import { Host, SERVER } from "./host.js";
-
-let certificates: Certificates;
-beforeAll(async () => {
-  certificates = await Certificates.make();
-});
-afterAll(() => certificates[Symbol.dispose]());
+import { type Host, SERVER } from "./host.js";
+import { unchanged, withTwoHosts } from "./two-hosts.js";
 
 let source: Host;
 let target: Host;
-beforeEach(async () => {
-  [source, target] = [await Host.make("h1", certificates), await Host.make("h2", certificates)];
-});
-afterEach(() => {
-  source[Symbol.dispose]();
-  target[Symbol.dispose]();
+withTwoHosts((...made) => {
+  [source, target] = made;
 });
 
 const { signal } = new AbortController();
-const prepare = () => ({
-  manifest: source.manifest(),
-  sourceHost: "h1",
-  networkMap: {},
-  flavor: undefined,
-  extraSpecs: {},
-  crossCell: false,
-});
+const prepare = () => unchanged(source.manifest());
 
 async function objections(): Promise<string[]> {
   const request = { serverId: SERVER, epoch: 1, prepare: prepare() };

@@ -2,7 +2,7 @@
 
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { factsAt } from "../../../agent/disk/file-identity.js";
 import { PartJournal } from "../../../agent/transfer/part-journal.js";
 import { closeMigration } from "../../../agent/verbs/close-migration.js";
@@ -14,38 +14,20 @@ import { releaseTarget } from "../../../agent/verbs/release-target.js";
 import { removeTargetFiles } from "../../../agent/verbs/remove-target-files.js";
 import { withdrawTarget } from "../../../agent/verbs/withdraw-target.js";
 import { TargetPlan } from "../../../proto/gen/ferry/v1/agent.js";
-import { Certificates } from "../proto/certificates.js";
-import { Host, SERVER, TARGET } from "./host.js";
+import { type Host, SERVER, TARGET } from "./host.js";
 import { fenceReceipt } from "./receipts.js";
-
-let certificates: Certificates;
-beforeAll(async () => {
-  certificates = await Certificates.make();
-});
-afterAll(() => certificates[Symbol.dispose]());
+import { unchanged, withTwoHosts } from "./two-hosts.js";
 
 let source: Host;
 let target: Host;
-beforeEach(async () => {
-  [source, target] = [await Host.make("h1", certificates), await Host.make("h2", certificates)];
-});
-afterEach(() => {
-  source[Symbol.dispose]();
-  target[Symbol.dispose]();
+withTwoHosts((...made) => {
+  [source, target] = made;
 });
 
 const DISK = "images/web-3/disk";
 
 async function prepare(): Promise<TargetPlan> {
-  const request = {
-    manifest: source.manifest(),
-    sourceHost: "h1",
-    networkMap: {},
-    flavor: undefined,
-    extraSpecs: {},
-    crossCell: false,
-  };
-  const { plan } = await prepareTarget(request, target.call(), target.world);
+  const { plan } = await prepareTarget(unchanged(source.manifest()), target.call(), target.world);
   return plan ?? TargetPlan.fromPartial({});
 }
 

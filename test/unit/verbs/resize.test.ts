@@ -1,6 +1,6 @@
 /** A server arrives as another size: what is planned for it, what is refused, and what an unwinding takes away. */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { readDomain } from "../../../agent/domain/domain-xml.js";
 import { defineTarget } from "../../../agent/verbs/define-target.js";
 import { prepareDisks } from "../../../agent/verbs/prepare-disks.js";
@@ -9,23 +9,13 @@ import { removeTargetFiles } from "../../../agent/verbs/remove-target-files.js";
 import { withdrawTarget } from "../../../agent/verbs/withdraw-target.js";
 import { TargetPlan } from "../../../proto/gen/ferry/v1/agent.js";
 import { Flavor } from "../../../proto/gen/ferry/v1/model.js";
-import { Certificates } from "../proto/certificates.js";
-import { Host } from "./host.js";
-
-let certificates: Certificates;
-beforeAll(async () => {
-  certificates = await Certificates.make();
-});
-afterAll(() => certificates[Symbol.dispose]());
+import type { Host } from "./host.js";
+import { unchanged, withTwoHosts } from "./two-hosts.js";
 
 let source: Host;
 let target: Host;
-beforeEach(async () => {
-  [source, target] = [await Host.make("h1", certificates), await Host.make("h2", certificates)];
-});
-afterEach(() => {
-  source[Symbol.dispose]();
-  target[Symbol.dispose]();
+withTwoHosts((...made) => {
+  [source, target] = made;
 });
 
 const SWAP = "images/web-3/disk.swap";
@@ -33,14 +23,7 @@ const SWAP = "images/web-3/disk.swap";
 async function prepare(size: Partial<Flavor>) {
   const flavor = Flavor.fromPartial({ id: "f", vcpus: 3, ramMib: 2, ...size });
   const { plan, refusals } = await prepareTarget(
-    {
-      manifest: source.manifest(),
-      sourceHost: "h1",
-      networkMap: {},
-      flavor,
-      extraSpecs: {},
-      crossCell: false,
-    },
+    { ...unchanged(source.manifest()), flavor },
     target.call(),
     target.world,
   );

@@ -1,7 +1,7 @@
 /** A server leaves its source and comes back: what is fenced, sent, given back and removed, and on whose word. */
 
 import { renameSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { closeMigration } from "../../../agent/verbs/close-migration.js";
 import { fenceIncarnation } from "../../../agent/verbs/fence-incarnation.js";
 import { prepareSource } from "../../../agent/verbs/prepare-source.js";
@@ -10,25 +10,16 @@ import { retireSource } from "../../../agent/verbs/retire-source.js";
 import { sendDisks } from "../../../agent/verbs/send-disks.js";
 import { unfenceIncarnation } from "../../../agent/verbs/unfence-incarnation.js";
 import { type SourceManifest, TargetPlan } from "../../../proto/gen/ferry/v1/agent.js";
-import { Certificates } from "../proto/certificates.js";
-import { Host, SERVER, SOURCE, TARGET } from "./host.js";
+import { type Host, SERVER, SOURCE, TARGET } from "./host.js";
 import { fenceReceipt } from "./receipts.js";
-
-let certificates: Certificates;
-beforeAll(async () => {
-  certificates = await Certificates.make();
-});
-afterAll(() => certificates[Symbol.dispose]());
+import { type MakeHost, withTwoHosts } from "./two-hosts.js";
 
 let source: Host;
 let target: Host;
-beforeEach(async () => {
-  [source, target] = [await Host.make("h1", certificates), await Host.make("h2", certificates)];
+let makeHost: MakeHost;
+withTwoHosts(async (...made) => {
+  [source, target, makeHost] = made;
   await source.settle();
-});
-afterEach(() => {
-  source[Symbol.dispose]();
-  target[Symbol.dispose]();
 });
 
 const DISK = "images/web-3/disk";
@@ -159,7 +150,7 @@ describe("restoring a source", () => {
   it("takes no other host's word than that of the one which its own receipt was for", async () => {
     await prepare();
     await fence();
-    using other = await Host.make("h3", certificates);
+    using other = await makeHost("h3");
     await expect(unfence(mirror({}, other), "h3")).rejects.toThrow(/receipt/);
     expect(source.has(DISK)).toBe(false);
   });

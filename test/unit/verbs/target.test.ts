@@ -1,6 +1,6 @@
 /** A server arrives: what may start on a target, and when. */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createTarget } from "../../../agent/verbs/create-target.js";
 import { defineTarget } from "../../../agent/verbs/define-target.js";
 import { prepareDisks } from "../../../agent/verbs/prepare-disks.js";
@@ -9,34 +9,20 @@ import { receiveDisks } from "../../../agent/verbs/receive-disks.js";
 import { releaseTarget } from "../../../agent/verbs/release-target.js";
 import { withdrawTarget } from "../../../agent/verbs/withdraw-target.js";
 import { ManifestFile, type SourceManifest, TargetPlan } from "../../../proto/gen/ferry/v1/agent.js";
-import { Certificates } from "../proto/certificates.js";
-import { Host, SERVER, TARGET } from "./host.js";
+import { type Host, SERVER, TARGET } from "./host.js";
 import { fenceReceipt } from "./receipts.js";
-
-let certificates: Certificates;
-beforeAll(async () => {
-  certificates = await Certificates.make();
-});
-afterAll(() => certificates[Symbol.dispose]());
+import { unchanged, withTwoHosts } from "./two-hosts.js";
 
 let source: Host;
 let target: Host;
-beforeEach(async () => {
-  [source, target] = [await Host.make("h1", certificates), await Host.make("h2", certificates)];
-});
-afterEach(() => {
-  source[Symbol.dispose]();
-  target[Symbol.dispose]();
+withTwoHosts((...made) => {
+  [source, target] = made;
 });
 
 const noPlan = TargetPlan.fromPartial({});
 
 async function prepare(manifest: SourceManifest = source.manifest()) {
-  const { plan, refusals } = await prepareTarget(
-    { manifest, sourceHost: "h1", networkMap: {}, flavor: undefined, extraSpecs: {}, crossCell: false },
-    target.call(),
-    target.world,
-  );
+  const { plan, refusals } = await prepareTarget(unchanged(manifest), target.call(), target.world);
   return { plan: plan ?? noPlan, refusals: refusals.map(({ message }) => message) };
 }
 
