@@ -66,6 +66,7 @@ export class Documents {
 
 /** As it was put there: bytes, which JSON writes as an object of their numbers, are bytes again. */
 function parse<T>(body: string): T {
+  if (!body.includes('"Buffer"')) return JSON.parse(body) as T;
   return JSON.parse(body, (_key, value: unknown) =>
     isWrittenBytes(value) ? Buffer.from(value.data) : value,
   ) as T;

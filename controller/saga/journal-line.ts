@@ -43,7 +43,14 @@ export function encodeJson(value: unknown): string {
 }
 
 export function decodeJson<T>(text: string): T {
-  return JSON.parse(text, (_key, item) =>
-    typeof item === "object" && item !== null && BYTES in item ? Buffer.from(item[BYTES], "base64") : item,
-  );
+  const value: unknown = JSON.parse(text);
+  return (text.includes(BYTES) ? withBytes(value) : value) as T;
+}
+
+/** Several times as fast as a reviver, and a saga's lines are read at each of its steps. */
+function withBytes(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withBytes);
+  if (BYTES in value) return Buffer.from(String(value[BYTES]), "base64");
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withBytes(item)]));
 }
