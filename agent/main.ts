@@ -81,6 +81,10 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
   const bootId = await readBootId();
   const world = createWorld({ config, journal, hypervisor, files, engine, transfer, tls, hook, log, bootId });
   await removeTrials(world);
+  hypervisor.onConnection(state => {
+    const missed = (error: unknown) => log.warn({ fault: asFault(error).message }, "trials were left behind");
+    if (state === "restored") removeTrials(world).catch(missed);
+  });
   admitProbes(world);
   await transfer.listen(config.migration_address, config.data_port);
 

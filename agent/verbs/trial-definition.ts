@@ -25,14 +25,21 @@ export async function trialDefinition(domainXml: string, uuid: string, world: Wo
     if (error instanceof Fault && !error.isUnknown) return error.message;
     throw error;
   }
-  await world.hypervisor.undefine(uuid);
+  await undefineTrial(uuid, world);
   return "";
 }
 
-/** Removes trials that an agent left behind when it died between the two calls. */
+/** Removes trials that were left behind when the agent died, or libvirtd did, between the two calls. */
 export async function removeTrials(world: World): Promise<void> {
   const domains = await world.hypervisor.listDomains();
   for (const trial of domains.filter(({ name, uuid }) => name === `${TRIAL_PREFIX}${uuid}`)) {
-    await world.hypervisor.undefine(trial.uuid);
+    await undefineTrial(trial.uuid, world);
   }
+}
+
+/** Whoever cleans up may have been here before. */
+async function undefineTrial(uuid: string, { hypervisor }: World): Promise<void> {
+  await hypervisor.undefine(uuid).catch((error: unknown) => {
+    if (!(error instanceof Fault && error.code === "not-found")) throw error;
+  });
 }
