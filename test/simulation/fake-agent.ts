@@ -64,6 +64,9 @@ export class FakeFleet implements AgentPort {
   readonly calls: string[] = [];
   /** Bytes per second, by migration. */
   readonly limits = new Map<string, number>();
+  /** Every request arrives once more after each later one, as from a network that forgets nothing. */
+  echoes = false;
+  readonly #heard: { readonly agent: FakeAgent; readonly request: PerformRequest }[] = [];
   /** Called after each effect, before the answer. */
   afterEffect: () => void = () => {};
   readonly #nowMs: () => number;
@@ -97,6 +100,7 @@ export class FakeFleet implements AgentPort {
     if (trouble?.kind === "hang") return hang(options.signal);
     const result = this.#answer(agent, request, options);
     this.afterEffect();
+    if (this.echoes) this.#echo(agent, request);
     await Promise.resolve();
     if (trouble?.kind === "lose") throw new Fault("unreachable", `the answer of ${verb} on ${name} was lost`);
     return result;
@@ -225,6 +229,19 @@ export class FakeFleet implements AgentPort {
       const fault = asFault(error);
       journal.operations.set(request.key, { requestHash, state: "failed", fault: toFaultInfo(fault) });
       throw fault;
+    }
+  }
+
+  /** What it answers to an echo nobody hears; what that does, everybody would see. */
+  #echo(agent: FakeAgent, request: PerformRequest): void {
+    this.#heard.push({ agent, request });
+    for (const earlier of this.#heard) {
+      try {
+        this.#answer(earlier.agent, earlier.request, { signal: new AbortController().signal });
+      } catch (error) {
+        if (asFault(error).code === "internal") throw error;
+      }
+      this.afterEffect();
     }
   }
 

@@ -1,17 +1,19 @@
 /**
- * `npm run sim -- [--seed N] [--seeds N] [--hosts N] [--transcript]`
+ * `npm run sim -- [--seed N] [--seeds N] [--hosts N] [--jobs N] [--transcript]`
  * `npm run sim -- --every-step [--stride N]`
  * `npm run sim -- --guards`
  *
- * Runs seeds one after the other: those from `--seed` on, or fresh ones. A seed that fails prints its transcript and how
- * to run it again; the last line is the sum of all. With `--every-step` one migration is told over and over, struck at each
+ * Runs seeds one after the other, on all processors: those from `--seed` on, or fresh ones. A seed that fails prints its
+ * transcript and how to run it again; the last line is the sum of all. With `--every-step` one migration is told over and over, struck at each
  * step of each daemon's work. With `--guards` the product runs without one of its guards after the other, until that is noticed.
  * `--until-failure` ends with the first thing that is wrong.
  */
 
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { everyStrike, problemsOf } from "./every-step.js";
 import { runSeed, type SeedResult } from "./run-seed.js";
+import { added, NO_SUMS, type Sums, shareSeeds } from "./share-work.js";
 import { tryGuards } from "./try-guards.js";
 import { watchUnhandledRejections } from "./unhandled.js";
 import { Random } from "./world/random.js";
@@ -21,6 +23,9 @@ const { values } = parseArgs({
     seed: { type: "string" },
     seeds: { type: "string", default: "1" },
     hosts: { type: "string", default: "3" },
+    jobs: { type: "string", default: `${availableParallelism()}` },
+    /** For whoever adds them up. */
+    sums: { type: "boolean", default: false },
     transcript: { type: "boolean", default: false },
     "every-step": { type: "boolean", default: false },
     stride: { type: "string", default: "1" },
@@ -63,31 +68,50 @@ function shuffled<T>(all: readonly T[], random: Random): T[] {
 }
 
 async function runSeeds(): Promise<void> {
-  const usedBefore = process.cpuUsage();
-  let [migrations, stuck, violations] = [0, 0, 0];
-  for (let seed = first; seed < first + count; seed += 1) {
-    const result = await runSeed(seed, { hosts, transcript: values.transcript });
-    migrations += result.migrations;
-    stuck += result.stuck;
-    violations += result.violations.length;
-    if (result.violations.length > 0) await explain(result);
-    if (violations > 0 && values["until-failure"]) break;
-    else if (values.transcript) print(result.transcript.join("\n"));
+  const jobs = values.transcript || values["until-failure"] ? 1 : Math.min(Number(values.jobs), count);
+  const sums =
+    jobs > 1 ? await shareSeeds({ first, count, jobs }, ["--hosts", `${hosts}`], print) : await runShare();
+  if (values.sums) {
+    print(`sums: ${JSON.stringify(sums)}`);
+    return;
   }
-
-  const { user, system } = process.cpuUsage(usedBefore);
-  const seconds = (user + system) / 1_000_000;
+  const { seeds, migrations, stuck, violations, cpuSeconds } = sums;
+  const perMinute = ((seeds / cpuSeconds) * 60).toFixed(0);
   print(
-    `${((count / seconds) * 60).toFixed(0)} seeds a minute of processor time, ${stuck} migrations stuck (visibly), first seed ${first}`,
+    `${perMinute} seeds a minute of processor time, ${stuck} migrations stuck (visibly), first seed ${first}`,
   );
-  print(`sim: ${count} seeds, ${migrations} migrations, ${violations} violations`);
+  print(`sim: ${seeds} seeds, ${migrations} migrations, ${violations} violations`);
   if (violations > 0) process.exitCode = 1;
 }
 
-async function explain({ seed, violations: found, transcript }: SeedResult): Promise<void> {
-  const lines =
-    transcript.length > 0 ? transcript : (await runSeed(seed, { hosts, transcript: true })).transcript;
-  print(lines.join("\n"));
-  for (const violation of found) print(`seed ${seed}: ${violation}`);
+/** In this process. */
+async function runShare(): Promise<Sums> {
+  // Refusals are frequent, and where each came from is asked of a seed that failed, when it runs once more.
+  if (!values.transcript) Error.stackTraceLimit = 0;
+  const usedBefore = process.cpuUsage();
+  let sums: Sums = { ...NO_SUMS };
+  for (let seed = first; seed < first + count; seed += 1) {
+    const result = await runSeed(seed, { hosts, transcript: values.transcript });
+    const { migrations, stuck, violations } = result;
+    sums = added(sums, { seeds: 1, migrations, stuck, violations: violations.length, cpuSeconds: 0 });
+    if (violations.length > 0) await explain(result);
+    else if (values.transcript) print(result.transcript.join("\n"));
+    if (violations.length > 0 && values["until-failure"]) break;
+  }
+  const { user, system } = process.cpuUsage(usedBefore);
+  return { ...sums, cpuSeconds: (user + system) / 1_000_000 };
+}
+
+async function explain(failed: SeedResult): Promise<void> {
+  const { seed } = failed;
+  Error.stackTraceLimit = 20;
+  const { transcript, violations } = values.transcript
+    ? failed
+    : await runSeed(seed, { hosts, transcript: true });
+  if (!values.transcript) Error.stackTraceLimit = 0;
+  print(transcript.join("\n"));
+  for (const violation of violations) print(`seed ${seed}: ${violation}`);
+  if (violations.length === 0)
+    print(`seed ${seed}: not the same when it ran again: ${failed.violations.join("; ")}`);
   print(`to see it again: npm run sim -- --seed ${seed} --hosts ${hosts} --transcript\n`);
 }

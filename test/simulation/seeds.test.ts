@@ -30,7 +30,11 @@ describe("a simulated fleet", () => {
   });
 
   it("does the same again from the same seed", async () => {
-    const [one, other] = [await runSeed(7, { transcript: true }), await runSeed(7, { transcript: true })];
+    // One with calls that are tried again, after a time of which a part is chance.
+    const [one, other] = [
+      await runSeed(2178, { transcript: true }),
+      await runSeed(2178, { transcript: true }),
+    ];
     expect(one.transcript.length).toBeGreaterThan(50);
     expect(other).toEqual(one);
   });

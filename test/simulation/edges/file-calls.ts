@@ -3,7 +3,7 @@
 import { constants, type Dirent, type Stats } from "node:fs";
 import type { Inode, OpenFile } from "../world/disk.js";
 import { errno } from "../world/errno.js";
-import type { Process } from "../world/process.js";
+import { type Process, ProcessDied } from "../world/process.js";
 
 export type Target = string | number;
 
@@ -31,6 +31,7 @@ export function openAt({ machine: { disk } }: Process, path: string, flags: numb
 /** The open file behind a descriptor, or behind `/proc/self/fd/N`. */
 export function fileOf(process: Process, descriptor: number): OpenFile {
   const file = process.descriptors.get(descriptor);
+  if (file === undefined && process.state === "dead") throw new ProcessDied();
   if (file === undefined) throw errno("EBADF", "fstat");
   return file;
 }

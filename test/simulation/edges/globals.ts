@@ -1,5 +1,6 @@
 /**
- * Time as the daemons' code sees it: `Date`, timers and `performance.now` of the machine whose process asks. Code that
+ * Time and chance as the daemons' code sees them: `Date`, timers, `performance.now` and `Math.random` of the machine whose
+ * process asks. Code that
  * runs in no simulated process, the test runner's own, keeps the real ones. Install them before any daemon is loaded.
  */
 
@@ -14,6 +15,7 @@ const real = {
   clearInterval: globalThis.clearInterval,
   timeoutSignal: AbortSignal.timeout.bind(AbortSignal),
   monotonicMs: performance.now.bind(performance),
+  random: Math.random,
 };
 
 class Timer {
@@ -102,5 +104,6 @@ export function installGlobals(): void {
     clearInterval: stopper(real.clearInterval as never),
   });
   AbortSignal.timeout = timeoutSignal;
+  Math.random = () => context.getStore()?.machine.random.next() ?? real.random();
   performance.now = () => context.getStore()?.machine.world.time.nowMs ?? real.monotonicMs();
 }

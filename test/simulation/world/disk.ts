@@ -49,6 +49,8 @@ export class Inode {
   isShared = false;
   /** On tmpfs: gone at the next boot. */
   readonly isVolatile: boolean;
+  /** What `data` is the beginning of, if it is this inode's own. */
+  #room: Buffer = Buffer.alloc(0);
 
   constructor(ino: number, kind: Kind, mode: number, nowNs: bigint, isVolatile: boolean) {
     this.ino = ino;
@@ -80,6 +82,18 @@ export class Inode {
     if (durable === undefined) return false;
     if (this.kind === "directory") return sameEntries(durable.entries, this.entries);
     return durable.data === this.data && durable.sizeBytes === this.sizeBytes;
+  }
+
+  /** To hold so many bytes, in memory of its own; with room for as many again, as files are mostly appended to. */
+  grow(sizeBytes: number): void {
+    const length = Math.max(sizeBytes, this.data.length);
+    const isOurs = !this.isShared && this.data.buffer === this.#room.buffer;
+    if (!isOurs || length > this.#room.length) {
+      this.#room = Buffer.alloc(this.data.length === 0 ? length : length * 2);
+      this.data.copy(this.#room);
+    }
+    this.data = this.#room.subarray(0, length);
+    this.isShared = false;
   }
 
   /** After a power cut: only what was flushed. */
@@ -153,12 +167,7 @@ export class OpenFile {
     const { inode } = this;
     const end = offset + bytes.length;
     if (end > inode.data.length) this.#disk.take(end - inode.data.length);
-    if (inode.isShared || end > inode.data.length) {
-      const grown = Buffer.alloc(Math.max(end, inode.data.length));
-      inode.data.copy(grown);
-      inode.data = grown;
-      inode.isShared = false;
-    }
+    if (inode.isShared || end > inode.data.length) inode.grow(end);
     inode.data.set(bytes, offset);
     inode.sizeBytes = Math.max(inode.sizeBytes, end);
     inode.medium = undefined;

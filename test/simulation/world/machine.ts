@@ -183,7 +183,8 @@ export class Machine {
   async #serve({ program, config }: Unit, process: Process): Promise<void> {
     const stopped = new AbortController();
     const crash = (error: unknown): never => {
-      this.world.bug(this, program, error);
+      // Whatever its code still says: it has ended already.
+      if (process.state !== "dead") this.world.bug(this, program, error);
       process.kill();
       throw new ProcessDied();
     };
