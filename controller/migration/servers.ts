@@ -3,18 +3,12 @@
  * is being worked on, or is in a migration, answers in Nova's words that it is not free.
  */
 
-import type { InspectDomainResponse } from "../../proto/gen/ferry/v1/agent.js";
 import type { AdoptServerResponse, CreateServerRequest } from "../../proto/gen/ferry/v1/controller.js";
-import type { Flavor, Server, ServerAction } from "../../proto/gen/ferry/v1/model.js";
-import { claimForServer } from "../placement/placement.js";
-import { resourcesOf } from "../placement/resources.js";
-import { refuseGroupBreach } from "../scheduler/group-claim.js";
+import type { Server, ServerAction } from "../../proto/gen/ferry/v1/model.js";
 import { DEFAULT_ZONE, zonesByHost } from "../store/aggregates.js";
-import { findFlavor } from "../store/flavors.js";
 import { refuseFrozen } from "../store/freeze.js";
 import {
   findServer,
-  insertServer,
   listServers,
   type ServerRecord,
   serverMessage,
@@ -24,31 +18,15 @@ import {
   updateServer,
 } from "../store/servers.js";
 import { actionsOf, recordAction } from "./actions.js";
+import { Admission, type AdoptRequest } from "./admission.js";
 import { conflictOf } from "./conflict.js";
 import { Deletion } from "./deletion.js";
 import type { MigrationDependencies } from "./dependencies.js";
-import { flavorOfDomain } from "./flavor-of-domain.js";
 import type { Verb } from "./migration-world.js";
 import type { Migrations } from "./operations.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
-import { placingOf, type ServerPlacing, type ServerWishes } from "./server-placing.js";
 import { ServerTasks } from "./server-tasks.js";
 import { lockServer, resetServerState, unlockServer } from "./server-words.js";
-
-export interface AdoptRequest extends ServerWishes {
-  readonly host: string;
-  /** libvirt name or uuid. */
-  readonly domain: string;
-  readonly swapDisks: readonly string[];
-  readonly ephemeralDisks: readonly string[];
-  readonly dryRun: boolean;
-  /** refuse | carry */
-  readonly readOnlyDrives: string;
-  readonly maxDowntimeSeconds: number;
-  /** Empty: that of who asks. */
-  readonly project?: string;
-  readonly requestedBy: RequestedBy;
-}
 
 export interface ServerSelection {
   readonly host?: string | undefined;
@@ -56,26 +34,16 @@ export interface ServerSelection {
   readonly status?: string | undefined;
 }
 
-interface NewServer extends ServerPlacing {
-  readonly id: string;
-  readonly name: string;
-  readonly host: string;
-  readonly flavor: Flavor;
-  readonly owner: string;
-  readonly project: string;
-  readonly image: string;
-  readonly maxDowntimeSeconds: number;
-  readonly powerState: string;
-}
-
 export class Servers {
   readonly #deps: MigrationDependencies;
   readonly #tasks: ServerTasks;
+  readonly #admission: Admission;
   readonly #deletion: Deletion;
 
   constructor(deps: MigrationDependencies, migrations: Migrations) {
     this.#deps = deps;
     this.#tasks = new ServerTasks(deps);
+    this.#admission = new Admission(deps, this.#tasks);
     this.#deletion = new Deletion(deps, migrations, this.#tasks);
   }
 
@@ -98,44 +66,8 @@ export class Servers {
   /** Makes a server from a flavor and an image, on the host that was asked for or the scheduler's best. */
   async create(request: CreateServerRequest, requestedBy: RequestedBy): Promise<Server> {
     const requester = this.#requester(requestedBy);
-    const { queries } = this.#deps.store;
-    const flavor = await findFlavor(queries, request.flavor);
-    const placing = await placingOf(queries, request);
-    const { name, imagePath: image, maxDowntimeSeconds } = request;
-    const id = this.#deps.newId();
-    const owner = requester.by;
-    const project = request.project || requester.project;
-    const somewhere = { sourceHost: "", requestedHost: request.host, force: false, ignoreHosts: [] };
-    const wanted = { ...placing, ...somewhere, serverId: id, flavor, tenant: project || owner };
-    const [host] = await this.#deps.scheduler.select(wanted, 1);
-    const created = {
-      ...placing,
-      id,
-      name,
-      host: host ?? "",
-      flavor,
-      owner,
-      project,
-      image,
-      maxDowntimeSeconds,
-      powerState: "SHUTDOWN",
-    };
-    const { imagePath, imageFormat, interfaces, firmware, vtpm, rootMode, configDrive } = request;
-    const value = {
-      name,
-      flavor,
-      imagePath,
-      imageFormat,
-      interfaces,
-      firmware,
-      vtpm,
-      rootMode,
-      configDrive,
-    };
-    await this.#admit(created, { $case: "createDomain", value }, { action: "create", requester });
-    const made = this.#make(id, request.start, requester);
-    if (request.noWait) made.catch(() => undefined);
-    else await made;
+    const id = await this.#admission.create(request, requester);
+    await this.#follow(this.#make(id, request.start, requester), request.noWait);
     return this.show(id);
   }
 
@@ -147,35 +79,10 @@ export class Servers {
 
   /** Takes over a domain that exists, or only says what it would find. */
   async adopt(request: AdoptRequest): Promise<AdoptServerResponse> {
-    const { host, domain, readOnlyDrives, maxDowntimeSeconds } = request;
-    const requester = this.#requester(request.requestedBy);
-    const placing = await placingOf(this.#deps.store.queries, request);
-    const disks = { swapDisks: [...request.swapDisks], ephemeralDisks: [...request.ephemeralDisks] };
-    await this.#deps.fleet.show(host);
-    const found = await this.#deps.agent.inspectDomain(host, { domain, readOnlyDrives, ...disks });
-    const flavor = flavorOfDomain(found);
-    const said = { suggestions: found.suggestions, refusals: found.refusals };
-    if (request.dryRun || found.refusals.length > 0)
-      return { server: serverSeen(found, host, flavor), ...said };
-    const taken = {
-      ...placing,
-      powerState: found.powerState,
-      id: found.uuid,
-      name: found.name,
-      host,
-      flavor,
-      owner: requester.by,
-      project: request.project || requester.project,
-      image: "",
-      maxDowntimeSeconds,
-    };
-    // Hosts may have known a server of this uuid before, and refuse every epoch of that time.
-    const { epoch } = await this.#deps.agent.attest(host, found.uuid);
-    const verb: Verb = { $case: "takeDomain", value: { ...disks, readOnlyDrives } };
-    const seen = Math.max(epoch, this.#deps.fleet.highestEpoch(found.uuid));
-    await this.#admit(taken, verb, { action: "adopt", requester, epoch: seen + 1 });
-    await this.#tasks.carryOut(found.uuid);
-    return { server: await this.show(found.uuid), ...said };
+    const { id, ...seen } = await this.#admission.adopt(request, this.#requester(request.requestedBy));
+    if (id === undefined) return seen;
+    await this.#tasks.carryOut(id);
+    return { ...seen, server: await this.show(id) };
   }
 
   async list({ host, status }: ServerSelection = {}): Promise<Server[]> {
@@ -249,35 +156,6 @@ export class Servers {
     return undefined;
   }
 
-  /** The row, its booking and what its agent will be asked are one transaction: nothing is forgotten by a crash. */
-  async #admit(
-    server: NewServer,
-    verb: Verb,
-    { action, requester, epoch = 1 }: { action: string; requester: Requester; epoch?: number },
-  ): Promise<void> {
-    const { store, clock, owner } = this.#deps;
-    await refuseFrozen(store.queries);
-    const nowMs = clock.nowMs();
-    const pending = this.#tasks.request(server.id, epoch, verb);
-    const unknown = { disks: [], interfaces: [], migrationId: "", fault: undefined };
-    const free = { lockedBy: "", lockedReason: "", deleteAsked: false };
-    const building = {
-      vmState: "building",
-      taskState: "spawning",
-      epoch,
-      term: 0,
-      pending,
-      taskOwner: owner,
-    };
-    const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
-    await store.transaction(async queries => {
-      await insertServer(queries, { ...server, ...unknown, ...free, ...building, ...times });
-      if (action === "create") await refuseGroupBreach(queries, server, server.host);
-      await claimForServer(queries, server.id, server.host, resourcesOf(server.flavor));
-      await recordAction(queries, { serverId: server.id, action, host: server.host }, requester, nowMs);
-    });
-  }
-
   async #take(nameOrId: string, task: Task, verb: Verb, requestedBy: RequestedBy): Promise<ServerRecord> {
     const { store, clock, owner } = this.#deps;
     await refuseFrozen(store.queries);
@@ -314,36 +192,4 @@ interface StopRequest {
   readonly timeoutMs?: number;
   readonly noWait?: boolean;
   readonly requestedBy: RequestedBy;
-}
-
-/** What adopt would take, for a person to look at. */
-function serverSeen(found: InspectDomainResponse, host: string, flavor: Flavor): Server {
-  const isRunning = found.powerState === "RUNNING";
-  return {
-    id: found.uuid,
-    name: found.name,
-    host,
-    flavor,
-    vmState: isRunning ? "active" : "stopped",
-    taskState: "",
-    powerState: found.powerState,
-    status: isRunning ? "ACTIVE" : "SHUTOFF",
-    epoch: 0,
-    owner: "",
-    disks: found.disks,
-    createdAtMs: 0,
-    updatedAtMs: 0,
-    migrationId: "",
-    maxDowntimeSeconds: 0,
-    fault: undefined,
-    image: "",
-    interfaces: found.interfaces,
-    project: "",
-    lockedBy: "",
-    lockedReason: "",
-    availabilityZone: "",
-    pinnedAvailabilityZone: "",
-    schedulerHints: undefined,
-    imageProperties: {},
-  };
 }
