@@ -1,6 +1,6 @@
 /** `bench rest`: how long the REST API takes to answer at a steady rate of requests. */
 
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { Agent, get } from "node:http";
 import { join } from "node:path";
@@ -22,7 +22,16 @@ interface Row {
   readonly failed: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Processor time of the controller. */
+  readonly cpuMs: number;
   readonly bytes: number;
+}
+
+/** What is asked, how often compared with the rest, and where. */
+interface Kind {
+  readonly what: string;
+  readonly share: number;
+  readonly pathOf: (count: number) => string;
 }
 
 const HELP = `
@@ -36,9 +45,9 @@ Example:
 export function addRestCommand(program: Command, interrupted: AbortSignal): void {
   program
     .command("rest")
-    .description("latency of the Nova REST API: list and show")
+    .description("latency of the Nova REST API: lists and show")
     .option("--servers <count>", "servers in the store", countOf, 1000)
-    .option("--rate <count>", "requests a second", countOf, 200)
+    .option("--rate <count>", "requests a second; a fortieth of it for the list of all servers", countOf, 200)
     .option("--seconds <count>", "how long, for each kind of request", countOf, 10)
     .option("--json", "print one JSON object and nothing else")
     .addHelpText("after", HELP)
@@ -59,20 +68,36 @@ async function rest({ servers, rate, seconds, json }: RestOptions, interrupted: 
       { port: number; ids: string[] },
     ];
     const some = (count: number) => ids[count % ids.length] ?? "";
-    const kinds: Record<string, (count: number) => string> = {
-      show: count => `/v2.1/servers/${some(count)}`,
-      "list, 50 a page": () => "/v2.1/servers/detail?limit=50",
-      "list, all": () => "/v2.1/servers/detail",
-    };
+    const kinds: Kind[] = [
+      { what: "show", share: 1, pathOf: count => `/v2.1/servers/${some(count)}` },
+      { what: "list, 50 a page", share: 1, pathOf: () => "/v2.1/servers/detail?limit=50" },
+      {
+        what: "list, deep page",
+        share: 1,
+        pathOf: count => `/v2.1/servers/detail?limit=50&marker=${some(count)}`,
+      },
+      { what: "migrations, 50", share: 1, pathOf: () => "/v2.1/os-migrations?limit=50" },
+      { what: "list, all", share: 1 / 40, pathOf: () => "/v2.1/servers/detail" },
+    ];
     const rows: Row[] = [];
-    for (const [what, pathOf] of Object.entries(kinds)) {
-      const measured = await measure({ port, pathOf, rate, seconds, interrupted });
-      rows.push({ what, ratePerSecond: rate, ...measured });
+    for (const { what, share, pathOf } of kinds) {
+      const ratePerSecond = Math.max(1, Math.round(rate * share));
+      const before = await processorTimeOf(service);
+      const measured = await measure({ port, pathOf, rate: ratePerSecond, seconds, interrupted });
+      const cpuMs = ((await processorTimeOf(service)) - before) / Math.max(1, measured.answered);
+      rows.push({ what, ratePerSecond, ...measured, cpuMs: Number(cpuMs.toFixed(2)) });
     }
     report({ servers, rows }, json === true);
   } finally {
     service.kill();
   }
+}
+
+/** Milliseconds since it started. */
+async function processorTimeOf(service: ChildProcess): Promise<number> {
+  service.send("cpu");
+  const [{ cpuMs }] = (await once(service, "message")) as [{ cpuMs: number }];
+  return cpuMs;
 }
 
 interface Load {
@@ -136,8 +161,8 @@ function report(result: { servers: number; rows: readonly Row[] }, asJson: boole
     return;
   }
   const lines = result.rows.map(
-    ({ what, ratePerSecond, p50Ms, p99Ms, bytes, failed }) =>
-      `${what.padEnd(16)} ${ratePerSecond}/s  p50 ${p50Ms} ms  p99 ${p99Ms} ms  ${bytes} bytes  ${failed} failed`,
+    ({ what, ratePerSecond, p50Ms, p99Ms, cpuMs, bytes, failed }) =>
+      `${what.padEnd(16)} ${ratePerSecond}/s  p50 ${p50Ms} ms  p99 ${p99Ms} ms  processor ${cpuMs} ms  ${bytes} bytes  ${failed} failed`,
   );
-  process.stdout.write(`${result.servers} servers\n${lines.join("\n")}\n`);
+  process.stdout.write(`${result.servers} servers, as many migrations\n${lines.join("\n")}\n`);
 }

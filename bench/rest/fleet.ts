@@ -1,11 +1,15 @@
-/** A fleet as a controller's store has it: hosts that have just been heard, and servers with two disks on each. */
+/**
+ * A fleet as a controller's store has it: hosts that have just been heard, servers with two disks on each, and a past
+ * migration of each server.
+ */
 
 import { randomUUID } from "node:crypto";
 import type { Fleet } from "../../controller/fleet/fleet.js";
+import { insertMigration } from "../../controller/store/migrations.js";
 import { insertServer } from "../../controller/store/servers.js";
 import type { Store } from "../../controller/store/store.js";
 import { HeartbeatRequest } from "../../proto/gen/ferry/v1/controller.js";
-import { Disk, Flavor, NetworkInterface } from "../../proto/gen/ferry/v1/model.js";
+import { CopiedFile, Disk, Flavor, NetworkInterface, StepRecord } from "../../proto/gen/ferry/v1/model.js";
 
 const SERVERS_PER_HOST = 20;
 const FLAVOR = Flavor.fromPartial({ id: "2", name: "m1.small", vcpus: 2, ramMib: 4096, rootGib: 20 });
@@ -27,7 +31,10 @@ export async function plantFleet(store: Store, fleet: Fleet, servers: number): P
   }
   const ids = Array.from({ length: servers }, () => randomUUID());
   await store.transaction(async queries => {
-    for (const [index, id] of ids.entries()) await insertServer(queries, serverOf(id, index, hosts));
+    for (const [index, id] of ids.entries()) {
+      await insertServer(queries, serverOf(id, index, hosts));
+      await insertMigration(queries, migrationOf(id, index, hosts));
+    }
   });
   return ids;
 }
@@ -70,5 +77,48 @@ function serverOf(id: string, index: number, hosts: readonly string[]) {
     imageProperties: {},
     createdAtMs: Date.now() + index,
     updatedAtMs: Date.now(),
+  };
+}
+
+const STEPS = [
+  "claim-server",
+  "select-target",
+  "prepare-target",
+  "stop-source",
+  "fence-source",
+  "copy-disks",
+];
+
+function migrationOf(serverId: string, index: number, hosts: readonly string[]) {
+  const atMs = Date.now() + index;
+  return {
+    id: randomUUID(),
+    serverId,
+    serverName: `server-${index}`,
+    type: "migration",
+    status: "confirmed",
+    open: false,
+    stuck: false,
+    sourceHost: hosts[(index + 1) % hosts.length] ?? "",
+    targetHost: hosts[index % hosts.length] ?? "",
+    targetAsked: true,
+    oldFlavor: FLAVOR,
+    newFlavor: FLAVOR,
+    step: "release",
+    direction: "forward",
+    steps: STEPS.map(name => StepRecord.fromPartial({ name, startedAtMs: atMs, endedAtMs: atMs + 1 })),
+    fault: undefined,
+    progress: undefined,
+    receipt: ["vda/0", "vdb/0"].map(id => CopiedFile.fromPartial({ id, mode: "copied" })),
+    notes: [],
+    downtimeMs: 4000,
+    autoConfirmAtMs: 0,
+    autoConfirmLeftMs: 0,
+    epoch: 2,
+    requestedBy: "user/ana",
+    project: "blue",
+    createdAtMs: atMs,
+    updatedAtMs: atMs,
+    endedAtMs: atMs,
   };
 }

@@ -8,7 +8,9 @@ const DESCRIBE_LIMIT_MS = 20_000;
 
 export function hostService({ fleet, agent, returned }: Api): ServiceImplementation {
   return implement<typeof HostServiceService>(HostServiceService, {
-    listHosts: async () => ({ hosts: await fleet.list() }),
+    listHosts: async ({ statesOnly }) => ({
+      hosts: statesOnly ? await fleet.listStates() : await fleet.list(),
+    }),
     showHost: async ({ name }, { signal }) => {
       const host = await fleet.show(name);
       const limit = AbortSignal.any([signal, AbortSignal.timeout(DESCRIBE_LIMIT_MS)]);

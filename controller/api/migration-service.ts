@@ -3,11 +3,11 @@
 import { MigrationServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
-import { ownerOf, seesAll } from "../policy/policy.js";
+import { ownerOf, seesAll, viewerOf } from "../policy/policy.js";
 import type { Api } from "./api.js";
 
 const DEFAULT_LIMIT = 100;
-const MAX_LIMIT = 1000;
+const MAX_LIMIT = 10_000;
 
 export function migrationService({ migrations, servers, policy }: Api): ServiceImplementation {
   const requestedBy = ({ identity }: Caller) => ownerOf(identity);
@@ -18,14 +18,17 @@ export function migrationService({ migrations, servers, policy }: Api): ServiceI
     return migration;
   };
   return implement<typeof MigrationServiceService>(MigrationServiceService, {
-    listMigrations: async ({ server, status, host, limit }) => ({
-      migrations: await migrations.list({
-        ...(server === "" ? {} : { serverId: (await servers.show(server)).id }),
-        ...(status === "" ? {} : { status }),
-        ...(host === "" ? {} : { host }),
-        limit: Math.min(limit || DEFAULT_LIMIT, MAX_LIMIT),
-      }),
-    }),
+    listMigrations: async ({ server, ...asked }, { identity }) => {
+      const selection = {
+        ...asked,
+        serverId: server === "" ? asked.serverId : (await servers.show(server)).id,
+        status: asked.status || undefined,
+        host: asked.host || undefined,
+        visibleTo: viewerOf(identity),
+        limit: Math.min(asked.limit || DEFAULT_LIMIT, MAX_LIMIT),
+      };
+      return { migrations: await migrations.list(selection, { brief: asked.brief ?? false }) };
+    },
     showMigration: async ({ id }, caller) => ({ migration: await permitted(id, caller) }),
     watchMigration: async function* ({ id, untilEnded }, caller) {
       await permitted(id, caller);

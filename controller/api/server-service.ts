@@ -1,16 +1,29 @@
 /** ServerService: servers and what is done to them. Members see and act on their own only. */
 
 import { Fault } from "../../proto/fault.js";
-import { type ResizeServerRequest, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
+import {
+  type ListServersRequest,
+  type ResizeServerRequest,
+  ServerServiceService,
+} from "../../proto/gen/ferry/v1/controller.js";
 import type { Server } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
 import { checkServer } from "../migration/check-server.js";
-import { owns, seesAll } from "../policy/policy.js";
+import { owns, seesAll, viewerOf } from "../policy/policy.js";
+import type { ServerSelection } from "../store/server-selection.js";
 import type { Api } from "./api.js";
 import { requesterFrom } from "./requester-from.js";
 
 /** What a migration and a resize are asked with alike. */
 type MoveMessage = Omit<ResizeServerRequest, "server" | "flavor">;
+
+const selectionOf = (asked: ListServersRequest): ServerSelection => ({
+  ...asked,
+  host: asked.host || undefined,
+  status: asked.status || undefined,
+  order: { key: asked.sortKey || "display_name", descending: asked.sortDescending ?? false },
+  limit: asked.limit || undefined,
+});
 
 export function serverService(api: Api): ServiceImplementation {
   const { servers, migrations, policy } = api;
@@ -42,12 +55,9 @@ export function serverService(api: Api): ServiceImplementation {
   return implement<typeof ServerServiceService>(ServerServiceService, {
     createServer: async (request, caller) => ({ server: await servers.create(request, requestedBy(caller)) }),
     adoptServer: (request, caller) => servers.adopt({ ...request, requestedBy: requestedBy(caller) }),
-    listServers: async ({ host, status }, { identity }) => {
-      const found = await servers.list({ host: host || undefined, status: status || undefined });
-      return {
-        servers: seesAll(identity) ? found : found.filter(server => owns(identity, server)),
-      };
-    },
+    listServers: async (request, { identity }) => ({
+      servers: await servers.list({ ...selectionOf(request), visibleTo: viewerOf(identity) }),
+    }),
     showServer: async ({ server }, caller) => ({ server: await permitted(server, caller) }),
     startServer: async ({ server, noWait }, caller) => {
       const { id } = await permitted(server, caller);

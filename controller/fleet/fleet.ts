@@ -11,12 +11,13 @@
 import { Fault } from "../../proto/fault.js";
 import type { HeartbeatRequest, HeartbeatResponse } from "../../proto/gen/ferry/v1/controller.js";
 import { HostHardware } from "../../proto/gen/ferry/v1/host.js";
-import type { Host, Inventory } from "../../proto/gen/ferry/v1/model.js";
+import { Host, type Inventory } from "../../proto/gen/ferry/v1/model.js";
 import type { Aggregate } from "../../proto/gen/ferry/v1/placement.js";
 import type { Clock } from "../clock.js";
 import { DEFAULT_ZONE, listAggregates } from "../store/aggregates.js";
 import { freeze } from "../store/freeze.js";
 import {
+  type BriefHostRow,
   changeHost,
   countServersByHost,
   findHost,
@@ -104,6 +105,12 @@ export class Fleet {
     return rows.map(row => this.#hostOf(row, view));
   }
 
+  /** Name, state and status only. */
+  async listStates(): Promise<Host[]> {
+    const rows = await listHosts(this.#store.queries);
+    return rows.map(({ name, status }) => Host.fromPartial({ name, status, state: this.stateOf(name) }));
+  }
+
   async show(name: string): Promise<Host> {
     const queries = this.#store.queries;
     return this.#hostOf(await knownHost(queries, name), await viewOf(queries, name));
@@ -185,7 +192,7 @@ export class Fleet {
     return { isNew, quarantine };
   }
 
-  #hostOf(row: HostRow, { servers, inventories, aggregates }: FleetView): Host {
+  #hostOf(row: BriefHostRow, { servers, inventories, aggregates }: FleetView): Host {
     const member = aggregates.filter(({ hosts }) => hosts.includes(row.name));
     return {
       name: row.name,
@@ -212,7 +219,7 @@ export class Fleet {
 const hardwareOf = ({ hardware }: HeartbeatRequest): { hardware?: string } =>
   hardware === undefined ? {} : { hardware: JSON.stringify(HostHardware.toJSON(hardware)) };
 
-const traitsOf = ({ traits }: HostRow): string[] => JSON.parse(traits) as string[];
+const traitsOf = ({ traits }: Pick<HostRow, "traits">): string[] => JSON.parse(traits) as string[];
 
 function refuseTrait(trait: string): void {
   if (/^[A-Z][A-Z0-9_]{0,254}$/.test(trait)) return;

@@ -13,12 +13,13 @@ import type { Write } from "../saga/step.js";
 import { findFlavor } from "../store/flavors.js";
 import { refuseFrozen } from "../store/freeze.js";
 import type { Topic } from "../store/hints.js";
+import type { MigrationSelection } from "../store/migration-selection.js";
 import {
   decideMigration,
   findMigration,
+  listBriefMigrations,
   listMigrations,
   type MigrationRecord,
-  type MigrationSelection,
   migrationMessage,
 } from "../store/migrations.js";
 import { listLiveSagas } from "../store/sagas.js";
@@ -274,9 +275,10 @@ export class Migrations {
     return migrationMessage(await this.#find(id));
   }
 
-  /** Newest first. */
-  async list(selection: MigrationSelection = {}): Promise<Migration[]> {
-    return (await listMigrations(this.#deps.store.queries, selection)).map(migrationMessage);
+  /** Newest first; `brief`: without steps, receipt, notes and progress. */
+  async list(selection: MigrationSelection = {}, { brief = false } = {}): Promise<Migration[]> {
+    const find = brief ? listBriefMigrations : listMigrations;
+    return (await find(this.#deps.store.queries, selection)).map(migrationMessage);
   }
 
   /** Of another controller. A hint that cannot be followed now comes again. */

@@ -7,13 +7,13 @@ import type { AdoptServerResponse, CreateServerRequest } from "../../proto/gen/f
 import type { Server, ServerAction } from "../../proto/gen/ferry/v1/model.js";
 import { DEFAULT_ZONE, zonesByHost } from "../store/aggregates.js";
 import { refuseFrozen } from "../store/freeze.js";
+import type { ServerSelection } from "../store/server-selection.js";
 import {
   findServer,
   listServers,
   type ServerRecord,
   serverMessage,
   showServer,
-  statusOf,
   takeServer,
   updateServer,
 } from "../store/servers.js";
@@ -27,12 +27,6 @@ import type { Migrations } from "./operations.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
 import { ServerTasks } from "./server-tasks.js";
 import { lockServer, resetServerState, unlockServer } from "./server-words.js";
-
-export interface ServerSelection {
-  readonly host?: string | undefined;
-  /** Derived status, such as ACTIVE. */
-  readonly status?: string | undefined;
-}
 
 export class Servers {
   readonly #deps: MigrationDependencies;
@@ -85,13 +79,10 @@ export class Servers {
     return { ...seen, server: await this.show(id) };
   }
 
-  async list({ host, status }: ServerSelection = {}): Promise<Server[]> {
+  async list(selection: ServerSelection = {}): Promise<Server[]> {
     const { queries } = this.#deps.store;
-    const [all, zones] = [await listServers(queries), await zonesByHost(queries)];
-    return all
-      .filter(server => host === undefined || server.host === host)
-      .filter(server => status === undefined || statusOf(server.vmState, server.taskState) === status)
-      .map(server => serverMessage(server, zones.get(server.host) ?? DEFAULT_ZONE));
+    const [found, zones] = [await listServers(queries, selection), await zonesByHost(queries)];
+    return found.map(server => serverMessage(server, zones.get(server.host) ?? DEFAULT_ZONE));
   }
 
   async show(nameOrId: string): Promise<Server> {

@@ -130,6 +130,10 @@ export interface Owned {
   readonly project: string;
 }
 
+/** Whose servers a list is of; undefined: everybody's. `owns` says the same of one server. */
+export const viewerOf = (identity: Identity): { owner: string; project: string | undefined } | undefined =>
+  seesAll(identity) ? undefined : { owner: ownerOf(identity), project: identity.project };
+
 /** Within a project everything is common property; without one, everybody has their own. */
 export function owns(identity: Identity, { owner, project }: Owned): boolean {
   if (identity.project === undefined || project === "") return owner === ownerOf(identity);

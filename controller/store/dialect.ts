@@ -35,6 +35,12 @@ export const storeNowMs = (queries: Queries, aheadMs = 0): RawBuilder<number> =>
     ? sql<number>`(extract(epoch FROM clock_timestamp()) * 1000)::bigint + ${aheadMs}::bigint`
     : sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER) + ${aheadMs}`;
 
+/** The text of a field of a column that holds a JSON object. */
+export const jsonField = (queries: Queries, column: string, field: string): RawBuilder<string> =>
+  isPostgres(queries)
+    ? sql<string>`${sql.ref(column)}::json ->> ${sql.lit(field)}`
+    : sql<string>`${sql.ref(column)} ->> ${sql.lit(field)}`;
+
 /** A unique index refused the row: SQLite's code, or PostgreSQL's SQLSTATE. */
 export function isUniqueViolation(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? error.code : undefined;

@@ -6,6 +6,28 @@ import type { HostTable, Queries } from "./schema.js";
 
 export type HostRow = Readonly<Selectable<HostTable>>;
 
+const BRIEF = [
+  "name",
+  "status",
+  "disabled_reason",
+  "address",
+  "migration_address",
+  "data_port",
+  "agent_version",
+  "boot_id",
+  "machine_id",
+  "install_id",
+  "instance_id",
+  "incarnation",
+  "hook_problem",
+  "quarantine",
+  "last_heartbeat_ms",
+  "generation",
+  "traits",
+] as const satisfies readonly (keyof HostTable)[];
+
+export type BriefHostRow = Omit<HostRow, "hardware">;
+
 export async function findHost(queries: Queries, name: string): Promise<HostRow | undefined> {
   return queries.selectFrom("host").selectAll().where("name", "=", name).executeTakeFirst();
 }
@@ -17,8 +39,9 @@ export async function knownHost(queries: Queries, name: string): Promise<HostRow
   return row;
 }
 
-export async function listHosts(queries: Queries): Promise<HostRow[]> {
-  return queries.selectFrom("host").selectAll().orderBy("name").execute();
+/** Without their hardware, which is long. */
+export async function listHosts(queries: Queries): Promise<BriefHostRow[]> {
+  return queries.selectFrom("host").select(BRIEF).orderBy("name").execute();
 }
 
 export async function insertHost(queries: Queries, row: Insertable<HostTable>): Promise<void> {

@@ -20,6 +20,8 @@ import {
   toRecord,
   toRow,
 } from "./columns.js";
+import { type MigrationSelection, pageOfMigrations } from "./migration-selection.js";
+import { RememberedRows } from "./remembered-rows.js";
 import type { MigrationTable, Queries } from "./schema.js";
 
 export interface MigrationRecord {
@@ -93,17 +95,11 @@ const COLUMNS: Columns<MigrationRecord> = {
 
 const recordOf = (row: MigrationTable): MigrationRecord => toRecord(COLUMNS, row);
 
-export interface MigrationSelection {
-  readonly serverId?: string;
-  readonly status?: string;
-  /** Source or target. */
-  readonly host?: string;
-  /** Ended then or later; those that have not ended are left out. */
-  readonly endedSinceMs?: number;
-  /** Not ended: on their way, stuck, or waiting for a verdict. */
-  readonly live?: boolean;
-  readonly limit?: number;
-}
+const LEFT_OUT = { steps: [], receipt: [], notes: [], progress: undefined };
+const { steps: _steps, receipt: _receipt, notes: _notes, progress: _progress, ...BRIEF } = COLUMNS;
+const BRIEF_NAMES = Object.values(BRIEF).map(({ name }) => name as Exclude<keyof MigrationTable, LongColumn>);
+type LongColumn = "steps" | "receipt" | "notes" | "progress";
+const remembered = new RememberedRows(BRIEF);
 
 /** Under the next number. */
 export async function insertMigration(
@@ -128,21 +124,19 @@ export async function findMigration(queries: Queries, id: string): Promise<Migra
 /** Newest first. */
 export async function listMigrations(
   queries: Queries,
-  { serverId, status, host, endedSinceMs, live, limit = 1000 }: MigrationSelection = {},
+  selection: MigrationSelection = {},
 ): Promise<MigrationRecord[]> {
-  let query = queries.selectFrom("migration").selectAll();
-  if (serverId !== undefined) query = query.where("server_id", "=", serverId);
-  if (status === "stuck") query = query.where("stuck", "=", 1);
-  else if (status !== undefined) query = query.where("status", "=", status).where("stuck", "=", 0);
-  if (host !== undefined) {
-    query = query.where(where =>
-      where.or([where("source_host", "=", host), where("target_host", "=", host)]),
-    );
-  }
-  if (endedSinceMs !== undefined) query = query.where("ended_at_ms", ">=", Math.max(1, endedSinceMs));
-  if (live === true) query = query.where("ended_at_ms", "=", 0);
-  const rows = await query.orderBy("created_at_ms", "desc").orderBy("id").limit(limit).execute();
+  const rows = await (await pageOfMigrations(queries, selection)).selectAll().execute();
   return rows.map(recordOf);
+}
+
+/** Without what makes a migration long; newest first. */
+export async function listBriefMigrations(
+  queries: Queries,
+  selection: MigrationSelection = {},
+): Promise<MigrationRecord[]> {
+  const rows = await (await pageOfMigrations(queries, selection)).select(BRIEF_NAMES).execute();
+  return rows.map(row => ({ ...remembered.recordOf(row), ...LEFT_OUT }));
 }
 
 /** Finished migrations whose window still runs. */

@@ -107,6 +107,9 @@ const VERSION_6 = [
   `CREATE INDEX migration_by_server ON migration (server_id)`,
 ];
 
+/** Pages of servers, newest first. */
+const VERSION_7 = [`CREATE INDEX server_by_age ON server (created_at_ms, id)`];
+
 const VERSIONS: readonly (readonly string[])[] = [
   VERSION_1,
   VERSION_2,
@@ -114,6 +117,7 @@ const VERSIONS: readonly (readonly string[])[] = [
   VERSION_4,
   VERSION_5,
   VERSION_6,
+  VERSION_7,
 ];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */

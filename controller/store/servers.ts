@@ -14,12 +14,13 @@ import {
   text,
   textMap,
   texts,
-  toRecord,
   toRow,
 } from "./columns.js";
 import { isUniqueViolation, lockFreeRow } from "./dialect.js";
 import { isOrphaned } from "./processes.js";
+import { RememberedRows } from "./remembered-rows.js";
 import type { Queries, ServerTable } from "./schema.js";
+import { type ServerSelection, selectServers } from "./server-selection.js";
 
 export interface ServerRecord {
   readonly id: string;
@@ -95,7 +96,8 @@ const COLUMNS: Columns<ServerRecord> = {
   imageProperties: textMap("image_properties"),
 };
 
-const recordOf = (row: ServerTable): ServerRecord => toRecord(COLUMNS, row);
+const remembered = new RememberedRows(COLUMNS);
+const recordOf = (row: ServerTable): ServerRecord => remembered.recordOf(row);
 
 export async function findServerById(queries: Queries, id: string): Promise<ServerRecord | undefined> {
   const row = await queries.selectFrom("server").selectAll().where("id", "=", id).executeTakeFirst();
@@ -113,9 +115,12 @@ export async function findServer(queries: Queries, nameOrId: string): Promise<Se
   return recordOf(row);
 }
 
-export async function listServers(queries: Queries): Promise<ServerRecord[]> {
-  const rows = await queries.selectFrom("server").selectAll().orderBy("name").execute();
-  return rows.map(recordOf);
+/** All of them by name, or as the selection says. */
+export async function listServers(
+  queries: Queries,
+  selection: ServerSelection = {},
+): Promise<ServerRecord[]> {
+  return (await selectServers(queries, selection)).map(recordOf);
 }
 
 export async function insertServer(queries: Queries, server: ServerRecord): Promise<void> {

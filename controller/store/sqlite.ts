@@ -39,6 +39,8 @@ function openExclusively(path: string): Database.Database {
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = FULL");
     database.pragma("foreign_keys = ON");
+    // As PostgreSQL has it.
+    database.pragma("case_sensitive_like = ON");
     // The lock is taken by the first access, not by the pragma.
     database.exec("BEGIN EXCLUSIVE; COMMIT");
   } catch (error) {

@@ -27,6 +27,19 @@ export function pageOf<Item>(
   return last === undefined || !isCut ? { items } : { items, next: idOf(last) };
 }
 
+/** A page that whoever keeps the items cuts: it is asked for one more than is shown, which tells whether there are more. */
+export function askedPage({ query }: Pick<NovaRequest, "query">) {
+  const limit = limitOf(query.limit);
+  return {
+    asked: { marker: query.marker, limit: limit + 1 },
+    cut<Item extends { readonly id: string }>(found: readonly Item[]): Page<Item> {
+      const items = found.slice(0, limit);
+      const last = items.at(-1);
+      return last === undefined || found.length <= limit ? { items } : { items, next: last.id };
+    },
+  };
+}
+
 /** The link is the same question, with another marker. */
 export function nextLinks(
   request: NovaRequest,

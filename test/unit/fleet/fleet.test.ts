@@ -4,9 +4,9 @@ import { readFreeze, refuseFrozen } from "../../../controller/store/freeze.js";
 import { insertServer } from "../../../controller/store/servers.js";
 import type { Store } from "../../../controller/store/store.js";
 import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
-import { Flavor } from "../../../proto/gen/ferry/v1/model.js";
 import { VirtualClock } from "../../simulation/virtual-clock.js";
 import { openFreshStore } from "../../store-under-test.js";
+import { serverRecord } from "../store/records.js";
 
 let store: Store;
 let clock: VirtualClock;
@@ -101,37 +101,7 @@ describe("a host in quarantine", () => {
 
 describe("a store that is older than what an agent has seen", () => {
   const server = (epoch: number) =>
-    insertServer(store.queries, {
-      id: "s1",
-      name: "web",
-      host: "h1",
-      flavor: Flavor.create(),
-      vmState: "active",
-      taskState: "",
-      powerState: "RUNNING",
-      epoch,
-      owner: "",
-      project: "",
-      lockedBy: "",
-      lockedReason: "",
-      deleteAsked: false,
-      taskOwner: "",
-      term: 0,
-      disks: [],
-      interfaces: [],
-      image: "",
-      serverGroup: "",
-      availabilityZone: "",
-      sameHost: [],
-      differentHost: [],
-      imageProperties: {},
-      maxDowntimeSeconds: 0,
-      migrationId: "",
-      fault: undefined,
-      pending: undefined,
-      createdAtMs: 0,
-      updatedAtMs: 0,
-    });
+    insertServer(store.queries, serverRecord({ id: "s1", name: "web", epoch }));
 
   it("stands still from the first heartbeat that tells of a higher epoch", async () => {
     await server(3);

@@ -1,9 +1,12 @@
 /** /os-migrations and a server's own; those of a server are live ones in Nova, of which there are none here. */
 
-import { MigrationServiceService } from "../../../../proto/gen/ferry/v1/controller.js";
+import {
+  type ListMigrationsRequest,
+  MigrationServiceService,
+} from "../../../../proto/gen/ferry/v1/controller.js";
 import type { Migration } from "../../../../proto/gen/ferry/v1/model.js";
 import { NovaError } from "../nova-error.js";
-import { nextLinks, pageOf } from "../page.js";
+import { askedPage, nextLinks } from "../page.js";
 import { isAdmin, type NovaRequest, ok, type Route } from "../route.js";
 import { requireValid, type Schema } from "../schema.js";
 import { serverById } from "../server-by-id.js";
@@ -44,50 +47,44 @@ function querySchema(version: number): Schema {
 async function list(request: NovaRequest) {
   const { query, version, call } = request;
   requireValid(querySchema(version), query, "query");
-  const asked = { server: "", status: "", host: "", limit: 1000 };
-  const { migrations } = await call(MigrationServiceService.listMigrations, asked);
-  const wanted = migrations.filter(migration => fits(migration, request)).sort(newestFirst);
-  if (version < 59) return ok({ migrations: wanted.map(migration => migrationView(request, migration)) });
-  const { items, next } = pageOf(wanted, request, { idOf: ({ id }) => id });
-  const links = nextLinks(request, "os-migrations", next, "migrations_links");
-  return ok({ migrations: items.map(migration => migrationView(request, migration)), ...links });
+  const question = questionOf(request);
+  if (question === undefined) return ok({ migrations: [] });
+  const page = askedPage(version < 59 ? { query: {} } : request);
+  const asked = { ...question, ...page.asked };
+  const { items, next } = page.cut((await call(MigrationServiceService.listMigrations, asked)).migrations);
+  const migrations = items.map(migration => migrationView(request, migration));
+  return ok({
+    migrations,
+    ...(version < 59 ? {} : nextLinks(request, "os-migrations", next, "migrations_links")),
+  });
 }
 
-const newestFirst = (one: Migration, other: Migration): number =>
-  other.createdAtMs - one.createdAtMs || other.number - one.number;
-
-function fits(migration: Migration, request: NovaRequest): boolean {
+/** Undefined: nothing matches. */
+function questionOf(request: NovaRequest): Omit<ListMigrationsRequest, "limit"> | undefined {
   const { query, version } = request;
-  const is = (wanted: string | undefined, value: string) => wanted === undefined || wanted === value;
-  const view = migrationView(request, migration) as { status: string };
-  return (
-    is(query.status, view.status) &&
-    is(query.instance_uuid, migration.serverId) &&
-    is(query.migration_type, migration.type) &&
-    isAt(query, migration, isAdmin(request)) &&
-    (version < 59 || isWithin(query, migration)) &&
-    (version < 80 ||
-      (is(query.user_id, migration.requestedBy.replace(/^user\//, "")) &&
-        is(query.project_id, migration.project)))
-  );
+  const { host, source_compute: sourceHost } = query;
+  // Who may not see hosts may not find out by asking for them either.
+  if (!isAdmin(request) && (host !== undefined || sourceHost !== undefined)) return undefined;
+  return {
+    server: "",
+    serverId: query.instance_uuid,
+    status: "",
+    novaStatus: query.status,
+    host: host ?? "",
+    sourceHost,
+    type: query.migration_type,
+    brief: true,
+    ...(version >= 59 ? { changedSinceMs: timeFrom(query, "changes-since") } : {}),
+    ...(version >= 66 ? { changedUntilMs: timeFrom(query, "changes-before") } : {}),
+    ...(version >= 80 ? { project: query.project_id, requestedBy: userFrom(query) } : {}),
+  };
 }
 
-/** Who may not see hosts may not find out by asking for them either. */
-function isAt(
-  { host, source_compute }: NovaRequest["query"],
-  migration: Migration,
-  seesHosts: boolean,
-): boolean {
-  if (!seesHosts) return host === undefined && source_compute === undefined;
-  if (host !== undefined && host !== migration.sourceHost && host !== migration.targetHost) return false;
-  return source_compute === undefined || source_compute === migration.sourceHost;
-}
+const timeFrom = (query: NovaRequest["query"], name: "changes-since" | "changes-before") =>
+  query[name] === undefined ? undefined : readTime(name, query[name]);
 
-function isWithin(query: NovaRequest["query"], { updatedAtMs }: Migration): boolean {
-  const [since, before] = [query["changes-since"], query["changes-before"]];
-  if (since !== undefined && updatedAtMs < readTime("changes-since", since)) return false;
-  return before === undefined || updatedAtMs <= readTime("changes-before", before);
-}
+const userFrom = ({ user_id: user }: NovaRequest["query"]) =>
+  user === undefined ? undefined : `user/${user}`;
 
 async function ofServer(request: NovaRequest) {
   await serverById(request);

@@ -2,11 +2,11 @@
 
 import { HostServiceService, ServerServiceService } from "../../../../proto/gen/ferry/v1/controller.js";
 import type { Host, Server } from "../../../../proto/gen/ferry/v1/model.js";
-import { nextLinks, pageOf } from "../page.js";
+import { askedPage, nextLinks, type Page } from "../page.js";
 import type { NovaRequest, Route } from "../route.js";
 import { isAdmin, NO_CONTENT, ok } from "../route.js";
-import { selectServers } from "../select-servers.js";
 import { serverById } from "../server-by-id.js";
+import { serverQuestion } from "../server-question.js";
 import type { NovaSettings } from "../settings.js";
 import { type ServerSurroundings, serverSummary, serverView } from "../views/server-view.js";
 import { createServer } from "./create-server.js";
@@ -22,14 +22,20 @@ export const serverRoutes = (settings: NovaSettings): Route[] => [
 ];
 
 async function list(request: NovaRequest, settings: NovaSettings, detailed: boolean) {
-  const { servers } = await request.call(ServerServiceService.listServers, { host: "", status: "" });
-  const selected = selectServers(servers, request);
-  const { items, next } = pageOf(selected, request, { idOf: ({ id }) => id });
+  const { items, next } = await pageOfServers(request, settings);
   const path = detailed ? "servers/detail" : "servers";
   const links = nextLinks(request, path, next, "servers_links");
   if (!detailed) return ok({ servers: items.map(server => serverSummary(request, server)), ...links });
   const around = await surroundings(request, settings);
   return ok({ servers: items.map(server => serverView(request, server, around(server))), ...links });
+}
+
+async function pageOfServers(request: NovaRequest, settings: NovaSettings): Promise<Page<Server>> {
+  const page = askedPage(request);
+  const question = serverQuestion(request, settings);
+  if (question === undefined) return { items: [] };
+  const { servers } = await request.call(ServerServiceService.listServers, { ...question, ...page.asked });
+  return page.cut(servers);
 }
 
 async function show(request: NovaRequest, settings: NovaSettings) {
@@ -53,7 +59,9 @@ async function surroundings(
   { images }: NovaSettings,
 ): Promise<(server: Server) => ServerSurroundings> {
   const asksHosts = isAdmin(request) && request.version >= 16;
-  const { hosts } = asksHosts ? await request.call(HostServiceService.listHosts, {}) : { hosts: [] };
+  const { hosts } = asksHosts
+    ? await request.call(HostServiceService.listHosts, { statesOnly: true })
+    : { hosts: [] };
   const byName = new Map(hosts.map(host => [host.name, host]));
   return ({ host, image }) => ({
     hostStatus: hostStatusOf(byName.get(host)),

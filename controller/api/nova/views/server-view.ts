@@ -70,7 +70,7 @@ const imageOf = ({ origin }: Context, id: string | undefined) =>
 
 const WITH_PROGRESS = new Set(["ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"]);
 
-const POWER_STATES: Readonly<Record<string, number>> = {
+export const POWER_STATES: Readonly<Record<string, number>> = {
   NOSTATE: 0,
   RUNNING: 1,
   PAUSED: 3,
