@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { parseCpuSet } from "../proto/range-list.js";
+import { CUSTOM_CLASS } from "../proto/resource-classes.js";
 import { absolutePath, endpoint, logLevel, parseConfig, readConfig, tlsPaths } from "../proto/toml-config.js";
 
 const cpuSet = z
@@ -78,6 +79,17 @@ export const agentConfigSchema = z
     /** CPUs of which each serves one vCPU alone; default: none. */
     cpu_dedicated_set: cpuSet.optional(),
     pci_alias: z.array(pciAlias).default([]),
+    /** What else flavors can book here by `resources:CLASS=N`. */
+    custom_resources: z
+      .record(
+        z.string().regex(CUSTOM_CLASS),
+        z
+          .number()
+          .int()
+          .positive()
+          .max(2 ** 31 - 1),
+      )
+      .default({}),
     /** Hosts of one cell share storage and networks; a server crosses cells only where the policy allows it. */
     cell: z
       .string()

@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { customTotals } from "../../agent/claim/custom-totals.js";
 import { freeHardware, type Hardware } from "../../agent/claim/free-hardware.js";
 import { readCpu } from "../../agent/probe/cpu.js";
 import { readNumaCells } from "../../agent/probe/numa.js";
@@ -20,6 +21,8 @@ export interface Machine {
   readonly vcpus: number;
   readonly pcpus: number;
   readonly memoryMib: number;
+  /** Huge pages and devices by class. */
+  readonly others: ReadonlyMap<string, number>;
 }
 
 /** Of each capture so many machines, which differ in what is taken. */
@@ -77,9 +80,11 @@ function machineOf(
     cpu_allocation_ratio: 4,
     ram_allocation_ratio: 1,
     pci_alias: [NVME_ALIAS],
+    custom_resources: {},
   };
   const { cpu, cells } = hardware;
   return {
+    others: customTotals(hardware, config),
     hardware: HostHardware.fromPartial({
       architecture: "x86_64",
       qemuVersion: 7_002_000,

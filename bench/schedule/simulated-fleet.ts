@@ -75,6 +75,7 @@ async function insertHosts(queries: Queries, hosts: readonly NewHost[], random: 
     offer(name, "PCPU", machine.pcpus, 1),
     offer(name, "MEMORY_MB", machine.memoryMib, 16),
     offer(name, "DISK_GB", 2000, 1),
+    ...[...machine.others].map(([resourceClass, total]) => offer(name, resourceClass, total, 1)),
   ]);
   await queries.insertInto("inventory").values(offers).execute();
   await insertAllocations(

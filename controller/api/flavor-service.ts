@@ -4,6 +4,7 @@ import { Fault } from "../../proto/fault.js";
 import { FlavorServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Flavor } from "../../proto/gen/ferry/v1/model.js";
 import { implement, type ServiceImplementation } from "../../proto/rpc-server.js";
+import { overridesOf } from "../placement/resources.js";
 import { deleteFlavor, findFlavor, insertFlavor, listFlavors } from "../store/flavors.js";
 import type { Api } from "./api.js";
 
@@ -38,5 +39,6 @@ function checkedFlavor(flavor: Flavor | undefined, newId: () => string): Flavor 
       have: `${flavor.vcpus} vCPUs, ${flavor.ramMib} MiB`,
     });
   }
+  overridesOf(flavor);
   return { ...flavor, id: flavor.id || newId() };
 }

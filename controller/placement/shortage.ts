@@ -3,13 +3,22 @@
 import type { FaultInfo, Inventory } from "../../proto/gen/ferry/v1/model.js";
 import type { Resources } from "./resources.js";
 
-const UNITS: Record<string, string> = {
-  VCPU: "vCPUs",
-  PCPU: "dedicated CPUs",
-  MEMORY_MB: "MiB",
-  DISK_GB: "GiB",
+/** What a class is called in a sentence, and what is counted of it. */
+function wordsOf(resourceClass: string): { readonly name: string; readonly unit: string } {
+  const known = WORDS[resourceClass];
+  if (known !== undefined) return known;
+  const [, kind, what = ""] = /^CUSTOM_(HUGEPAGES|PCI)_(.+)$/.exec(resourceClass) ?? [];
+  if (kind === "HUGEPAGES") return { name: `huge pages of ${what}`, unit: "pages" };
+  if (kind === "PCI") return { name: `devices (${resourceClass})`, unit: "devices" };
+  return { name: resourceClass, unit: "units" };
+}
+
+const WORDS: Record<string, { readonly name: string; readonly unit: string }> = {
+  VCPU: { name: "CPU", unit: "vCPUs" },
+  PCPU: { name: "CPU", unit: "dedicated CPUs" },
+  MEMORY_MB: { name: "memory", unit: "MiB" },
+  DISK_GB: { name: "disk", unit: "GiB" },
 };
-const NAMES: Record<string, string> = { VCPU: "CPU", PCPU: "CPU", MEMORY_MB: "memory", DISK_GB: "disk" };
 
 /** What may be booked at all: `(total - reserved) × ratio`, rounded down as Nova does. */
 export const capacityOf = ({ total, reserved, allocationRatio }: Inventory): number =>
@@ -34,8 +43,7 @@ function shortage(
   free: number,
   inventory: Inventory | undefined,
 ): FaultInfo {
-  const unit = UNITS[resourceClass] ?? "units";
-  const name = NAMES[resourceClass] ?? resourceClass;
+  const { name, unit } = wordsOf(resourceClass);
   const booked =
     inventory === undefined ? "not reported" : `${inventory.used} of ${capacityOf(inventory)} booked`;
   return {
@@ -43,7 +51,9 @@ function shortage(
     message: `host ${host} has not enough ${name}`,
     have: `${Math.max(0, free)} ${unit} free (${booked})`,
     need: `${amount} ${unit}`,
-    fix: `free ${name} on ${host}, or raise its allocation ratio`,
+    fix: resourceClass.startsWith("CUSTOM_")
+      ? `free ${name} on ${host}, or choose another host`
+      : `free ${name} on ${host}, or raise its allocation ratio`,
     host,
   };
 }

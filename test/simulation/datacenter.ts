@@ -61,6 +61,8 @@ export class Datacenter {
   /** Breaches of the safety invariant, with what led there. */
   readonly breaches: string[] = [];
   readonly bugs: unknown[] = [];
+  /** Asked whenever time passes. */
+  beforeEachLook: () => Promise<void> = async () => {};
   store: Store;
   readonly kind: Kind;
   readonly #settings: MigrationSettings;
@@ -198,6 +200,7 @@ export class Datacenter {
   /** Lets time pass, heartbeats included, until the condition holds. */
   passTime(condition: () => boolean | Promise<boolean>): Promise<boolean> {
     return this.clock.until(async () => {
+      await this.beforeEachLook();
       if (await condition()) return true;
       if (this.clock.monotonicMs() - this.#lastBeatMs >= 5_000) await this.#beat();
       return false;
@@ -308,6 +311,13 @@ function heartbeatOf(host: string): HeartbeatRequest {
     allocationRatio: 1,
     used: 0,
   });
-  const inventories = [inventory("VCPU", 4), inventory("MEMORY_MB", 4096), inventory("DISK_GB", 100)];
+  const inventories = [
+    inventory("VCPU", 4),
+    inventory("MEMORY_MB", 4096),
+    inventory("DISK_GB", 100),
+    inventory("PCPU", 2),
+    inventory("CUSTOM_HUGEPAGES_2MB", 128),
+    inventory("CUSTOM_PCI_NIC", 2),
+  ];
   return HeartbeatRequest.fromPartial({ host, address: `${host}:1`, installId: host, inventories });
 }

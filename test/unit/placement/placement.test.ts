@@ -41,6 +41,50 @@ describe("resources of a flavor", () => {
     const flavor = Flavor.fromPartial({ vcpus: 2, extraSpecs: { "hw:cpu_policy": "dedicated" } });
     expect([...resourcesOf(flavor)]).toEqual([["PCPU", 2]]);
   });
+
+  it.each<[string, Record<string, string>, Record<string, number>]>([
+    ["a mixed guest", { "hw:cpu_policy": "mixed", "hw:cpu_dedicated_mask": "1-3" }, { VCPU: 1, PCPU: 3 }],
+    [
+      "emulator threads of their own",
+      { "hw:cpu_policy": "dedicated", "hw:emulator_threads_policy": "isolate" },
+      { PCPU: 5 },
+    ],
+    [
+      "emulator threads on shared CPUs",
+      { "hw:cpu_policy": "dedicated", "hw:emulator_threads_policy": "share" },
+      { PCPU: 4 },
+    ],
+    ["huge pages of a size", { "hw:mem_page_size": "2MB" }, { VCPU: 4, CUSTOM_HUGEPAGES_2MB: 1024 }],
+    [
+      "huge pages in two cells",
+      { "hw:mem_page_size": "1GB", "hw:numa_nodes": "2" },
+      { VCPU: 4, CUSTOM_HUGEPAGES_1GB: 2 },
+    ],
+    ["huge pages of whatever size there is", { "hw:mem_page_size": "large" }, { VCPU: 4 }],
+    [
+      "devices",
+      { "pci_passthrough:alias": "gpu:2,nic-a:1" },
+      { VCPU: 4, CUSTOM_PCI_GPU: 2, CUSTOM_PCI_NIC_A: 1 },
+    ],
+    [
+      "classes of the flavor's own",
+      { "resources:VCPU": "0", "resources:CUSTOM_LICENSE": "1", "resources:MEMORY_MB": "100" },
+      { MEMORY_MB: 100, CUSTOM_LICENSE: 1 },
+    ],
+    ["words that contradict each other", { "hw:cpu_dedicated_mask": "0" }, { VCPU: 4 }],
+  ])("book %s", (_what, extraSpecs, needed) => {
+    const flavor = Flavor.fromPartial({ vcpus: 4, ramMib: 2048, extraSpecs });
+    expect(Object.fromEntries(resourcesOf(flavor))).toEqual({ MEMORY_MB: 2048, ...needed });
+  });
+
+  it.each([
+    ["resources:VCPU", "many"],
+    ["resources:vcpu", "1"],
+    ["resources1:VCPU", "1"],
+  ])("are refused as %s=%s", (key, value) => {
+    const flavor = Flavor.fromPartial({ vcpus: 1, extraSpecs: { [key]: value } });
+    expect(() => resourcesOf(flavor)).toThrow(key);
+  });
 });
 
 describe("a claim", () => {
