@@ -193,3 +193,38 @@ it("a peer that falls silent is a fault on both sides, not a hang", async () => 
   expect(["timeout", "unreachable"]).toContain(await faultOf(done));
   expect(await faultOf(expectation.done)).toBe("unreachable");
 });
+
+describe("a source whose data is not taken", () => {
+  it("gives up a peer that says nothing either, and goes on over the next connection", async () => {
+    const { listener, port } = await world.listener();
+    wire = await createFlakyWire(port);
+    const expectation = world.expect(listener, [await world.incoming("disk")]);
+    let stalls = 0;
+    const tapOutgoing: FrameTap = type => {
+      if (type === "data" && stalls === 0) wire.stall({ answers: false });
+      if (type === "data") stalls += 1;
+    };
+    const limits = { idleMs: 400, retryDelayMs: 10 };
+    const summary = await world.send(wire.port, ["disk"], { connections: 1, limits }, { tapOutgoing });
+    expect(summary.reconnections).toBe(1);
+    await expectation.done;
+    expect(await areEqual(world.source("disk"), world.target("disk"))).toBe(true);
+  });
+
+  it("waits for a peer that still sends its pings", async () => {
+    const { listener, port } = await world.listener({ limits: { idleMs: 3000 } });
+    wire = await createFlakyWire(port);
+    const expectation = world.expect(listener, [await world.incoming("disk")]);
+    let isStalled = false;
+    const tapOutgoing: FrameTap = type => {
+      if (type !== "data" || isStalled) return;
+      isStalled = true;
+      wire.stall({ answers: true });
+      setTimeout(() => wire.flow(), 2600);
+    };
+    const limits = { idleMs: 2200 };
+    const summary = await world.send(wire.port, ["disk"], { connections: 1, limits }, { tapOutgoing });
+    expect(summary.reconnections).toBe(0);
+    await expectation.done;
+  });
+});

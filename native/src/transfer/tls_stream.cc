@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ constexpr std::size_t kOutputBytes = 288 << 10;
 // AES-GCM wants a new key long before 2^24.5 records; this is 2^22 of them.
 constexpr std::uint64_t kKeyBytes = std::uint64_t{1} << 36;
 constexpr int kStoppedPollMs = 50;
+constexpr int kLifeSignPollMs = 50;
 constexpr char kBindingLabel[] = "EXPORTER-ferry-transfer";
 constexpr std::size_t kBindingBytes = 32;
 
@@ -181,10 +183,11 @@ std::vector<std::uint8_t> TlsStream::ChannelBinding() {
 }
 
 std::chrono::milliseconds TlsStream::SilentFor() const {
-  const Clock::rep since = waiting_since_;
-  if (since == 0) return std::chrono::milliseconds(0);
-  const auto waited = Clock::now().time_since_epoch() - Clock::duration(since);
-  return std::chrono::duration_cast<std::chrono::milliseconds>(waited);
+  Clock::duration longest{0};
+  for (const Clock::rep since : {waiting_since_.load(), blocked_since_.load()}) {
+    if (since != 0) longest = std::max(longest, Clock::now().time_since_epoch() - Clock::duration(since));
+  }
+  return std::chrono::duration_cast<std::chrono::milliseconds>(longest);
 }
 
 const BIO_METHOD* TlsStream::BioMethod() {
@@ -274,9 +277,11 @@ void TlsStream::SendAll(const std::uint8_t* bytes, std::size_t length) {
     const ssize_t count =
         Uninterrupted([&] { return send(socket_->get(), bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL); });
     if (count >= 0) {
+      blocked_since_ = 0;
       bytes += count;
       length -= static_cast<std::size_t>(count);
     } else if (errno == EAGAIN) {
+      blocked_since_ = Clock::now().time_since_epoch().count();
       Wait(Await::kWrite);
     } else {
       throw LostFailure(std::string("send: ") + strerrordesc_np(errno));
@@ -298,9 +303,20 @@ void TlsStream::Wait(Await what) {
     pollfd waiting[] = {{socket_->get(), events, 0}, {wake_.get(), POLLIN, 0}};
     // Once woken the event stays: a writer that is to finish only looks at the socket.
     const bool finishing = !reads && (is_stopping() || reader_woken_);
+    if (!reads && !finishing && timeout_ms < 0) timeout_ms = kLifeSignPollMs;
     const int ready = poll(waiting, finishing ? 1 : 2, finishing ? kStoppedPollMs : timeout_ms);
     if (ready > 0 && waiting[0].revents != 0) return;
+    if (!reads) NoteLifeSigns();
   }
+}
+
+// A peer that takes nothing but sends its pings is slow, not gone. Nobody reads them while the source is blocked: it is
+// their piling up that tells.
+void TlsStream::NoteLifeSigns() {
+  int unread_bytes = 0;
+  if (ioctl(socket_->get(), FIONREAD, &unread_bytes) != 0 || unread_bytes == unread_bytes_) return;
+  unread_bytes_ = unread_bytes;
+  blocked_since_ = Clock::now().time_since_epoch().count();
 }
 
 }  // namespace ferry

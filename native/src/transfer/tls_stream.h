@@ -53,7 +53,8 @@ class TlsStream {
 
   std::vector<std::uint8_t> PeerCertificate();
   std::vector<std::uint8_t> ChannelBinding();
-  // How long the reader has waited for bytes that did not come; 0 while it does not wait.
+  // How long somebody has waited for the peer: a reader for bytes, or a writer for room while the peer said nothing
+  // either; 0 while nobody does.
   std::chrono::milliseconds SilentFor() const;
 
  private:
@@ -71,13 +72,16 @@ class TlsStream {
   void Flush();
   void SendAll(const std::uint8_t* bytes, std::size_t length);
   void Wait(Await what);
+  void NoteLifeSigns();
 
   std::optional<Descriptor> socket_;
   const Descriptor wake_;
   std::atomic<State> state_{State::kOpen};
   std::atomic<bool> reader_woken_{false};
   std::optional<Clock::time_point> deadline_;  // of the handshake
-  std::atomic<Clock::rep> waiting_since_{0};
+  std::atomic<Clock::rep> waiting_since_{0};  // the reader
+  std::atomic<Clock::rep> blocked_since_{0};  // the writer
+  int unread_bytes_ = 0;                      // when the writer last looked
 
   std::mutex sending_;  // order of what OpenSSL gives us to send; taken before `tls_`
   std::mutex tls_;      // guards what follows

@@ -8,6 +8,9 @@ export interface FlakyWire {
   cutAfter(bytes: number): void;
   /** Forwards nothing more in either direction, on present and future connections. */
   goSilent(): void;
+  /** Takes nothing more from the source, and from the target only if it may answer; until `flow`. */
+  stall(options: { readonly answers: boolean }): void;
+  flow(): void;
   /** Where new connections go from now on. */
   lead(port: number): void;
   close(): Promise<void>;
@@ -15,6 +18,8 @@ export interface FlakyWire {
 
 export async function createFlakyWire(firstTarget: number): Promise<FlakyWire> {
   const sockets = new Set<Socket>();
+  /** From the source, to the target. */
+  const pairs: { readonly near: Socket; readonly far: Socket }[] = [];
   let targetPort = firstTarget;
   let leftBytes = Number.POSITIVE_INFINITY;
   let isSilent = false;
@@ -41,6 +46,7 @@ export async function createFlakyWire(firstTarget: number): Promise<FlakyWire> {
     const far = connect(targetPort, "127.0.0.1");
     keep(near);
     keep(far);
+    pairs.push({ near, far });
     forward(far, near, () => {});
     forward(near, far, bytes => {
       leftBytes -= bytes;
@@ -56,6 +62,12 @@ export async function createFlakyWire(firstTarget: number): Promise<FlakyWire> {
     },
     goSilent: () => {
       isSilent = true;
+    },
+    stall: ({ answers }) => {
+      for (const { near, far } of pairs) for (const socket of answers ? [near] : [near, far]) socket.pause();
+    },
+    flow: () => {
+      for (const { near, far } of pairs) for (const socket of [near, far]) socket.resume();
     },
     lead: port => {
       targetPort = port;
