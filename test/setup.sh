@@ -16,7 +16,7 @@ PACKAGES+=(openssh-client openssh-server rsync socat qemu-utils iproute2 util-li
   # the hypervisor, with firmware and TPM for the guests that have them
   libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 ovmf swtpm swtpm-tools
   # the lab: networks, the guest's kernel, disks and initial file system
-  procps kmod cpio syslinux syslinux-common mtools dosfstools fdisk genisoimage
+  procps kmod cpio iptables syslinux syslinux-common mtools dosfstools fdisk genisoimage
   # a second opinion on digests
   b3sum
   # to check the shell scripts
