@@ -118,7 +118,7 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   });
   tls.watch();
   const metrics = await startMetrics(config, { store, fleet, migrations, driftWatch });
-  const rest = await startRest(config, { services, policy, tls, log });
+  const rest = await startRest(config, { services, policy, store, tls, log });
   notifier.ready(stopped);
   log.info({ version: VERSION, listen: config.listen }, "serving");
   await Promise.all([
@@ -182,7 +182,7 @@ async function startMetrics(
 /** Loaded only where it is wanted: a controller without REST has no HTTP framework in its memory. */
 async function startRest(
   { rest }: ControllerConfig,
-  parts: Pick<NovaServerOptions, "services" | "policy" | "tls" | "log">,
+  parts: Pick<NovaServerOptions, "services" | "policy" | "store" | "tls" | "log">,
 ) {
   if (rest === undefined) return undefined;
   const { serveNova } = await import("./api/nova/serve-nova.js");

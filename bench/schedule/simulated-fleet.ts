@@ -61,6 +61,7 @@ async function insertHosts(queries: Queries, hosts: readonly NewHost[], random: 
     incarnation: 0,
     hook_problem: "",
     quarantine: "",
+    forced_down: 0,
     last_heartbeat_ms: 0,
     generation: 0,
     traits: "[]",

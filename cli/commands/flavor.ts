@@ -2,10 +2,11 @@
 
 import type { Command } from "commander";
 import { FlavorServiceService } from "../../proto/gen/ferry/v1/controller.js";
-import { keyValue, positiveInteger, wholeNumber } from "../arguments.js";
+import { collect, keyValue, positiveInteger, wholeNumber } from "../arguments.js";
 import { FLAVOR_COLUMNS, flavorFields } from "../output/flavor-view.js";
 import { present } from "../present.js";
 import type { Runner } from "../runner.js";
+import type { Session } from "../session.js";
 
 interface CreateOptions {
   readonly id?: string;
@@ -20,6 +21,7 @@ interface CreateOptions {
 export function addFlavorCommands(program: Command, runner: Runner): void {
   const flavor = program.command("flavor").description("the named sizes of servers");
   addCreate(flavor, runner);
+  addSet(flavor, runner);
   flavor
     .command("list")
     .description("list flavors")
@@ -52,6 +54,52 @@ export function addFlavorCommands(program: Command, runner: Runner): void {
         await session.call(FlavorServiceService.deleteFlavor, { flavor: name });
         session.output.say(`flavor ${name} deleted`);
       }),
+    );
+}
+
+const SET_HELP = `
+For servers that are made or resized from now on; others keep what they have.
+
+Examples:
+  ferry flavor set m1.small --property hw:cpu_policy=dedicated
+  ferry flavor unset m1.small --property hw:cpu_policy
+`;
+
+interface SetOptions {
+  readonly property: Readonly<Record<string, string>>;
+}
+
+function addSet(flavor: Command, runner: Runner): void {
+  const change = async (
+    session: Session,
+    name: string,
+    set: SetOptions["property"],
+    unset: readonly string[],
+  ) => {
+    const asked = { flavor: name, set: { ...set }, unset: [...unset] };
+    const answer = await session.call(FlavorServiceService.setExtraSpecs, asked);
+    const changed = present(answer.flavor, "a flavor");
+    session.output.record(changed, flavorFields(changed));
+  };
+  flavor
+    .command("set")
+    .description("set extra specs of a flavor")
+    .argument("<flavor>", "name or id")
+    .requiredOption("--property <key=value>", "extra spec; may be repeated", keyValue)
+    .addHelpText("after", SET_HELP)
+    .action(
+      runner.online((session, { property }: SetOptions, name = "") => change(session, name, property, [])),
+    );
+  flavor
+    .command("unset")
+    .description("remove extra specs of a flavor")
+    .argument("<flavor>", "name or id")
+    .requiredOption("--property <key>", "extra spec; may be repeated", collect)
+    .addHelpText("after", SET_HELP)
+    .action(
+      runner.online((session, { property }: { readonly property: readonly string[] }, name = "") =>
+        change(session, name, {}, property),
+      ),
     );
 }
 

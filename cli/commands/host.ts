@@ -43,15 +43,20 @@ interface SetOptions {
   readonly trait?: readonly string[];
   readonly unsetTrait?: readonly string[];
   readonly zone?: string;
+  readonly forceDown?: boolean;
 }
 
 const SET_HELP = `
 A host is in the zone of its aggregate. --zone puts it into the aggregate that is named like the zone, and makes that
 if there is none; --zone "" takes it out of its zone.
 
+A host that is forced down counts as one whose agent is not heard, until --no-force-down: it is given no server, and nothing
+of it is moved or confirmed. Nothing is started elsewhere by it; for a host that is dead see ferry migration recover --fenced-host.
+
 Examples:
   ferry host set h1 --zone east
   ferry host set h1 --trait CUSTOM_GOLD --unset-trait CUSTOM_SILVER
+  ferry host set h1 --force-down
 `;
 
 function addSet(host: Command, runner: Runner): void {
@@ -62,9 +67,13 @@ function addSet(host: Command, runner: Runner): void {
     .option("--trait <trait>", "it has this trait, e.g. CUSTOM_GOLD; may be repeated", collect)
     .option("--unset-trait <trait>", "it has this trait no more; may be repeated", collect)
     .option("--zone <zone>", "its availability zone")
+    .option("--force-down", "take it for down, whatever its agent says")
+    .option("--no-force-down", "believe its agent again")
     .addHelpText("after", SET_HELP)
     .action(
-      runner.online(async (session, { trait, unsetTrait, zone }: SetOptions, name = "") => {
+      runner.online(async (session, { trait, unsetTrait, zone, forceDown }: SetOptions, name = "") => {
+        if (forceDown !== undefined)
+          await session.call(HostServiceService.forceHostDown, { name, forcedDown: forceDown });
         const request = {
           host: name,
           addTraits: [...(trait ?? [])],

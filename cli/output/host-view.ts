@@ -11,7 +11,7 @@ const GIB = 1024 ** 3;
 export const hostColumns = (now: Date): Column<Host>[] => [
   { title: "Host", value: ({ name }) => name },
   { title: "Status", value: ({ status }) => status },
-  { title: "State", value: ({ state }) => state },
+  { title: "State", value: stateOf },
   { title: "Zone", value: ({ availabilityZone }) => availabilityZone },
   { title: "Servers", value: ({ servers }) => String(servers), right: true },
   { title: "VCPUs", value: host => usage(host, "VCPU"), right: true },
@@ -21,12 +21,17 @@ export const hostColumns = (now: Date): Column<Host>[] => [
   { title: "Remark", value: ({ hookProblem, disabledReason }) => hookProblem || disabledReason },
 ];
 
+/** That of its agent is not shown of a host that a person calls down. */
+function stateOf({ state, forcedDown }: Host): string {
+  return forcedDown ? "down (forced)" : state;
+}
+
 export function hostFields(host: Host, now: Date): Field[] {
   const heartbeat = host.lastHeartbeatMs === 0 ? "never" : formatTime(host.lastHeartbeatMs);
   return [
     ["host", host.name],
     ["status", host.disabledReason === "" ? host.status : `${host.status}: ${host.disabledReason}`],
-    ["state", host.state],
+    ["state", stateOf(host)],
     ["problem", host.hookProblem],
     ["address", host.address],
     ["migration address", host.migrationAddress],

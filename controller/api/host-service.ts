@@ -18,6 +18,7 @@ export function hostService({ fleet, agent, returned }: Api): ServiceImplementat
       const description = host.state === "up" ? await agent.describeHost(name, limit) : undefined;
       return { host, description };
     },
+    forceHostDown: async ({ name, forcedDown }) => ({ host: await fleet.forceDown(name, forcedDown) }),
     setHostStatus: async ({ name, enabled, reason }) => ({
       host: enabled ? await returned.enable(name) : await fleet.setStatus(name, false, reason),
     }),

@@ -108,7 +108,9 @@ export class Fleet {
   /** Name, state and status only. */
   async listStates(): Promise<Host[]> {
     const rows = await listHosts(this.#store.queries);
-    return rows.map(({ name, status }) => Host.fromPartial({ name, status, state: this.stateOf(name) }));
+    return rows.map(row =>
+      Host.fromPartial({ name: row.name, status: row.status, state: this.#standingOf(row) }),
+    );
   }
 
   async show(name: string): Promise<Host> {
@@ -131,10 +133,41 @@ export class Fleet {
     return this.show(name);
   }
 
+  /**
+   * A person's word that a host is down, or that it no longer is: the scheduler and whoever moves servers take it for one
+   * that is not heard. Nothing else follows from it; its guests may well be running, and none is started elsewhere.
+   */
+  async forceDown(name: string, isDown: boolean): Promise<Host> {
+    await this.#store.transaction(async tx => {
+      await knownHost(tx, name);
+      await changeHost(tx, name, { forced_down: isDown ? 1 : 0 });
+    });
+    return this.show(name);
+  }
+
+  /** Whether its agent is heard and nobody says that the host is down; refused in Nova's words when not. */
+  async refuseDown(name: string): Promise<void> {
+    const row = await knownHost(this.#store.queries, name);
+    const state = this.#standingOf(row);
+    if (state === "up") return;
+    const isForced = row.forced_down === 1;
+    throw new Fault("unreachable", "Service is unavailable at this time.", {
+      have: isForced ? `${name} was forced down` : `the agent of ${name} is ${state}`,
+      host: name,
+      fix: isForced
+        ? `if it is up: ferry host set ${name} --no-force-down`
+        : `look at ferry-agent on ${name}: systemctl status ferry-agent`,
+    });
+  }
+
+  #standingOf({ name, forced_down: forced }: Pick<HostRow, "name" | "forced_down">): HostState {
+    return forced === 1 ? "down" : this.stateOf(name);
+  }
+
   /** It may be given servers. */
   async isAvailable(name: string): Promise<boolean> {
     const row = await findHost(this.#store.queries, name);
-    return row?.status === "enabled" && this.stateOf(name) === "up";
+    return row?.status === "enabled" && this.#standingOf(row) === "up";
   }
 
   /** Traits that a person gives a host, or takes from it. */
@@ -173,7 +206,7 @@ export class Fleet {
       incarnation: report.incarnation,
     };
     if (known === undefined) {
-      const fresh = { status: "enabled", disabled_reason: "", quarantine: "", generation: 0 };
+      const fresh = { status: "enabled", disabled_reason: "", quarantine: "", forced_down: 0, generation: 0 };
       const unsaid = { traits: "[]", hardware: "" };
       await insertHost(tx, { name: report.host, ...fresh, ...unsaid, ...said, ...identity });
       return { isNew: true, quarantine: "" };
@@ -196,7 +229,8 @@ export class Fleet {
     const member = aggregates.filter(({ hosts }) => hosts.includes(row.name));
     return {
       name: row.name,
-      state: this.stateOf(row.name),
+      state: this.#standingOf(row),
+      forcedDown: row.forced_down === 1,
       status: row.status,
       disabledReason: row.disabled_reason,
       address: row.address,

@@ -165,7 +165,7 @@ export class Migrations {
 
     refuseLocked(server, requester);
     if (!isMovable(server)) throw conflictOf(actionOf(request), server, server.id, MOVABLE);
-    refuseSilent(server.host, fleet.stateOf(server.host));
+    await fleet.refuseDown(server.host);
     await scheduler.select(wanted, 1);
     await store.transaction(async queries => {
       await this.#runner.create(queries, request.migrationId, { ...request });
@@ -191,7 +191,7 @@ export class Migrations {
     // Also the target: after this decision there is no way back to the source, and the target may be lost.
     const { state } = await this.#runner.load(record.id);
     for (const host of [record.targetHost, record.sourceHost]) {
-      if (!isGone(requestOf(state.known), host)) refuseSilent(host, this.#deps.fleet.stateOf(host));
+      if (!isGone(requestOf(state.known), host)) await this.#deps.fleet.refuseDown(host);
     }
     await this.#runner.decide(record.id, "confirm", requester.by, async write => {
       await decide(record, "confirming", write);
@@ -382,15 +382,6 @@ const MOVABLE: readonly string[] = ["active", "stopped"];
 
 const isMovable = ({ vmState, taskState, migrationId, deleteAsked }: ServerRecord): boolean =>
   MOVABLE.includes(vmState) && taskState === "" && migrationId === "" && !deleteAsked;
-
-function refuseSilent(host: string, state: string): void {
-  if (state === "up") return;
-  throw new Fault("unreachable", "Service is unavailable at this time.", {
-    have: `the agent of ${host} is ${state}`,
-    host,
-    fix: `look at ferry-agent on ${host}: systemctl status ferry-agent`,
-  });
-}
 
 /** The one guarded update by which confirm, revert, auto-confirm and delete exclude each other (SAFETY R15). */
 async function decide(record: MigrationRecord, to: "confirming" | "reverting", write: Write): Promise<void> {

@@ -21,6 +21,8 @@ export interface HostState {
   readonly generation: number;
   /** up | down | unknown, at the last look. */
   state: string;
+  /** A person says so, whatever its agent says. */
+  readonly isForcedDown: boolean;
   /** Servers that are being made, moved or resized here, at the last look. */
   ioOperations: number;
   readonly status: "enabled" | "disabled";
@@ -72,6 +74,7 @@ export function hostState(
     name: row.name,
     generation: row.generation,
     state: "unknown",
+    isForcedDown: row.forced_down === 1,
     ioOperations: 0,
     status: row.status === "enabled" ? "enabled" : "disabled",
     problem: row.quarantine || row.hook_problem,

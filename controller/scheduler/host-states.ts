@@ -39,7 +39,7 @@ export class HostStates {
     const busy = await this.#ioOperations();
     const hosts = this.#hosts;
     for (const host of hosts) {
-      host.state = stateOf(host.name);
+      host.state = host.isForcedDown ? "down" : stateOf(host.name);
       host.ioOperations = busy.get(host.name) ?? 0;
     }
     return hosts;

@@ -31,6 +31,11 @@ export async function findFlavor(queries: Queries, nameOrId: string): Promise<Fl
   return flavorOf(row.body);
 }
 
+export async function updateFlavor(queries: Queries, flavor: Flavor): Promise<void> {
+  const body = JSON.stringify(Flavor.toJSON(flavor));
+  await queries.updateTable("flavor").set({ body }).where("id", "=", flavor.id).execute();
+}
+
 export async function deleteFlavor(queries: Queries, id: string): Promise<void> {
   await queries.deleteFrom("flavor").where("id", "=", id).execute();
 }

@@ -21,6 +21,7 @@ const BRIEF = [
   "incarnation",
   "hook_problem",
   "quarantine",
+  "forced_down",
   "last_heartbeat_ms",
   "generation",
   "traits",

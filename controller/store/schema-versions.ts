@@ -110,6 +110,12 @@ const VERSION_6 = [
 /** Pages of servers, newest first. */
 const VERSION_7 = [`CREATE INDEX server_by_age ON server (created_at_ms, id)`];
 
+/** A person's word that a host is down; logins that were given up. */
+const VERSION_8 = [
+  `ALTER TABLE host ADD COLUMN forced_down BIGINT NOT NULL DEFAULT 0`,
+  `CREATE TABLE revoked_token (audit_id TEXT PRIMARY KEY, expires_at_ms BIGINT NOT NULL)`,
+];
+
 const VERSIONS: readonly (readonly string[])[] = [
   VERSION_1,
   VERSION_2,
@@ -118,6 +124,7 @@ const VERSIONS: readonly (readonly string[])[] = [
   VERSION_5,
   VERSION_6,
   VERSION_7,
+  VERSION_8,
 ];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */

@@ -34,6 +34,8 @@ export interface HostTable {
   hook_problem: string;
   /** Why this host is suspected of having been restored or cloned; empty when it is not. */
   quarantine: string;
+  /** A person says that it is down. */
+  forced_down: Flag;
   last_heartbeat_ms: Int;
   /** Raised by every change of this host that the scheduler can see: bookings, offers, status, traits, aggregates. */
   generation: Int;
@@ -228,6 +230,12 @@ export interface DutyTable {
   owner: string;
 }
 
+/** A token of the identity service that was given up. */
+export interface RevokedTokenTable {
+  audit_id: string;
+  expires_at_ms: Int;
+}
+
 export interface MetaTable {
   key: string;
   value: string;
@@ -249,6 +257,7 @@ export interface Schema {
   action: ActionTable;
   process: ProcessTable;
   duty: DutyTable;
+  revoked_token: RevokedTokenTable;
   meta: MetaTable;
 }
 

@@ -8,6 +8,7 @@ import { parseServerAddress } from "../../../proto/server-address.js";
 import type { TlsSource } from "../../../proto/tls-source.js";
 import type { RestConfig } from "../../config.js";
 import type { Policy } from "../../policy/policy.js";
+import type { Transactions } from "../../store/store.js";
 import { LocalCalls } from "../local-calls.js";
 import { authenticateNobody, authenticator } from "./identity/authenticate.js";
 import { Credentials } from "./identity/credentials.js";
@@ -21,6 +22,7 @@ export interface NovaServerOptions {
   readonly services: readonly ServiceImplementation[];
   readonly policy: Policy;
   readonly tls: TlsSource;
+  readonly store: Transactions;
   readonly newId: () => string;
   readonly nowMs: () => number;
   readonly log: Logger;
@@ -36,6 +38,7 @@ export async function serveNova({
   services,
   policy,
   tls,
+  store,
   newId,
   nowMs,
   log,
@@ -48,7 +51,7 @@ export async function serveNova({
       images: config.images,
       ...(config.network === undefined ? {} : { network: config.network }),
     }),
-    ...lockOf(config, nowMs, onProblem),
+    ...(await lockOf({ config, store, nowMs, onProblem })),
     newId,
     ...(config.tls ? { tls: { cert: tls.material.cert, key: tls.material.key } } : {}),
     onFailure,
@@ -75,17 +78,23 @@ export async function serveNova({
   };
 }
 
-function lockOf(
-  config: RestConfig,
-  nowMs: () => number,
-  onProblem: (fault: Fault) => void,
-): Pick<NovaApiOptions, "authenticate" | "identity"> {
+interface LockOptions extends Pick<NovaServerOptions, "config" | "store" | "nowMs"> {
+  readonly onProblem: (fault: Fault) => void;
+}
+
+async function lockOf({
+  config,
+  store,
+  nowMs,
+  onProblem,
+}: LockOptions): Promise<Pick<NovaApiOptions, "authenticate" | "identity">> {
   if (config.auth === "none") return { authenticate: authenticateNobody };
   if (config.credentials === undefined)
     throw new Fault("invalid-argument", "rest.credentials is missing", {
       fix: "name the credential file; ferry credential makes its entries",
     });
-  const [credentials, tokens] = [new Credentials(config.credentials, nowMs, onProblem), new Tokens(nowMs)];
+  const credentials = new Credentials(config.credentials, nowMs, onProblem);
+  const tokens = await Tokens.open({ store, nowMs, secretsOf: name => credentials.secretsOf(name) });
   return {
     authenticate: authenticator(credentials, tokens),
     identity: new IdentityRoutes(credentials, tokens),

@@ -121,7 +121,7 @@ describe("commands", () => {
       group: ["create", "delete", "list", "show"],
       placement: ["audit", "show"],
       policy: ["show"],
-      flavor: ["create", "delete", "list", "show"],
+      flavor: ["create", "delete", "list", "set", "show", "unset"],
       server: [
         "adopt",
         "check",

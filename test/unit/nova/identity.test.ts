@@ -112,6 +112,40 @@ describe("a token", () => {
     expect(await nova.get("/servers", withToken(token))).toMatchObject(rejected);
   });
 
+  it("is known to every controller on the store, and given up for all of them", async () => {
+    const [token, other] = [await tokenOf("ana"), await nova.another()];
+    expect((await other.get("/servers", withToken(token))).status).toBe(200);
+    const headers = { "x-auth-token": token, "x-subject-token": token };
+    expect((await other.ask("DELETE", "/v3/auth/tokens", { as: null, headers })).status).toBe(204);
+    expect(await nova.get("/servers", withToken(token))).toMatchObject(rejected);
+    await other.app.close();
+  });
+
+  it("ends with the password that it was had by", async () => {
+    const token = await tokenOf("ana");
+    const text = readFileSync(nova.credentialFile, "utf8");
+    const password = `password = "${await hashSecret("another")}"`;
+    writeFileSync(nova.credentialFile, text.replace(/(?<=\[users\.ana\]\n)password = .*/, password));
+    nova.center.clock.advance(3_000);
+    expect(await nova.get("/servers", withToken(token))).toMatchObject(rejected);
+  });
+
+  it("is worth nothing when a single character of it is another one", async () => {
+    const token = await tokenOf("ana");
+    const said = JSON.parse(Buffer.from(token.slice(6).split(".")[0] ?? "", "base64url").toString());
+    const forged = Buffer.from(JSON.stringify({ ...said, user: "admin" })).toString("base64url");
+    const signature = token.split(".")[1] ?? "";
+    const changed = `${signature.startsWith("A") ? "B" : "A"}${signature.slice(1)}`;
+    const said64 = token.slice(6).split(".")[0];
+    for (const wrong of [
+      `gAAAAA${forged}.${signature}`,
+      `gAAAAA${said64}.${changed}`,
+      `gAAAAA${said64}.`,
+      `${token}.x`,
+    ])
+      expect(await nova.get("/servers", withToken(wrong))).toMatchObject(rejected);
+  });
+
   it("of a user who was taken out of the file is worth nothing, and a new role counts at once", async () => {
     const token = await tokenOf("ana");
     const text = readFileSync(nova.credentialFile, "utf8");

@@ -71,6 +71,15 @@ export interface Ask {
   readonly headers?: Record<string, string>;
 }
 
+const fileIn = (folder: string): string => join(folder, "credentials.toml");
+
+/** Who is let in. */
+interface Lock {
+  readonly folder: string;
+  readonly credentials: Credentials;
+  readonly tokens: Tokens;
+}
+
 export class NovaWorld {
   readonly center: Datacenter;
   readonly app: FastifyInstance;
@@ -78,11 +87,10 @@ export class NovaWorld {
   readonly credentialFile: string;
   readonly #folder: string;
 
-  private constructor(center: Datacenter) {
+  private constructor(center: Datacenter, { folder, credentials, tokens }: Lock) {
     this.center = center;
-    this.#folder = mkdtempSync(join(tmpdir(), "ferry-nova-"));
-    this.credentialFile = join(this.#folder, "credentials.toml");
-    writeFileSync(this.credentialFile, CREDENTIALS);
+    this.#folder = folder;
+    this.credentialFile = fileIn(folder);
     const policy = new Policy(new Map([["os_compute_api:servers:create", "member"]]));
     let ids = 0;
     const newId = () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`;
@@ -100,8 +108,6 @@ export class NovaWorld {
     const epochRaise = new EpochRaise(deps, migrations);
     const more = { aggregates, serverGroups, epochRaise, returned, driftWatch };
     const api = { ...deps, ...more, store: center.store, migrations, servers, policy, newId };
-    const nowMs = () => center.clock.nowMs();
-    const [credentials, tokens] = [new Credentials(this.credentialFile, nowMs), new Tokens(nowMs)];
     this.app = novaApi({
       calls: new LocalCalls(controllerServices(api), policy),
       routes: novaRoutes({
@@ -115,7 +121,23 @@ export class NovaWorld {
   }
 
   static async open(): Promise<NovaWorld> {
-    return new NovaWorld(await Datacenter.open());
+    const center = await Datacenter.open();
+    const folder = mkdtempSync(join(tmpdir(), "ferry-nova-"));
+    writeFileSync(fileIn(folder), CREDENTIALS);
+    return NovaWorld.#beside(center, folder);
+  }
+
+  /** Another controller's REST face on the same store and credential file. */
+  another(): Promise<NovaWorld> {
+    return NovaWorld.#beside(this.center, this.#folder);
+  }
+
+  static async #beside(center: Datacenter, folder: string): Promise<NovaWorld> {
+    const nowMs = () => center.clock.nowMs();
+    const credentials = new Credentials(fileIn(folder), nowMs);
+    const secretsOf = (name: string) => credentials.secretsOf(name);
+    const tokens = await Tokens.open({ store: center.store, nowMs, secretsOf });
+    return new NovaWorld(center, { folder, credentials, tokens });
   }
 
   get password(): string {

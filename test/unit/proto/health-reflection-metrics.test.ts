@@ -30,6 +30,7 @@ beforeAll(async () => {
     listHosts: async () => ({ hosts: [Host.create({ name: "h1" })] }),
     showHost: refuse,
     setHostStatus: refuse,
+    forceHostDown: refuse,
   });
   server = await createServer({ tls, address: "127.0.0.1:0", services: [hosts] });
 });

@@ -47,6 +47,7 @@ const services = [
     },
     showHost: nothing,
     setHostStatus: nothing,
+    forceHostDown: nothing,
   }),
   implement(MigrationServiceService, {
     listMigrations: nothing,

@@ -57,6 +57,7 @@ describe("renewal", () => {
       listHosts: async () => ({ hosts: [] }),
       showHost: () => Promise.reject(new Fault("unsupported", "-")),
       setHostStatus: () => Promise.reject(new Fault("unsupported", "-")),
+      forceHostDown: () => Promise.reject(new Fault("unsupported", "-")),
     });
     const server = await createServer({ tls, address: "127.0.0.1:0", services: [hosts] });
     const outcomes = renewals(tls);

@@ -37,6 +37,7 @@ export function host(name: string, sketch: HostSketch = {}): HostState {
     disabled_reason: sketch.disabledReason ?? "",
     hook_problem: sketch.problem ?? "",
     quarantine: "",
+    forced_down: 0,
     traits: JSON.stringify(sketch.traits ?? []),
     hardware:
       sketch.hardware === undefined

@@ -39,7 +39,7 @@ async function byToken(
 ): Promise<Found | undefined> {
   const token = headers["x-auth-token"];
   if (typeof token !== "string" || token === "") return undefined;
-  const issued = tokens.find(token);
+  const issued = await tokens.find(token);
   if (issued !== undefined) {
     const user = credentials.find(issued.user);
     return user && { user, project: issued.project };

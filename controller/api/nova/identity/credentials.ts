@@ -87,6 +87,13 @@ export class Credentials {
     return entry && { name, role: entry.role, projects: entry.projects };
   }
 
+  /** Changes whenever one of the user's secrets does. */
+  secretsOf(name: string): string | undefined {
+    if (this.find(name) === undefined) return undefined;
+    const { password = "", token = "" } = this.#users[name] ?? {};
+    return JSON.stringify([password, token]);
+  }
+
   async #check(name: string, kind: "password" | "token", given: string): Promise<User | undefined> {
     const user = this.find(name);
     const stored = user && this.#users[name]?.[kind];

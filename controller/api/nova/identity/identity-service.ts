@@ -75,7 +75,7 @@ export class IdentityRoutes {
       if (user === undefined) throw unauthenticated();
       return { user, until: Number.POSITIVE_INFINITY };
     }
-    const issued = this.#tokens.find(asked.token);
+    const issued = await this.#tokens.find(asked.token);
     const user = issued && this.#credentials.find(issued.user);
     if (issued === undefined || user === undefined) throw unauthenticated();
     return { user, until: issued.expiresAtMs };
@@ -90,22 +90,22 @@ export class IdentityRoutes {
   }
 
   async #giveUp(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { subject } = await this.#subject(request);
-    this.#tokens.revoke(subject);
+    const { issued } = await this.#subject(request);
+    await this.#tokens.revoke(issued);
     return reply.code(204).send();
   }
 
   async #subject(request: FastifyRequest): Promise<{ subject: string; issued: IssuedToken }> {
     const caller = await this.#caller(request);
     const subject = headerOf(request, "x-subject-token");
-    const issued = this.#tokens.find(subject);
+    const issued = await this.#tokens.find(subject);
     if (issued === undefined || (issued.user !== caller.name && caller.role !== "admin"))
       throw new IdentityError(404, "Could not find token.");
     return { subject, issued };
   }
 
   async #caller(request: FastifyRequest): Promise<User> {
-    const issued = this.#tokens.find(headerOf(request, "x-auth-token"));
+    const issued = await this.#tokens.find(headerOf(request, "x-auth-token"));
     const user = issued && this.#credentials.find(issued.user);
     if (user === undefined) throw unauthenticated();
     return user;

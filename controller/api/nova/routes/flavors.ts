@@ -1,4 +1,4 @@
-/** /flavors: sizes, and their extra specs to read. */
+/** /flavors: sizes, and their extra specs. */
 
 import { Fault } from "../../../../proto/fault.js";
 import { FlavorServiceService } from "../../../../proto/gen/ferry/v1/controller.js";
@@ -25,7 +25,10 @@ export const flavorRoutes: readonly Route[] = [
     path: "/flavors/:id/os-extra_specs",
     answer: async request => ok({ extra_specs: (await flavorById(request)).extraSpecs }),
   },
+  { method: "POST", path: "/flavors/:id/os-extra_specs", answer: setExtraSpecs },
   { method: "GET", path: "/flavors/:id/os-extra_specs/:key", answer: extraSpec },
+  { method: "PUT", path: "/flavors/:id/os-extra_specs/:key", answer: setExtraSpec },
+  { method: "DELETE", path: "/flavors/:id/os-extra_specs/:key", answer: deleteExtraSpec },
 ];
 
 async function flavorById({ call, params }: NovaRequest): Promise<Flavor> {
@@ -61,6 +64,49 @@ async function extraSpec(request: NovaRequest) {
   if (value === undefined) throw new NovaError(404, `Flavor ${id} has no extra specs with key ${key}.`);
   return ok({ [key]: value });
 }
+
+const SPECS: Schema = {
+  type: "object",
+  patternProperties: { "^[a-zA-Z0-9_:. -]{1,255}$": { type: ["string", "number"], maxLength: 255 } },
+  additionalProperties: false,
+};
+
+async function setExtraSpecs(request: NovaRequest) {
+  const body = bodyOf(request);
+  const properties = { extra_specs: SPECS };
+  requireValid({ type: "object", properties, required: ["extra_specs"], additionalProperties: false }, body);
+  const specs = texts(body.extra_specs as object);
+  await changeExtraSpecs(request, { set: specs });
+  return ok({ extra_specs: specs });
+}
+
+/** The body names the key that the path names, and no other. */
+async function setExtraSpec(request: NovaRequest) {
+  const body = bodyOf(request);
+  requireValid(SPECS, body);
+  const key = request.params.key ?? "";
+  if (!Object.hasOwn(body, key) || Object.keys(body).length !== 1)
+    throw new NovaError(400, "Request body and URI mismatch");
+  const specs = texts(body);
+  await changeExtraSpecs(request, { set: specs });
+  return ok(specs);
+}
+
+async function deleteExtraSpec(request: NovaRequest) {
+  await changeExtraSpecs(request, { unset: [request.params.key ?? ""] });
+  return { status: 200 };
+}
+
+async function changeExtraSpecs(
+  request: NovaRequest,
+  { set = {}, unset = [] }: { set?: Record<string, string>; unset?: string[] },
+): Promise<void> {
+  const { id } = await flavorById(request);
+  await request.call(FlavorServiceService.setExtraSpecs, { flavor: id, set, unset });
+}
+
+const texts = (specs: object): Record<string, string> =>
+  Object.fromEntries(Object.entries(specs).map(([key, value]) => [key, String(value)]));
 
 const MOST = 0x7fff_ffff;
 const count = (minimum: number): Schema => ({

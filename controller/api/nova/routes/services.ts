@@ -76,9 +76,10 @@ async function changeById(request: NovaRequest) {
     );
   if (reason !== "" && status !== "disabled")
     throw new NovaError(400, "Specifying 'disabled_reason' when status is 'enabled' is invalid.");
-  if (isTrue(forced_down)) throw noForcedDown();
-  const changed =
-    status === undefined ? host : await setStatus(request, host.name, status === "enabled", String(reason));
+  let changed = host;
+  if (status !== undefined)
+    changed = await setStatus(request, host.name, status === "enabled", String(reason));
+  if (forced_down !== undefined) changed = await forceDown(request, host.name, isTrue(forced_down));
   return ok({ service: serviceView(request, changed) });
 }
 
@@ -90,30 +91,19 @@ async function changeByName(request: NovaRequest) {
   requireValid(schema, body);
   const { host, binary, disabled_reason: reason = "" } = body as Record<string, string>;
   if (binary !== BINARY) throw notThere(String(host), String(binary));
-  if (verb === "force-down" && isTrue(body.forced_down)) throw noForcedDown();
-  const changed = await applyVerb(request, String(host), verb, String(reason));
-  const said = { host: changed.name, binary: BINARY, status: changed.status };
-  if (verb === "force-down")
-    return ok({ service: { host: changed.name, binary: BINARY, forced_down: false } });
+  const { hosts } = await request.call(HostServiceService.listHosts, { statesOnly: true });
+  if (!hosts.some(({ name }) => name === host)) throw notThere(String(host), BINARY);
+  if (verb === "force-down") {
+    const { forcedDown } = await forceDown(request, String(host), isTrue(body.forced_down));
+    return ok({ service: { host, binary: BINARY, forced_down: forcedDown } });
+  }
+  const changed = await setStatus(request, String(host), verb === "enable", String(reason));
+  const said = { host, binary: BINARY, status: changed.status };
   return ok({ service: verb === "disable-log-reason" ? { ...said, disabled_reason: reason } : said });
-}
-
-async function applyVerb(request: NovaRequest, host: string, verb: string, reason: string): Promise<Host> {
-  const { hosts } = await request.call(HostServiceService.listHosts, {});
-  const known = hosts.find(({ name }) => name === host);
-  if (known === undefined) throw notThere(host, BINARY);
-  return verb === "force-down" ? known : setStatus(request, host, verb === "enable", reason);
 }
 
 const notThere = (host: string, binary: string): NovaError =>
   new NovaError(404, `Could not find binary ${binary} on host ${host}.`);
-
-/** A host that is said to be down while its guests run is how guests come to run twice. */
-const noForcedDown = (): NovaError =>
-  new NovaError(
-    501,
-    "Ferry declares no host down by word: what moves is recovered with ferry migration recover --fenced-host.",
-  );
 
 async function setStatus(
   { call }: NovaRequest,
@@ -122,6 +112,12 @@ async function setStatus(
   reason: string,
 ): Promise<Host> {
   const { host } = await call(HostServiceService.setHostStatus, { name, enabled, reason });
+  if (host === undefined) throw new NovaError(404, `Compute host ${name} could not be found.`);
+  return host;
+}
+
+async function forceDown({ call }: NovaRequest, name: string, forcedDown: boolean): Promise<Host> {
+  const { host } = await call(HostServiceService.forceHostDown, { name, forcedDown });
   if (host === undefined) throw new NovaError(404, `Compute host ${name} could not be found.`);
   return host;
 }

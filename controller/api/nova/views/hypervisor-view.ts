@@ -100,6 +100,6 @@ export function serviceView(request: Context, host: Host): object {
     state: host.state === "up" ? "up" : "down",
     updated_at: preciseTimeOf(host.lastHeartbeatMs),
     disabled_reason: host.disabledReason || null,
-    ...(request.version >= 11 ? { forced_down: false } : {}),
+    ...(request.version >= 11 ? { forced_down: host.forcedDown } : {}),
   };
 }
