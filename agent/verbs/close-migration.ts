@@ -8,8 +8,8 @@ import type { CloseMigration } from "../../proto/gen/ferry/v1/agent.js";
 import { factsAt } from "../disk/file-identity.js";
 import { journalRanMark } from "./journal-ran-mark.js";
 import { fenceKey, type SourceDocument } from "./source-document.js";
-import { removeNonces } from "./storage-proof.js";
-import { findTargetDocument, incarnationToWithdraw, type TargetDocument } from "./target-document.js";
+import { NONCES, removeNonces } from "./storage-proof.js";
+import { incarnationToWithdraw, type TargetDocument } from "./target-document.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 const KINDS = [
@@ -23,6 +23,7 @@ const KINDS = [
   "withdrawn",
   "fence-receipt",
   "storage",
+  NONCES,
 ];
 
 export const closeMigration: Verb<CloseMigration> = async ({ outcome }, call, world) => {
@@ -35,11 +36,7 @@ export const closeMigration: Verb<CloseMigration> = async ({ outcome }, call, wo
     await journalRanMark(call, world);
   }
   dropBookings(call, world);
-  await removeNonces([
-    ...(world.documents.get<SourceDocument>(call.serverId, call.migrationId, "source")?.manifest.folders ??
-      []),
-    ...(findTargetDocument(call, world)?.plan.folders ?? []),
-  ]);
+  await removeNonces(call, world);
   for (const kind of KINDS) world.documents.remove(call.serverId, call.migrationId, kind);
   world.bandwidth.forget(call.migrationId);
   world.documents.closeMigration(call.migrationId, outcome);

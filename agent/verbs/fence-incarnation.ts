@@ -40,7 +40,7 @@ export const fenceIncarnation: Verb<FenceIncarnation> = async (request, call, wo
   const { manifest } = last ?? (await lastLook(source, { stateHash, peerHost, shared }, call, world));
   // Kept for the way back: from here on no definition says any more what it has.
   await bookDefined(manifest.domainXml, source.incarnation, call, world);
-  await removeNonces(source.manifest.folders);
+  await removeNonces(call, world);
   const fenced = await fence(world.fence, {
     server: call.serverId,
     migration: call.migrationId,

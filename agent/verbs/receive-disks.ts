@@ -19,7 +19,7 @@ import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const receiveDisks: Verb<ReceiveDisks> = async (request, call, world) => {
   const { plan, sourceHost, manifest } = await targetDocument(call, world);
-  await removeNonces(plan.folders);
+  await removeNonces(call, world);
   const described = request.files.length > 0 ? request.files : manifest.files;
   const files = incomingFiles(plan, described, world);
   const before = world.documents.get<CopyReceipt>(call.serverId, call.migrationId, "copy");

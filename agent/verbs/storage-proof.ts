@@ -51,20 +51,32 @@ export async function describeFolders(
   }));
 }
 
-export const writeNonces = (
+/** Journalled before it is written: whatever dies in between, the end of the migration removes it. */
+export async function writeNonces(
   folders: readonly StorageFolder[],
   side: "source" | "target",
-  { migrationId }: Call,
+  call: Call,
   world: World,
-): Promise<StorageFolder[]> =>
-  Promise.all(
-    folders.map(async folder => {
-      const name = nonceName(migrationId, side);
-      const place = placeOf(join(folder.path, name), world);
+): Promise<StorageFolder[]> {
+  const name = nonceName(call.migrationId, side);
+  const places = folders.map(({ path }) => placeOf(join(path, name), world));
+  const paths = places.flatMap(place => (place === undefined ? [] : [place.path]));
+  const known = new Set([...writtenNonces(call, world), ...paths]);
+  world.documents.put(call.serverId, call.migrationId, NONCES, [...known]);
+  return Promise.all(
+    folders.map(async (folder, index) => {
+      const place = places[index];
       const nonce = place === undefined ? Buffer.alloc(0) : await writeNonce(world.files, place);
       return { ...folder, nonceName: name, nonce };
     }),
   );
+}
+
+/** The document that names the files of a migration's nonces on this host. */
+export const NONCES = "nonces";
+
+const writtenNonces = ({ serverId, migrationId }: Call, { documents }: World): string[] =>
+  documents.get<string[]>(serverId, migrationId, NONCES) ?? [];
 
 /** Nothing is written or looked for outside the image folders, whatever the other side names. */
 function placeOf(path: string, { config }: World): NoncePlace | undefined {
@@ -81,8 +93,8 @@ export async function isNonceSeen(
   return (await lookForNonce(world.files, place, nonce)) === "seen";
 }
 
-export async function removeNonces(folders: readonly StorageFolder[]): Promise<void> {
-  for (const { path, nonceName: name } of folders) if (name !== "") await removeNonce(join(path, name));
+export async function removeNonces(call: Call, world: World): Promise<void> {
+  for (const path of writtenNonces(call, world)) await removeNonce(path);
 }
 
 /** The source's folders as this target finds them, by path. */
