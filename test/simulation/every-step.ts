@@ -1,36 +1,74 @@
-/** The strikes of the universal proofs: every daemon, both blows, each step of a whole migration; all or a sample. */
+/** The strikes of the universal proofs: every saga, every kind of blow, each place where it can fall; all or a sample. */
 
-import { type Blow, type Strike, tellStory, type Verdict, VICTIMS, type Victim } from "./story.js";
+import { type Tale, tellStory } from "./story.js";
+import { BLOWS, type Strike, VICTIMS, type Victim } from "./strike.js";
 
 export interface Case extends Strike {
-  readonly verdict: Verdict;
+  readonly tale: Tale;
 }
 
-export const nameOf = ({ verdict, victim, blow, step }: Case): string =>
-  `${verdict}, ${victim}, ${blow}, step ${step}`;
+export const nameOf = ({ tale: { kind, ending }, victim, blow, place, later }: Case): string =>
+  `${kind}, ${ending}, ${victim}, ${blow}, place ${place}${blow === "come-late" ? `, ${later ?? "last"}` : ""}`;
 
-/** All of them, or every `stride`th from an offset on. */
-export async function everyStrike(stride: number, offset: number): Promise<Case[]> {
+const KINDS = ["migrate", "resize", "resize-in-place"] as const satisfies readonly Tale["kind"][];
+const ENDINGS = ["confirm", "revert", "delete", "auto-confirm"] as const satisfies readonly Tale["ending"][];
+
+/** What comes late comes before the first, second, … request that follows, or after the end. */
+const LATER = [1, 2, 3, 4, 5, 6, 8, undefined];
+
+interface Selection {
+  /** Every so many of them, … */
+  readonly stride: number;
+  /** … from here on. */
+  readonly offset: number;
+  /** Words that the name of a case must have, all of them. */
+  readonly only?: readonly string[];
+}
+
+export async function everyStrike({ stride, offset, only = [] }: Selection): Promise<Case[]> {
   const cases: Case[] = [];
-  for (const verdict of ["confirm", "revert"] as const) {
-    const { steps } = await tellStory(verdict);
-    for (const victim of Object.keys(VICTIMS) as Victim[])
-      for (const blow of ["kill", "power-cut"] as const satisfies readonly Blow[])
-        for (let step = offset % stride; step < steps[victim]; step += stride)
-          cases.push({ verdict, victim, blow, step });
-  }
+  for (const kind of KINDS)
+    for (const ending of ENDINGS)
+      if (mayBe({ kind, ending }, only)) cases.push(...(await strikesAt({ kind, ending })));
+  const chosen = cases.filter(one => only.every(word => nameOf(one).includes(word)));
+  return chosen.filter((_, index) => index % stride === offset % stride);
+}
+
+/** Told only if some case of it could be meant: to find out where strikes can fall takes a whole migration. */
+const mayBe = ({ kind, ending }: Tale, only: readonly string[]): boolean =>
+  !only.some(
+    word =>
+      (KINDS.some(other => word === `${other},`) && word !== `${kind},`) ||
+      (ENDINGS.some(other => word === `${other},`) && word !== `${ending},`),
+  );
+
+async function strikesAt(tale: Tale): Promise<Case[]> {
+  const { places } = await tellStory(tale);
+  const cases: Case[] = [];
+  for (const victim of Object.keys(VICTIMS) as Victim[])
+    for (const blow of BLOWS)
+      for (let place = 0; place < places[victim][blow]; place += 1)
+        for (const later of blow === "come-late" ? LATER : [undefined])
+          cases.push({ tale, victim, blow, place, ...(later === undefined ? {} : { later }) });
   return cases;
 }
 
+const WANTED = {
+  confirm: "confirmed",
+  "auto-confirm": "confirmed",
+  delete: "confirmed",
+  revert: "reverted",
+} as const;
+
 /**
  * What is wrong with how it ended; empty when nothing is. A migration ends as it was asked to, unless it was given up
- * before its guest was stopped, or its guest went down with its host.
+ * before its guest was stopped, or by a person, or its guest went down with its host.
  */
 export async function problemsOf(strike: Case): Promise<string[]> {
-  const { status, violations, hasStopped } = await tellStory(strike.verdict, strike);
-  const wanted = strike.verdict === "confirm" ? "confirmed" : "reverted";
+  const { status, violations, hasStopped } = await tellStory(strike.tale, strike);
+  const wanted = WANTED[strike.tale.ending];
   const lostItsGuest = strike.victim === "source" && strike.blow === "power-cut";
-  const isGivenUp = status === "error" && (!hasStopped || lostItsGuest);
+  const isGivenUp = status === "error" && (!hasStopped || lostItsGuest || strike.blow === "come-late");
   const problems = status === wanted || isGivenUp ? [] : [`it ended ${status || "nowhere"}, not ${wanted}`];
   return [...problems, ...violations].map(problem => `${nameOf(strike)}: ${problem}`);
 }

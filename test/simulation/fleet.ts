@@ -34,6 +34,8 @@ export interface FleetOptions {
   readonly servers: number;
   /** Seconds; 0: never. */
   readonly confirmWindow: number;
+  /** A resize may stay on its host. */
+  readonly maySameHost?: boolean;
 }
 
 export class Fleet {
@@ -115,7 +117,10 @@ export async function installTls(machine: Machine, identity: Omit<Identity, "dom
   machine.writeFile(TLS.key, key, 0o600);
 }
 
-async function installController(machine: Machine, { confirmWindow }: FleetOptions): Promise<void> {
+async function installController(
+  machine: Machine,
+  { confirmWindow, maySameHost = false }: FleetOptions,
+): Promise<void> {
   await installTls(machine, { kind: "controller", name: "ctl" });
   machine.disk.makeDirectories("/var/lib/ferry-controller", 0o750);
   const config = controllerConfigSchema.parse({
@@ -123,6 +128,7 @@ async function installController(machine: Machine, { confirmWindow }: FleetOptio
     listen: "ctl:7400",
     store: `sqlite://${CONTROLLER_STORE}`,
     resize_confirm_window: confirmWindow,
+    allow_resize_to_same_host: maySameHost,
     max_downtime_seconds: 600,
     shutdown_timeout: 10,
     tls: TLS,

@@ -3,6 +3,7 @@ export interface Guard {
   readonly file: string;
   readonly from: string;
   readonly to: string;
+  readonly strikes?: string;
 }
 
 export declare const GUARDS: readonly Guard[];

@@ -1,11 +1,11 @@
 /**
  * `npm run sim -- [--seed N] [--seeds N] [--hosts N] [--jobs N] [--transcript]`
- * `npm run sim -- --every-step [--stride N]`
- * `npm run sim -- --guards`
+ * `npm run sim -- --every-step [--only WORDS] [--stride N]`
+ * `npm run sim -- --guards [--only WORDS]`
  *
  * Runs seeds one after the other, on all processors: those from `--seed` on, or fresh ones. A seed that fails prints its
  * transcript and how to run it again; the last line is the sum of all. With `--every-step` one migration is told over and over, struck at each
- * step of each daemon's work. With `--guards` the product runs without one of its guards after the other, until that is noticed.
+ * place where something can go wrong (`--only "resize revert come-late"`: some of them). With `--guards` the product runs without one of its guards after the other, until that is noticed.
  * `--until-failure` ends with the first thing that is wrong.
  */
 
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     transcript: { type: "boolean", default: false },
     "every-step": { type: "boolean", default: false },
     stride: { type: "string", default: "1" },
+    only: { type: "string", default: "" },
     guards: { type: "boolean", default: false },
     "until-failure": { type: "boolean", default: false },
   },
@@ -44,12 +45,14 @@ const count = Number(values.seeds);
 const hosts = Number(values.hosts);
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
-if (values.guards) await tryGuards(print);
-else if (values["every-step"]) await strikeAtEveryStep(Number(values.stride));
+if (values.guards) await tryGuards(values.only, print);
+else if (values["every-step"]) await strikeAtEveryStep();
 else await runSeeds();
 
-async function strikeAtEveryStep(stride: number): Promise<void> {
-  const cases = shuffled(await everyStrike(stride, first), new Random(first));
+async function strikeAtEveryStep(): Promise<void> {
+  const only = values.only.split(" ").filter(word => word !== "");
+  const all = await everyStrike({ stride: Number(values.stride), offset: first, only });
+  const cases = shuffled(all, new Random(first));
   let failed = 0;
   for (const strike of cases) {
     const problems = await problemsOf(strike);

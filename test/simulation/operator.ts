@@ -162,6 +162,8 @@ export class Operator {
   stop = (server: string) =>
     call(this.#wire, ServerServiceService.stopServer, { server, timeoutSeconds: 20, noWait: false });
 
+  delete = (server: string) => call(this.#wire, ServerServiceService.deleteServer, { server, noWait: true });
+
   /** Of one root size, because disks never shrink. */
   createFlavors = async (): Promise<void> => {
     for (const [index, name] of FLAVORS.entries()) {

@@ -1,31 +1,26 @@
 /**
- * One migration from the request to its end, with one blow at one exact step of one daemon's work: killed there, or its
- * whole host without power. The universal proofs strike at every step there is.
+ * One migration from the request to its end, with one strike at one exact place: a daemon killed at a step of its work, its
+ * host without power, a request whose answer is lost, one that comes again, one that comes when its time is over, a
+ * bit that is wrong on the target's medium. The universal proofs strike everywhere.
  */
 
 import { Fleet } from "./fleet.js";
 import { Invariants } from "./invariants.js";
-import type { Machine } from "./world/machine.js";
+import { type Blow, countOf, deal, type Strike, VICTIMS, type Victim } from "./strike.js";
 import { World } from "./world/world.js";
 
-export type Verdict = "confirm" | "revert";
-export type Blow = "kill" | "power-cut";
-export const VICTIMS = { controller: "ctl", source: "h1", target: "h2" } as const;
-export type Victim = keyof typeof VICTIMS;
-
-export interface Strike {
-  readonly victim: Victim;
-  readonly blow: Blow;
-  /** The step of the victim's work, counted from the request. */
-  readonly step: number;
+/** What is asked for, and how its verify window ends. */
+export interface Tale {
+  readonly kind: "migrate" | "resize" | "resize-in-place";
+  readonly ending: "confirm" | "revert" | "delete" | "auto-confirm";
 }
 
 export interface StoryResult {
   /** How the migration ended; "" when it did not. */
   readonly status: string;
   readonly violations: readonly string[];
-  /** Steps that each daemon made from the request to the end; of those that were not struck. */
-  readonly steps: Readonly<Record<Victim, number>>;
+  /** Places where each kind of strike could fall, from the request to the end; of daemons that were not struck. */
+  readonly places: Readonly<Record<Victim, Readonly<Record<Blow, number>>>>;
   /** The blow fell. */
   readonly isStruck: boolean;
   /** Its guest was stopped on the way. */
@@ -34,30 +29,40 @@ export interface StoryResult {
 }
 
 const LIMIT_MS = 3_600_000;
-const DOWN_MS = 5_000;
+const WINDOW_SECONDS = 10;
+/** About one a second. */
+const PATIENCE_LOOKS = 300;
 
-export async function tellStory(verdict: Verdict, strike?: Strike, transcript = false): Promise<StoryResult> {
+export async function tellStory(tale: Tale, strike?: Strike, transcript = false): Promise<StoryResult> {
   const world = new World(1, { transcript });
   try {
-    const fleet = await Fleet.open(world, { hosts: 2, servers: 1, confirmWindow: 0 });
+    const fleet = await Fleet.open(world, {
+      hosts: tale.kind === "resize-in-place" ? 1 : 2,
+      servers: 1,
+      confirmWindow: tale.ending === "auto-confirm" ? WINDOW_SECONDS : 0,
+      maySameHost: tale.kind === "resize-in-place",
+    });
     const invariants = new Invariants(fleet);
     const [server = ""] = fleet.servers;
-    const { operator } = fleet;
     await fleet.allUp();
-    const before = stepsOf(world);
-    const isStruck = strike === undefined ? () => false : prepare(world, strike, () => invariants.touch());
-    await operator.insist("migrate", () => operator.migrate(server, "h2"));
-    await decide(fleet, server, verdict);
-    const after = stepsOf(world);
-    for (const name of Object.values(VICTIMS)) world.machine(name).running()?.spare();
+    const count = countOf(world);
+    const cancel = async () => {
+      const [newest] = await fleet.operator.migrations();
+      if (newest !== undefined) await fleet.operator.cancel(newest.id);
+    };
+    const blow = strike === undefined ? undefined : deal(world, strike, { fleet, invariants, cancel });
+    await ask(fleet, server, tale);
+    await decide(fleet, server, tale);
+    const places = count();
+    for (const name of Object.values(VICTIMS)) world.machines.get(name)?.running()?.spare();
+    blow?.atEnd();
     await world.time.run(() => false, 20_000);
     invariants.atRest();
-    const spent = (victim: Victim) => after[victim] - before[victim];
     return {
       status: invariants.migrations().at(-1)?.status ?? "",
       violations: [...world.breaches, ...world.bugs],
-      steps: { controller: spent("controller"), source: spent("source"), target: spent("target") },
-      isStruck: isStruck(),
+      places,
+      isStruck: blow?.isStruck() ?? false,
       hasStopped: hasStopped(fleet),
       transcript: world.transcript,
     };
@@ -66,28 +71,28 @@ export async function tellStory(verdict: Verdict, strike?: Strike, transcript = 
   }
 }
 
-async function decide({ operator }: Fleet, server: string, verdict: Verdict): Promise<void> {
-  const newest = async () => (await operator.migrations())[0];
-  await operator.until(async () => {
-    const { id = "", status = "", endedAtMs = 0 } = (await newest()) ?? {};
-    if (status === "finished") await operator[verdict](server, id);
-    return endedAtMs > 0 || status === "stuck";
-  }, LIMIT_MS);
+async function ask({ operator }: Fleet, server: string, { kind }: Tale): Promise<void> {
+  await operator.insist(kind, async () => {
+    // The answer before may have been lost.
+    if ((await operator.migrations()).length > 0) return;
+    await (kind === "migrate" ? operator.migrate(server, "h2") : operator.resize(server, "large"));
+  });
 }
 
-function prepare(world: World, { victim, blow, step }: Strike, after: () => void): () => boolean {
-  const machine = world.machine(VICTIMS[victim]);
-  const process = machine.running();
-  let isStruck = false;
-  process?.endAfter(step, () => {
-    isStruck = true;
-    if (blow === "kill") process.kill();
-    else machine.losePower();
-    machine.say(blow);
-    after();
-    world.time.after(DOWN_MS, undefined, () => machine.boot());
-  });
-  return () => isStruck;
+async function decide({ operator }: Fleet, server: string, { ending }: Tale): Promise<void> {
+  const newest = async () => (await operator.migrations())[0];
+  let looksWhileFinished = 0;
+  await operator.until(async () => {
+    const { id = "", status = "", endedAtMs = 0 } = (await newest()) ?? {};
+    if (status === "finished") looksWhileFinished += 1;
+    // The clock confirms no guest that went down with its host: a person does.
+    const isForPerson = ending !== "auto-confirm" || looksWhileFinished > PATIENCE_LOOKS;
+    if (status === "finished" && ending === "delete") await operator.delete(server);
+    else if (status === "finished" && isForPerson)
+      await operator[ending === "revert" ? "revert" : "confirm"](server, id);
+    if (status === "confirmed" && ending === "delete") return (await operator.servers()).length === 0;
+    return endedAtMs > 0 || status === "stuck";
+  }, LIMIT_MS);
 }
 
 /** By what the store's journal of the saga says. */
@@ -96,13 +101,3 @@ function hasStopped({ controller }: Fleet): boolean {
   const lines = database.prepare<[], { line: string }>("SELECT line FROM saga_step").all();
   return lines.some(({ line }) => line.includes('"begun"') && line.includes('"stop-source"'));
 }
-
-const stepsOf = (world: World): Record<Victim, number> => {
-  const of = (machine: Machine) => machine.running()?.steps ?? 0;
-  const { controller, source, target } = VICTIMS;
-  return {
-    controller: of(world.machine(controller)),
-    source: of(world.machine(source)),
-    target: of(world.machine(target)),
-  };
-};

@@ -14,7 +14,7 @@ import { identityLabel } from "../../../proto/identity.js";
 import type { CallOptions, ExpectedPeer, Method } from "../../../proto/rpc-client.js";
 import type { TlsSource } from "../../../proto/tls-source.js";
 import type { Machine } from "../world/machine.js";
-import type { Connection } from "../world/network.js";
+import type { Connection, Intercepted } from "../world/network.js";
 import { type Process, stepNow } from "../world/process.js";
 import type { SimulatedServer } from "./rpc-server.js";
 
@@ -75,6 +75,7 @@ class Exchange implements Connection {
 
   start(request: Buffer): void {
     const { network } = this.from.world;
+    if (network.intercept(this.#open(request))) return;
     const arrive = () => this.#arrive(request, true);
     network.send(this.from, this.to, arrive, () => this.lose("connection reset"));
     // A proxy, or a client that tries again by itself: the same words once more, whose answers nobody reads.
@@ -82,6 +83,17 @@ class Exchange implements Connection {
     if (laterMs === undefined) return;
     const again = () => this.#arrive(request, false);
     network.send(this.from, this.to, again, () => {}, this.from.world.time.nowMs + laterMs);
+  }
+
+  #open(request: Buffer): Intercepted {
+    const { from, to } = this;
+    return {
+      from,
+      to,
+      path: this.#method.path,
+      arrive: isAnswered => this.#arrive(request, isAnswered),
+      lose: why => this.lose(why),
+    };
   }
 
   /** The client does not want to know any more. */

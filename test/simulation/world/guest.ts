@@ -74,6 +74,12 @@ export class Guests {
     return this.#truths.get(server)?.log ?? "";
   }
 
+  /** May a disk end like this? As its last guest left it, or earlier if a person has let go of what came after. */
+  mayEnd(server: string, log: string): boolean {
+    const truth = this.#truths.get(server);
+    return truth === undefined || log === truth.log || (truth.mayGoBack && truth.log.startsWith(log));
+  }
+
   /** A person lets go of what the present guest has written, or no longer does. */
   mayGoBack(server: string, may: boolean): void {
     const truth = this.#truths.get(server);
@@ -98,7 +104,7 @@ export class Guests {
     const { digest, log } = read(disk);
     if (digest !== truth.dataDigest)
       this.#world.breach(`${qemu.name} boots on ${host.machine.name} from a disk whose data is not its own`);
-    if (log !== truth.log && !(truth.mayGoBack && truth.log.startsWith(log))) {
+    if (!this.mayEnd(qemu.uuid, log)) {
       const lost = `it ends with ${JSON.stringify(log.slice(-120))}, not ${JSON.stringify(truth.log.slice(-120))}`;
       this.#world.breach(`${qemu.name} boots on ${host.machine.name} from an old copy of its disk: ${lost}`);
     }

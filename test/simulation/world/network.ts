@@ -23,6 +23,16 @@ interface Held {
   readonly lose: () => void;
 }
 
+/** A request on its way, for somebody who interferes. */
+export interface Intercepted {
+  readonly from: Machine;
+  readonly to: Machine;
+  readonly path: string;
+  /** It is there, with somebody waiting for what comes of it or not. */
+  arrive(isAnswered: boolean): void;
+  lose(why: string): void;
+}
+
 /** How long a silent peer is believed in. */
 const PATIENCE_MS = { least: 3_000, most: 20_000 };
 
@@ -42,6 +52,8 @@ export const CALM: Weather = { latencyMs: [0.2, 2], dropChance: 0, repeatChance:
 
 export class Network {
   weather: Weather = CALM;
+  /** Told of each request; true: it is seen to otherwise. */
+  intercept: (request: Intercepted) => boolean = () => false;
   readonly #time: VirtualTime;
   readonly #random: Random;
   readonly #listeners = new Map<string, unknown>();
