@@ -7,6 +7,7 @@ import { addAdminCommands } from "./commands/admin.js";
 import { addAggregateCommands } from "./commands/aggregate.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addCredentialCommand } from "./commands/credential.js";
+import { addEventCommands } from "./commands/event.js";
 import { addFlavorCommands } from "./commands/flavor.js";
 import { addGroupCommands } from "./commands/group.js";
 import { addHostCommands } from "./commands/host.js";
@@ -71,6 +72,7 @@ export function buildProgram(runner: Runner, shell: Pick<Shell, "write" | "write
   addAggregateCommands(program, runner);
   addGroupCommands(program, runner);
   addPlacementCommands(program, runner);
+  addEventCommands(program, runner);
   addFlavorCommands(program, runner);
   addAdminCommands(program, runner);
   addPolicyCommands(program, runner);

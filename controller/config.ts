@@ -71,6 +71,8 @@ export const controllerConfigSchema = z.strictObject({
   max_attempts: z.number().int().min(1).max(20).default(3),
   /** Whether a resize may choose the host that the server is on. Nova's name and default. */
   allow_resize_to_same_host: z.boolean().default(false),
+  /** So many events are kept for whoever comes late. */
+  events_kept: z.number().int().min(100).max(1_000_000).default(10_000),
   filter_scheduler: filterSchedulerSchema.optional(),
   policy_file: absolutePath.optional(),
   rest: restSchema.optional(),

@@ -24,6 +24,7 @@ import { Aggregates } from "./fleet/aggregates.js";
 import { Fleet } from "./fleet/fleet.js";
 import { GrpcAgents } from "./fleet/grpc-agents.js";
 import { ServerGroups } from "./fleet/server-groups.js";
+import { keepEvents } from "./keep-events.js";
 import { controllerMetrics } from "./metrics.js";
 import { Audit } from "./migration/audit.js";
 import { AutoConfirm } from "./migration/auto-confirm.js";
@@ -124,6 +125,15 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   await Promise.all([
     new AutoConfirm(deps, migrations).run(stopped),
     driftWatch.run(stopped),
+    keepEvents(
+      {
+        store,
+        clock: systemClock,
+        kept: config.events_kept,
+        onFailure: error => log.warn({ fault: asFault(error).message }, "events could not be numbered"),
+      },
+      stopped,
+    ),
     store.isShared
       ? followCompanions({ ...deps, migrations, servers, ...companionLog(log) }, stopped)
       : undefined,

@@ -4,6 +4,7 @@ import type { ServiceImplementation } from "../proto/rpc-server.js";
 import { adminService } from "./api/admin-service.js";
 import { aggregateService } from "./api/aggregate-service.js";
 import type { Api } from "./api/api.js";
+import { eventService } from "./api/event-service.js";
 import { flavorService } from "./api/flavor-service.js";
 import { fleetService } from "./api/fleet-service.js";
 import { hostService } from "./api/host-service.js";
@@ -22,6 +23,7 @@ export const controllerServices = (api: Api): ServiceImplementation[] => [
   serverGroupService(api),
   placementService(api),
   policyService(api),
+  eventService(api),
   fleetService(api),
   adminService(api),
 ];

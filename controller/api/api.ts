@@ -1,5 +1,6 @@
 /** What the gRPC handlers act on. They map, ask, and map back; no rule of the product lives in this folder. */
 
+import type { Clock } from "../clock.js";
 import type { AgentPort } from "../fleet/agent-port.js";
 import type { Aggregates } from "../fleet/aggregates.js";
 import type { Fleet } from "../fleet/fleet.js";
@@ -27,4 +28,5 @@ export interface Api {
   readonly driftWatch: DriftWatch;
   readonly policy: Policy;
   readonly newId: () => string;
+  readonly clock: Clock;
 }

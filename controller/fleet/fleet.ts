@@ -34,6 +34,7 @@ import type { Transactions } from "../store/store.js";
 import { followDomains } from "./follow-domains.js";
 import { whyStoreIsOlder } from "./older-store.js";
 import { suspicionOf } from "./suspicion.js";
+import { type HostNews, tellHost } from "./tell-host.js";
 
 export const HEARTBEAT_INTERVAL_MS = 5_000;
 const MISSED_UNTIL_DOWN = 3;
@@ -43,6 +44,7 @@ export type HostState = "up" | "down" | "unknown";
 interface Recorded {
   readonly isNew: boolean;
   readonly quarantine: string;
+  readonly news: HostNews | undefined;
 }
 
 interface Dependencies {
@@ -67,10 +69,11 @@ export class Fleet {
   async heartbeat(report: HeartbeatRequest): Promise<HeartbeatResponse> {
     const answer = await this.#store.transaction(async tx => {
       const nowMs = this.#clock.nowMs();
-      const { isNew, quarantine: suspicion } = await this.#recordHost(tx, report);
+      const { isNew, quarantine: suspicion, news } = await this.#recordHost(tx, report);
       const offersMore = await replaceInventories(tx, report.host, report.inventories);
       // Beats that say nothing new leave the generation, and with it whatever was read of this host, alone.
       if (isNew || offersMore) await raiseGenerations(tx, [report.host]);
+      if (news !== undefined) await tellHost(tx, report.host, news, nowMs);
       const problem = await whyStoreIsOlder(tx, report);
       if (problem !== undefined) await freeze(tx, { reason: problem, atMs: nowMs });
       await followDomains(tx, report, nowMs);
@@ -129,6 +132,8 @@ export class Fleet {
     await this.#store.transaction(async tx => {
       await knownHost(tx, name);
       await changeHost(tx, name, changes);
+      const message = enabled ? "enabled" : `disabled${reason && `: ${reason}`}`;
+      await tellHost(tx, name, { type: "service.update", message }, this.#clock.nowMs());
     });
     return this.show(name);
   }
@@ -209,7 +214,7 @@ export class Fleet {
       const fresh = { status: "enabled", disabled_reason: "", quarantine: "", forced_down: 0, generation: 0 };
       const unsaid = { traits: "[]", hardware: "" };
       await insertHost(tx, { name: report.host, ...fresh, ...unsaid, ...said, ...identity });
-      return { isNew: true, quarantine: "" };
+      return { isNew: true, quarantine: "", news: { type: "service.create", message: report.hookProblem } };
     }
     const quarantine = suspicionOf(known, report) ?? known.quarantine;
     // The highest counter is remembered, whatever a restored host says.
@@ -222,7 +227,10 @@ export class Fleet {
       quarantine !== known.quarantine ||
       report.hookProblem !== known.hook_problem ||
       (said.hardware ?? known.hardware) !== known.hardware;
-    return { isNew, quarantine };
+    const problem = quarantine || report.hookProblem;
+    const isChanged = problem !== (known.quarantine || known.hook_problem);
+    const news = { type: "service.update", message: problem || "it may take servers" } as const;
+    return { isNew, quarantine, news: isChanged ? news : undefined };
   }
 
   #hostOf(row: BriefHostRow, { servers, inventories, aggregates }: FleetView): Host {

@@ -4,26 +4,39 @@
  */
 
 import { fromFaultInfo } from "../../proto/fault-info.js";
-import type { ServerAction, ServerActionEvent } from "../../proto/gen/ferry/v1/model.js";
+import type { FaultInfo, ServerAction, ServerActionEvent } from "../../proto/gen/ferry/v1/model.js";
 import { decodeJson, type Entry } from "../saga/journal-line.js";
-import { type ActionRecord, insertAction, listActions } from "../store/actions.js";
+import { type ActionRecord, endActions, insertAction, listActions } from "../store/actions.js";
 import { findMigration, type MigrationRecord } from "../store/migrations.js";
 import { readJournal } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
 import { journalEvents, type StoryEvent } from "./journal-events.js";
+import { tellAsked, tellEnded } from "./notify.js";
 import type { Requester } from "./requester.js";
 
 type Asked = Pick<ActionRecord, "serverId" | "action"> &
   Partial<Pick<ActionRecord, "migrationId" | "host" | "endedAtMs">>;
 
-export function recordAction(
+export async function recordAction(
   queries: Queries,
   { serverId, action, migrationId = "", host = "", endedAtMs = 0 }: Asked,
   { by: requestedBy, project, requestId }: Requester,
   nowMs: number,
 ): Promise<void> {
   const asked = { serverId, action, migrationId, host, endedAtMs, requestedBy, project, requestId };
-  return insertAction(queries, { ...asked, startedAtMs: nowMs, fault: undefined });
+  const seq = await insertAction(queries, { ...asked, startedAtMs: nowMs, fault: undefined });
+  await tellAsked(queries, { ...asked, seq }, nowMs);
+}
+
+/** What an agent was asked to do for this server is over. */
+export async function endAction(
+  queries: Queries,
+  serverId: string,
+  nowMs: number,
+  fault?: FaultInfo,
+): Promise<void> {
+  for (const ended of await endActions(queries, serverId, nowMs, fault))
+    await tellEnded(queries, ended, nowMs, fault);
 }
 
 /** Newest first; also of a server that is gone. */

@@ -7,12 +7,12 @@
  */
 
 import { asFault } from "../../proto/fault.js";
-import { appendEvent } from "../store/events.js";
 import { listAwaitingConfirm, type MigrationRecord, updateMigration } from "../store/migrations.js";
 import { holdDuty } from "../store/processes.js";
 import { findServerById } from "../store/servers.js";
 import { objectionTo } from "./attestation.js";
 import type { MigrationDependencies } from "./dependencies.js";
+import { noteMigration } from "./notify.js";
 import type { Migrations } from "./operations.js";
 
 const TICK_MS = 5_000;
@@ -98,7 +98,7 @@ export class AutoConfirm {
       const nowMs = clock.nowMs();
       const window = { autoConfirmLeftMs: POSTPONE_MS, autoConfirmAtMs: nowMs + POSTPONE_MS };
       await updateMigration(queries, record.id, window, nowMs);
-      await appendEvent(queries, record.id, `auto-confirm postponed: ${because}`, nowMs);
+      await noteMigration(queries, record.id, `auto-confirm postponed: ${because}`, nowMs);
     });
   }
 }

@@ -6,10 +6,11 @@ import type { Line } from "../saga/journal-line.js";
 import type { SagaKind } from "../saga/kind.js";
 import type { Facts } from "../saga/plan.js";
 import type { Write } from "../saga/step.js";
-import { appendEvent } from "../store/events.js";
 import { type MigrationRecord, updateMigration } from "../store/migrations.js";
 import { raiseEpoch, raiseTerm, updateServer } from "../store/servers.js";
 import { MigrationWorld, type WorldEdges } from "./migration-world.js";
+import { noticeOf } from "./notices.js";
+import { tellMigration } from "./notify.js";
 import type { MigrationRequest } from "./request.js";
 import { story } from "./story.js";
 
@@ -46,7 +47,8 @@ async function follow(state: SagaState, line: Line, write: Write): Promise<void>
   }
   await updateMigration(queries, sagaId, { ...seenOf(state, line), epoch }, nowMs);
   if (line.kind === "ended") await updateMigration(queries, sagaId, { endedAtMs: nowMs }, nowMs);
-  await appendEvent(queries, sagaId, eventOf(state, line), nowMs);
+  const told = { text: eventOf(state, line), notice: noticeOf(state, line) };
+  await tellMigration(queries, sagaId, told, nowMs);
 }
 
 /** VERIFY_RESIZE: the server runs on its target, and everything can still be taken back. */

@@ -11,10 +11,10 @@ import type { AgentPort } from "../fleet/agent-port.js";
 import type { Line } from "../saga/journal-line.js";
 import type { StepCall, Write } from "../saga/step.js";
 import type { Scheduler } from "../scheduler/scheduler.js";
-import { appendEvent } from "../store/events.js";
 import { findMigration, type MigrationRecord, updateMigration } from "../store/migrations.js";
 import { findServer, findServerById } from "../store/servers.js";
 import type { Transactions } from "../store/store.js";
+import { noteMigration } from "./notify.js";
 import { type Aim, wantedOf } from "./schedule-request.js";
 
 export type Verb = NonNullable<PerformRequest["verb"]>;
@@ -117,7 +117,7 @@ export class MigrationWorld {
     if (notes.includes(text)) return;
     await this.commit(async ({ queries, sagaId, nowMs }) => {
       await updateMigration(queries, sagaId, { notes: [...notes, text] }, nowMs);
-      await appendEvent(queries, sagaId, text, nowMs);
+      await noteMigration(queries, sagaId, text, nowMs);
     });
     this.#edges.changed(this.call.sagaId);
   }

@@ -10,7 +10,6 @@
 import { asFault, Fault } from "../../proto/fault.js";
 import { toFaultInfo } from "../../proto/fault-info.js";
 import type { PerformRequest, PerformResult } from "../../proto/gen/ferry/v1/agent.js";
-import { endActions } from "../store/actions.js";
 import { deleteAllocations } from "../store/allocations.js";
 import type { Queries } from "../store/schema.js";
 import {
@@ -21,6 +20,7 @@ import {
   type ServerRecord,
   updateServer,
 } from "../store/servers.js";
+import { endAction } from "./actions.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import type { Verb } from "./migration-world.js";
 
@@ -139,17 +139,18 @@ export class ServerTasks {
     { server: said }: PerformResult,
   ): Promise<void> {
     const nowMs = this.#deps.clock.nowMs();
-    await endActions(queries, server.id, nowMs);
-    if (verb === "deleteDomain") return forget(queries, server.id);
     const free = { taskState: "", pending: undefined, fault: undefined };
-    await updateServer(queries, server.id, { ...free, ...afterVerb(verb, said, server) }, nowMs);
+    const after = verb === "deleteDomain" ? {} : afterVerb(verb, said, server);
+    await updateServer(queries, server.id, { ...free, ...after }, nowMs);
+    await endAction(queries, server.id, nowMs);
+    if (verb === "deleteDomain") await forget(queries, server.id);
   }
 
   /** A server that could not be made is removed again, first by its agent; every other one is as before. */
   async #refused(queries: Queries, server: ServerRecord, fault: Fault): Promise<void> {
     const nowMs = this.#deps.clock.nowMs();
     const verb = server.pending?.verb?.$case;
-    await endActions(queries, server.id, nowMs, toFaultInfo(fault));
+    await endAction(queries, server.id, nowMs, toFaultInfo(fault));
     if (verb === "takeDomain") return forget(queries, server.id);
     if (verb === "createDomain") {
       const pending = this.request(server.id, server.epoch, { $case: "deleteDomain", value: {} });

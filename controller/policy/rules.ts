@@ -97,6 +97,8 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
   "/ferry.v1.PlacementService/ShowPlacement": rule("placement:resource_providers:list", "manager"),
   "/ferry.v1.PlacementService/AuditPlacement": rule("ferry:placement:audit", "manager"),
   "/ferry.v1.PolicyService/ListPolicyRules": rule("ferry:policy:list", "member"),
+  "/ferry.v1.EventService/ListEvents": rule("ferry:events:list", "member", true),
+  "/ferry.v1.EventService/WatchEvents": rule("ferry:events:list", "member", true),
   "/ferry.v1.AdminService/ShowStore": rule("ferry:admin:store", "manager"),
   "/ferry.v1.AdminService/RaiseEpochs": rule("ferry:admin:epoch-raise", "admin"),
   "/ferry.v1.AdminService/Audit": rule("ferry:admin:audit", "manager"),

@@ -33,7 +33,8 @@ const COLUMNS: Columns<ActionRecord> = {
   fault: optionalMessage("fault", FaultInfo),
 };
 
-export async function insertAction(queries: Queries, action: ActionRecord): Promise<void> {
+/** Answers its number among the server's. */
+export async function insertAction(queries: Queries, action: ActionRecord): Promise<number> {
   const last = await queries
     .selectFrom("action")
     .select(({ fn }) => fn.max("seq").as("seq"))
@@ -44,15 +45,24 @@ export async function insertAction(queries: Queries, action: ActionRecord): Prom
     .insertInto("action")
     .values({ ...toRow(COLUMNS, action), seq } as ActionTable)
     .execute();
+  return seq;
 }
 
-/** The task that an agent carries out for this server has ended; a server has one at a time. */
+/** The task that an agent carries out for this server has ended; a server has one at a time. Answers what that was. */
 export async function endActions(
   queries: Queries,
   serverId: string,
   nowMs: number,
   fault?: FaultInfo,
-): Promise<void> {
+): Promise<(ActionRecord & { readonly seq: number })[]> {
+  const open = queries
+    .selectFrom("action")
+    .selectAll()
+    .where("server_id", "=", serverId)
+    .where("migration_id", "=", "")
+    .where("ended_at_ms", "=", 0)
+    .orderBy("seq");
+  const ended = (await open.execute()).map(row => ({ ...toRecord(COLUMNS, row), seq: row.seq }));
   await queries
     .updateTable("action")
     .set(toRow<ActionRecord>(COLUMNS, { endedAtMs: nowMs, fault }))
@@ -60,6 +70,24 @@ export async function endActions(
     .where("migration_id", "=", "")
     .where("ended_at_ms", "=", 0)
     .execute();
+  return ended;
+}
+
+/** Under which it was last asked for anything about this migration; empty when nobody did. */
+export async function latestRequestId(
+  queries: Queries,
+  serverId: string,
+  migrationId: string,
+): Promise<string> {
+  const row = await queries
+    .selectFrom("action")
+    .select("request_id")
+    .where("server_id", "=", serverId)
+    .where("migration_id", "=", migrationId)
+    .orderBy("seq", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.request_id ?? "";
 }
 
 /** Newest first. */

@@ -8,12 +8,13 @@ export interface MigrationEvent {
   readonly text: string;
 }
 
+/** Answers its number among those of the migration. */
 export async function appendEvent(
   queries: Queries,
   migrationId: string,
   text: string,
   atMs: number,
-): Promise<void> {
+): Promise<number> {
   const last = await queries
     .selectFrom("event")
     .select(({ fn }) => fn.max("seq").as("seq"))
@@ -21,6 +22,7 @@ export async function appendEvent(
     .executeTakeFirst();
   const seq = (last?.seq ?? 0) + 1;
   await queries.insertInto("event").values({ migration: migrationId, seq, at_ms: atMs, text }).execute();
+  return seq;
 }
 
 /** Those after `seq`, oldest first. */

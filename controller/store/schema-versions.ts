@@ -116,6 +116,14 @@ const VERSION_8 = [
   `CREATE TABLE revoked_token (audit_id TEXT PRIMARY KEY, expires_at_ms BIGINT NOT NULL)`,
 ];
 
+/** What happened, for whoever follows it. `number` is 0 until it is numbered. */
+const VERSION_9 = [
+  `CREATE TABLE notification (
+    id TEXT PRIMARY KEY, number BIGINT NOT NULL, at_ms BIGINT NOT NULL, type TEXT NOT NULL, server_id TEXT NOT NULL,
+    owner TEXT NOT NULL, project TEXT NOT NULL, migration_id TEXT NOT NULL, host TEXT NOT NULL, body TEXT NOT NULL)`,
+  `CREATE INDEX notification_number ON notification (number)`,
+];
+
 const VERSIONS: readonly (readonly string[])[] = [
   VERSION_1,
   VERSION_2,
@@ -125,6 +133,7 @@ const VERSIONS: readonly (readonly string[])[] = [
   VERSION_6,
   VERSION_7,
   VERSION_8,
+  VERSION_9,
 ];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */

@@ -218,6 +218,21 @@ export interface ActionTable {
   fault: Json | null;
 }
 
+/** What happened, for whoever follows it (store/notifications.ts). */
+export interface NotificationTable {
+  id: string;
+  /** 0 until it is numbered. */
+  number: Int;
+  at_ms: Int;
+  type: string;
+  server_id: string;
+  owner: string;
+  project: string;
+  migration_id: string;
+  host: string;
+  body: Json;
+}
+
 /** A controller at work. */
 export interface ProcessTable {
   owner: string;
@@ -255,6 +270,7 @@ export interface Schema {
   saga_step: SagaStepTable;
   event: EventTable;
   action: ActionTable;
+  notification: NotificationTable;
   process: ProcessTable;
   duty: DutyTable;
   revoked_token: RevokedTokenTable;

@@ -8,14 +8,14 @@
  */
 
 import { asFault, Fault } from "../../../proto/fault.js";
-import { fromFaultInfo } from "../../../proto/fault-info.js";
+import { fromFaultInfo, toFaultInfo } from "../../../proto/fault-info.js";
 import type { PerformResult, SourceManifest, TargetPlan } from "../../../proto/gen/ferry/v1/agent.js";
 import type { Reversible } from "../../saga/step.js";
-import { appendEvent } from "../../store/events.js";
 import { updateMigration } from "../../store/migrations.js";
 import { leaveTarget, withdrawTarget } from "../leave-target.js";
 import type { MigrationWorld } from "../migration-world.js";
 import { networkMapOn } from "../network-map.js";
+import { tellMigration } from "../notify.js";
 import { isResize, type MigrationRequest } from "../request.js";
 import { bookFirst, type SelectedTargets } from "./select-target.js";
 
@@ -181,10 +181,15 @@ async function moveOn(
   await withdrawTarget(known, world);
   await leaveTarget(known, world, "unwound");
   await world.commit(async write => {
-    await appendEvent(write.queries, write.sagaId, `${refusing} refused: ${refusal.message}`, write.nowMs);
+    const { queries, sagaId, nowMs } = write;
+    const notice = { ...REFUSED, fault: toFaultInfo(refusal) };
+    const text = `${refusing} refused: ${refusal.message}`;
+    await tellMigration(queries, sagaId, { text, notice }, nowMs);
     await bookFirst(known, rest, write);
   });
 }
+
+const REFUSED = { type: "instance.resize_prep.error", side: "target", message: "" } as const;
 
 function lastRefusal({ candidates }: Known, refusal: Fault, refusals: readonly string[]): Fault {
   if (candidates.length === 1) return refusal;

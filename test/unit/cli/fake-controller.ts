@@ -12,6 +12,7 @@ import {
   MigrationServiceService,
   ServerServiceService,
 } from "../../../proto/gen/ferry/v1/controller.js";
+import { EventServiceService } from "../../../proto/gen/ferry/v1/event.js";
 import {
   AggregateServiceService,
   PlacementServiceService,
@@ -30,6 +31,7 @@ type Methods = typeof HostServiceService &
   typeof PolicyServiceService &
   typeof FlavorServiceService &
   typeof ServerServiceService &
+  typeof EventServiceService &
   typeof MigrationServiceService;
 
 export type Answers = { -readonly [Name in keyof Methods]?: Handlers<Methods>[Name] };
@@ -107,6 +109,7 @@ function services(controller: () => FakeController) {
     answered(FlavorServiceService),
     answered(ServerServiceService),
     answered(MigrationServiceService),
+    answered(EventServiceService),
   ];
 }
 

@@ -116,6 +116,7 @@ describe("commands", () => {
     );
     expect(tree).toEqual({
       admin: ["audit", "epoch-raise"],
+      event: ["list", "watch"],
       host: ["disable", "enable", "list", "set", "show"],
       aggregate: ["add", "create", "delete", "list", "remove", "set", "show", "zones"],
       group: ["create", "delete", "list", "show"],

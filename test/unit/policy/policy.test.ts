@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Policy } from "../../../controller/policy/policy.js";
 import { METHOD_RULES } from "../../../controller/policy/rules.js";
 import * as controllerServices from "../../../proto/gen/ferry/v1/controller.js";
+import * as eventServices from "../../../proto/gen/ferry/v1/event.js";
 import * as placementServices from "../../../proto/gen/ferry/v1/placement.js";
 import type { Identity, Role } from "../../../proto/identity.js";
 
@@ -18,7 +19,7 @@ const HEARTBEAT = "/ferry.v1.FleetService/Heartbeat";
 const methodsOf = (definition: unknown): string[] =>
   Object.values(definition as Record<string, { path: string }>).map(({ path }) => path);
 
-const allMethods = Object.entries({ ...controllerServices, ...placementServices })
+const allMethods = Object.entries({ ...controllerServices, ...placementServices, ...eventServices })
   .filter(([name]) => name.endsWith("ServiceService"))
   .flatMap(([, definition]) => methodsOf(definition));
 

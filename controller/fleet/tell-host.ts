@@ -1,0 +1,37 @@
+/** Writes what happens to a host for whoever follows it, under Nova's names for its services. */
+
+import { knownHost } from "../store/hosts.js";
+import { insertNotification } from "../store/notifications.js";
+import type { Queries } from "../store/schema.js";
+
+export interface HostNews {
+  readonly type: "service.create" | "service.update";
+  readonly message: string;
+}
+
+const GENERATION_DIGITS = 12;
+
+/** In the transaction that has changed the host, after its generation was raised. */
+export async function tellHost(
+  queries: Queries,
+  host: string,
+  { type, message }: HostNews,
+  nowMs: number,
+): Promise<void> {
+  const { generation } = await knownHost(queries, host);
+  await insertNotification(queries, {
+    id: `host:${host}/${String(generation).padStart(GENERATION_DIGITS, "0")}`,
+    owner: "",
+    atMs: nowMs,
+    type,
+    serverId: "",
+    serverName: "",
+    project: "",
+    serverStatus: "",
+    migrationId: "",
+    host,
+    requestId: "",
+    message,
+    fault: undefined,
+  });
+}
