@@ -146,6 +146,8 @@ export class Fleet {
     await this.#store.transaction(async tx => {
       await knownHost(tx, name);
       await changeHost(tx, name, { forced_down: isDown ? 1 : 0 });
+      const message = isDown ? "forced down" : "no longer forced down";
+      await tellHost(tx, name, { type: "service.update", message }, this.#clock.nowMs());
     });
     return this.show(name);
   }
