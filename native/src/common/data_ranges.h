@@ -11,11 +11,11 @@ struct Range {
   std::int64_t end;
 };
 
-// Walks the data ranges of a file that does not change. It remembers the last one: to find where a range ends the
-// kernel may have to look at each of its pages, so that must not be asked twice.
+// Walks the data ranges of a file that does not change. To find where a range ends the kernel may have to look at each of
+// its pages: it is not asked twice about one range, and not at all about a file that occupies its whole size.
 class DataRanges {
  public:
-  explicit DataRanges(int fd) : fd_(fd) {}
+  explicit DataRanges(int fd);
 
   // The first data range at or after `from`, cut at `limit`; nothing when only a hole is left. What has no holes to
   // tell of (block devices, old file systems) answers one range.
@@ -23,7 +23,7 @@ class DataRanges {
 
  private:
   const int fd_;
-  Range last_{0, 0};
+  Range last_;
 };
 
 }  // namespace ferry

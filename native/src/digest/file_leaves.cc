@@ -12,8 +12,9 @@ namespace ferry {
 
 namespace {
 
-// Large enough for a device, small enough to be hashed out of the processor's own cache.
-constexpr std::int64_t kReadLeaves = 4;
+// Large enough for a device; what comes out of the page cache is hashed while it is in the processor's own.
+constexpr std::int64_t kDeviceLeaves = 4;
+constexpr std::int64_t kCachedLeaves = 1;
 
 int OpenDirect(int fd) {
   // The very file that is open, whatever its name is by now.
@@ -54,7 +55,8 @@ LeafReader::LeafReader(int fd, bool direct, Algorithm algorithm, std::int64_t si
       own_(direct ? OpenDirect(fd) : -1),
       ranges_(fd),
       hasher_(algorithm),
-      buffer_(MakeAlignedBuffer(kReadLeaves * kLeafBytes)) {}
+      buffer_leaves_(direct ? kDeviceLeaves : kCachedLeaves),
+      buffer_(MakeAlignedBuffer(static_cast<std::size_t>(buffer_leaves_ * kLeafBytes))) {}
 
 // A hole and a missing tail look alike to SEEK_DATA: only what the file really has may count as zero.
 void LeafReader::RequireSize(LeafRange range) const {
@@ -63,7 +65,7 @@ void LeafReader::RequireSize(LeafRange range) const {
 }
 
 LeafRange LeafReader::Load(LeafRange wanted) {
-  const LeafRange loaded{wanted.first, std::min(wanted.count, kReadLeaves)};
+  const LeafRange loaded{wanted.first, std::min(wanted.count, buffer_leaves_)};
   const std::int64_t offset = loaded.first * kLeafBytes;
   if (!direct_) {
     ReadFully(fd_, buffer_.get(), offset, BytesOf(loaded));

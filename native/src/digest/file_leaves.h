@@ -63,6 +63,7 @@ class LeafReader {
   const Descriptor own_;
   DataRanges ranges_;
   Hasher hasher_;
+  const std::int64_t buffer_leaves_;
   AlignedBuffer buffer_;
 };
 

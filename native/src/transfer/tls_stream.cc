@@ -81,8 +81,11 @@ std::size_t TlsStream::Read(std::uint8_t* into, std::size_t length) {
       std::lock_guard<std::mutex> guard(tls_);
       const OpenSslUse use;
       ERR_clear_error();
+      // Record after record, as long as they are there.
+      std::size_t got = 0;
       std::size_t count = 0;
-      if (SSL_read_ex(Usable(), into, length, &count) == 1) return count;
+      while (got < length && SSL_read_ex(Usable(), into + got, length - got, &count) == 1) got += count;
+      if (got > 0) return got;
       error = SSL_get_error(ssl_, 0);
       has_output = !output_.empty();
     }
@@ -216,7 +219,9 @@ int TlsStream::BioRead(BIO* bio, char* into, int length) {
 
 int TlsStream::BioWrite(BIO* bio, const char* bytes, int length) {
   auto* self = static_cast<TlsStream*>(BIO_get_data(bio));
-  self->output_.insert(self->output_.end(), bytes, bytes + length);
+  // Of the vector's own type, or each byte would be converted by itself.
+  const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes);
+  self->output_.insert(self->output_.end(), begin, begin + length);
   return length;
 }
 
