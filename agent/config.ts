@@ -4,6 +4,7 @@ import { z } from "zod";
 import { parseCpuSet } from "../proto/range-list.js";
 import { CUSTOM_CLASS } from "../proto/resource-classes.js";
 import { absolutePath, endpoint, logLevel, parseConfig, readConfig, tlsPaths } from "../proto/toml-config.js";
+import { COMPRESSION_POLICIES } from "./transfer/compression.js";
 
 const cpuSet = z
   .string()
@@ -55,6 +56,8 @@ export const agentConfigSchema = z
     data_port: z.number().int().min(1).max(65_535).default(7402),
     /** For all disks that leave this host together; 0 is no limit. */
     bandwidth_limit_mib_per_second: z.number().nonnegative().default(0),
+    /** Of disk data that leaves this host: `auto` only while the link is the bottleneck. */
+    compression: z.enum(COMPRESSION_POLICIES).default("auto"),
     metrics_listen: endpoint.optional(),
     state_dir: absolutePath.default("/var/lib/ferry"),
     run_dir: absolutePath.default("/run/ferry"),

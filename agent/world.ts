@@ -27,6 +27,7 @@ import { rememberCapabilities } from "./probe/remembered-capabilities.js";
 import { LIVE_ROOTS } from "./probe/roots.js";
 import { Readings } from "./readings.js";
 import { Bandwidth } from "./transfer/bandwidth.js";
+import { keptPolicy } from "./transfer/compression.js";
 import type { TransferListener } from "./transfer/target.js";
 import type { World } from "./verbs/verb.js";
 
@@ -45,6 +46,7 @@ export interface Edges {
 
 export function createWorld(edges: Edges): World {
   const { config, journal, hook } = edges;
+  keptPolicy(config.compression, edges.engine.compressions);
   const now = Date.now;
   const documents = new Documents(journal, now);
   return {

@@ -1,8 +1,8 @@
 # Three addons: `fastio` (file primitives; needs nothing but the kernel), `transfer` (digests, disk data; the kernel and
 # Node's own OpenSSL) and `virt` (libvirt). build.mjs sets the variables: `with_virt` where libvirt's headers are
-# present, `blake3` with the folder of BLAKE3's C sources where they are, `asan` for the sanitizer build.
+# present, `blake3` with the folder of BLAKE3's C sources where they are, `with_zstd` where libzstd's headers are, `asan` for the sanitizer build.
 {
-  "variables": { "with_virt%": 0, "blake3%": "", "asan%": 0 },
+  "variables": { "with_virt%": 0, "blake3%": "", "with_zstd%": 0, "asan%": 0 },
   "target_defaults": {
     "include_dirs": [
       "<!@(node -p \"require('node-addon-api').include\")",
@@ -64,9 +64,11 @@
         "src/digest/tree_object.cc",
         "src/transfer/addon.cc",
         "src/transfer/ask_javascript.cc",
+        "src/transfer/compression.cc",
         "src/transfer/connection.cc",
         "src/transfer/connection_object.cc",
         "src/transfer/frame.cc",
+        "src/transfer/leaf_zstd.cc",
         "src/transfer/listener.cc",
         "src/transfer/listener_object.cc",
         "src/transfer/part_file.cc",
@@ -82,6 +84,12 @@
         "src/transfer/transfer_failure.cc"
       ],
       "conditions": [
+        ["with_zstd==1", {
+          "defines": ["FERRY_ZSTD"],
+          "include_dirs": ["<!@(pkg-config --cflags-only-I libzstd | sed s/-I//g)"],
+          # Where Node has a zstd of its own, that one is found first; its calls are the same.
+          "libraries": ["<!@(pkg-config --libs libzstd)"]
+        }],
         ["blake3!=''", {
           "defines": ["FERRY_BLAKE3"],
           "include_dirs": ["<(blake3)"],

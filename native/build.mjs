@@ -3,7 +3,7 @@
  *
  * `fastio` and `transfer` are always built. `virt` needs libvirt's headers; without them it is left out with one warning,
  * because a machine with only the controller or the command line needs no libvirt. Without BLAKE3's C sources (Debian:
- * librust-blake3-dev) digests are SHA-256, which is slower. Nothing is done when the sources, the
+ * librust-blake3-dev) digests are SHA-256, which is slower; without libzstd-dev nothing is compressed. Nothing is done when the sources, the
  * headers and the runtime are those of the last build. Headers are the pinned runtime's own: the addon uses the
  * OpenSSL inside the Node that loads it. `--asan` builds with AddressSanitizer into a folder of its own.
  */
@@ -36,12 +36,13 @@ const force = process.argv.includes("--force");
 function main() {
   requireTools();
   const nodeDir = headersOfRuntime();
-  const withVirt = hasLibvirtHeaders();
+  const withVirt = hasHeaders("libvirt");
+  const withZstd = hasHeaders("libzstd");
   const blake3 = blake3Sources();
   const directory = asan ? stageSanitizerBuild() : NATIVE;
   if (blake3) stageBlake3(blake3, directory);
   const stampFile = join(directory, "build", "stamp");
-  const stamp = fingerprint(nodeDir, withVirt, blake3);
+  const stamp = fingerprint(nodeDir, { withVirt, withZstd, blake3 });
   if (!withVirt) warnWithoutLibvirt();
   if (
     !force &&
@@ -52,7 +53,8 @@ function main() {
     return;
   }
   if (force) rmSync(join(directory, "build", "Release"), { recursive: true, force: true });
-  for (const step of ["configure", "build"]) runNodeGyp(step, directory, nodeDir, { withVirt, blake3 });
+  for (const step of ["configure", "build"])
+    runNodeGyp(step, directory, nodeDir, { withVirt, withZstd, blake3 });
   writeFileSync(stampFile, stamp);
 }
 
@@ -69,8 +71,8 @@ function requireTools() {
 const isOnPath = tool =>
   (process.env.PATH ?? "").split(delimiter).some(directory => existsSync(join(directory, tool)));
 
-const hasLibvirtHeaders = () =>
-  isOnPath("pkg-config") && spawnSync("pkg-config", ["--exists", "libvirt"]).status === 0;
+const hasHeaders = library =>
+  isOnPath("pkg-config") && spawnSync("pkg-config", ["--exists", library]).status === 0;
 
 /** The newest that Debian's package of the Rust crate brought: it holds the reference implementation in C and assembly. */
 const blake3Sources = () =>
@@ -108,7 +110,7 @@ function stageSanitizerBuild() {
   return directory;
 }
 
-function fingerprint(nodeDir, withVirt, blake3) {
+function fingerprint(nodeDir, { withVirt, withZstd, blake3 }) {
   const hash = createHash("sha256");
   const sources = globSync("{binding.gyp,build.mjs,src/**/*}", { cwd: NATIVE }).sort();
   for (const source of sources) {
@@ -116,7 +118,7 @@ function fingerprint(nodeDir, withVirt, blake3) {
     hash.update(`${source}\0`).update(readFileSync(join(NATIVE, source)));
   }
   const version = nodeDir && readFileSync(join(nodeDir, "include", "node", "node_version.h"), "utf8");
-  return hash.update(`${version}${nodeDir}${withVirt}${blake3}`).digest("hex");
+  return hash.update(`${version}${nodeDir}${withVirt}${withZstd}${blake3}`).digest("hex");
 }
 
 function isBuilt(directory, withVirt) {
@@ -139,12 +141,13 @@ function findNodeGyp() {
   return candidates.find(path => path && existsSync(path)) ?? fail("node-gyp not found; it comes with npm");
 }
 
-function runNodeGyp(step, directory, nodeDir, { withVirt, blake3 }) {
+function runNodeGyp(step, directory, nodeDir, { withVirt, withZstd, blake3 }) {
   const { npm_config_nodedir: _ignored, ...environment } = process.env;
   // node-gyp prefers the environment (npm's configuration) to its arguments, so that is where it is told.
   if (nodeDir) environment.npm_config_nodedir = nodeDir;
   const variables = [
     `--with_virt=${withVirt ? 1 : 0}`,
+    `--with_zstd=${withZstd ? 1 : 0}`,
     `--blake3=${blake3 ? BLAKE3 : ""}`,
     `--asan=${asan ? 1 : 0}`,
   ];

@@ -9,7 +9,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 PATH=$PATH:/usr/sbin:/sbin
 
 # To build the native addons.
-PACKAGES=(build-essential python3 pkg-config libvirt-dev librust-blake3-dev)
+PACKAGES=(build-essential python3 pkg-config libvirt-dev librust-blake3-dev libzstd-dev)
 # What the benchmarks compare with.
 PACKAGES+=(openssh-client openssh-server rsync socat qemu-utils iproute2 util-linux e2fsprogs diffutils)
 [[ ${1:-} == bench ]] || PACKAGES+=(

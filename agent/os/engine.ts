@@ -3,6 +3,7 @@
 import { loadTransfer, type Transfer } from "../../native/lib/transfer.js";
 
 export type {
+  CompressionPolicy,
   Connection,
   Listener,
   Part,

@@ -7,7 +7,15 @@
  */
 
 import { asFault, Fault } from "../../proto/fault.js";
-import type { Connection, PartTable, RawFrame, RawTap, SegmentQueue, TokenBucket } from "../os/engine.js";
+import type {
+  CompressionPolicy,
+  Connection,
+  PartTable,
+  RawFrame,
+  RawTap,
+  SegmentQueue,
+  TokenBucket,
+} from "../os/engine.js";
 import { ConnectionLost, engineFault, type FileAt } from "./engine-fault.js";
 import { encodeError } from "./messages.js";
 import { codeOf, DIGEST_BYTES, type Frame, type FrameFields, type FrameType, typeOf } from "./protocol.js";
@@ -82,8 +90,18 @@ export class Link {
   }
 
   /** Sends segments until the queue is empty and every verdict is in. */
-  sendSegments(queue: SegmentQueue, limits: readonly TokenBucket[], fileAt: FileAt): Promise<void> {
-    return this.#guard(this.#connection.sendSegments(queue, limits), "read", fileAt);
+  sendSegments(
+    queue: SegmentQueue,
+    limits: readonly TokenBucket[],
+    compression: CompressionPolicy,
+    fileAt: FileAt,
+  ): Promise<void> {
+    return this.#guard(this.#connection.sendSegments(queue, limits, compression), "read", fileAt);
+  }
+
+  /** Compressed data is taken from now on; otherwise it is a breach of the protocol. */
+  allowCompression(): void {
+    this.#connection.allowCompression();
   }
 
   send(type: FrameType, fields: FrameFields = {}, payload: Uint8Array = NO_PAYLOAD): Promise<void> {

@@ -24,12 +24,18 @@ const helloSchema = z.strictObject({
   files: z.array(id).max(1024),
   /** Digest algorithms that the source can compute, the one that it likes best first. */
   algorithms: z.array(z.string().max(32)).max(8),
+  /** In which data frames may come, if the target can expand them. */
+  compressions: z.array(z.string().max(32)).max(8),
   proof: z.string().regex(/^[0-9a-f]{64}$/),
 });
 export type Hello = z.infer<typeof helloSchema>;
 export type HelloClaims = Omit<Hello, "proof" | "version">;
 
-const welcomeSchema = z.strictObject({ algorithm: z.string().max(32) });
+const welcomeSchema = z.strictObject({
+  algorithm: z.string().max(32),
+  compression: z.enum(["none", "zstd"]),
+});
+export type Welcome = z.infer<typeof welcomeSchema>;
 
 const decimal = z.string().regex(/^-?\d{1,24}$/);
 
@@ -83,6 +89,7 @@ function proofOf(claims: HelloClaims, token: string, channelBinding: Buffer): Bu
     claims.connection,
     claims.files,
     claims.algorithms,
+    claims.compressions,
     channelBinding.toString("hex"),
   ];
   return createHmac("sha256", token).update(JSON.stringify(said)).digest();
@@ -110,9 +117,9 @@ export function provesToken(hello: Hello, token: string, channelBinding: Buffer)
   return timingSafeEqual(Buffer.from(hello.proof, "hex"), proofOf(hello, token, channelBinding));
 }
 
-/** The target's choice among the algorithms of the hello. */
-export const encodeWelcome = (algorithm: string): Buffer => encode({ algorithm });
-export const decodeWelcome = (payload: Buffer): string => decode("welcome", welcomeSchema, payload).algorithm;
+/** The target's choice among what the hello offers. */
+export const encodeWelcome = (welcome: Welcome): Buffer => encode(welcome);
+export const decodeWelcome = (payload: Buffer): Welcome => decode("welcome", welcomeSchema, payload);
 
 /** The first of the source's algorithms that we have, too. */
 export function chooseAlgorithm(hello: Hello, ours: readonly string[]): string {

@@ -55,6 +55,7 @@ export async function probePath(request: ProbeRequest): Promise<PathProbe> {
       connection: 0,
       files: [],
       algorithms: [],
+      compressions: [],
     };
     await link.send("hello", {}, encodeHello(claims, token, await link.channelBinding()));
     await link.expect("welcome");

@@ -4,7 +4,7 @@
  *
  *   source                                target
  *   hello  ──────────────────────────────▶        who, which migration, epoch, files, digests, proof of the token
- *          ◀────────────────────────────── welcome   the digest that both compute
+ *          ◀────────────────────────────── welcome   the digest that both compute, and whether data is compressed
  *   open   ──────────────────────────────▶        one per file, first connection only
  *          ◀────────── have | have-zero … ready   what is verified already (or root-ok: all of it)
  *   data | zero | same … seal ───────────▶        one segment: leaves in order, then its seal
@@ -18,7 +18,7 @@
 
 import { Fault } from "../../proto/fault.js";
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 export const LEAF_BYTES = 256 * 1024;
 export const DIGEST_BYTES = 32;
 

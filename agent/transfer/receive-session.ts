@@ -13,6 +13,7 @@ import type { Logger } from "pino";
 import { asFault, Fault } from "../../proto/fault.js";
 import type { Engine, PartTable } from "../os/engine.js";
 import type { Files } from "../os/files.js";
+import { agreeOn } from "./compression.js";
 import { type LeafRange, runsOf } from "./digest-tree.js";
 import { ConnectionLost, type FileAt } from "./engine-fault.js";
 import { type IncomingFile, partPathOf } from "./incoming-file.js";
@@ -185,7 +186,9 @@ export class ReceiveSession implements ReceivingFiles {
     try {
       this.#meter.start();
       this.#algorithm = chooseAlgorithm(hello, this.#deps.engine.algorithms);
-      await link.send("welcome", {}, encodeWelcome(this.#algorithm));
+      const compression = agreeOn(hello.compressions, this.#deps.engine.compressions);
+      if (compression !== "none") link.allowCompression();
+      await link.send("welcome", {}, encodeWelcome({ algorithm: this.#algorithm, compression }));
       await receiveOn(link, this);
       link.close();
     } catch (thrown) {

@@ -13,12 +13,13 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import { asFault, Fault } from "../../proto/fault.js";
-import type { Engine, SegmentQueue, TokenBucket } from "../os/engine.js";
+import type { CompressionPolicy, Engine, SegmentQueue, TokenBucket } from "../os/engine.js";
 import type { Files } from "../os/files.js";
 import { type Destination, dial } from "./channel.js";
+import { keptPolicy, offeredBy } from "./compression.js";
 import { ConnectionLost, type FileAt } from "./engine-fault.js";
 import { type FrameTap, Link } from "./link.js";
-import { decodeWelcome, encodeHello, type HelloClaims } from "./messages.js";
+import { decodeWelcome, encodeHello, type HelloClaims, type Welcome } from "./messages.js";
 import { OpenedFile, type OutgoingFile } from "./outgoing-file.js";
 import { type Clock, ProgressMeter, type TransferProgress } from "./progress.js";
 import { announce, conclude } from "./send-connection.js";
@@ -33,6 +34,8 @@ export interface SendRequest extends Destination {
   readonly connections?: number;
   /** Limits on bandwidth that it shares with others; their rates may change meanwhile. */
   readonly bandwidth?: readonly TokenBucket[];
+  /** `off` when left out. */
+  readonly compression?: CompressionPolicy;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TransferProgress) => void;
   readonly limits?: Partial<SendLimits>;
@@ -68,6 +71,12 @@ export interface SendSummary {
   readonly rootDigests: ReadonlyMap<string, string>;
 }
 
+/** A connection on which data may be sent, and how. */
+interface Welcomed {
+  readonly link: Link;
+  readonly welcome: Welcome;
+}
+
 const LIMITS: SendLimits = { idleMs: 15_000, connectMs: 10_000, attempts: 6, retryDelayMs: 250 };
 const LONGEST_PAUSE_MS = 5000;
 
@@ -95,6 +104,7 @@ class Sending {
   readonly #limits: SendLimits;
   readonly #opened: readonly OpenedFile[];
   readonly #meter: ProgressMeter;
+  readonly #compression: CompressionPolicy;
   readonly #links = new Set<Link>();
   #wireBytes = 0;
   #resumedBytes = 0;
@@ -107,6 +117,7 @@ class Sending {
     this.#limits = { ...LIMITS, ...request.limits };
     this.#opened = opened;
     this.#meter = meter;
+    this.#compression = keptPolicy(request.compression ?? "off", deps.engine.compressions);
   }
 
   async run(): Promise<SendSummary> {
@@ -140,11 +151,12 @@ class Sending {
     if (this.#request.signal?.aborted) onAbort();
     stop.signal.addEventListener("abort", () => this.#endLinks(asFault(stop.signal.reason)), { once: true });
     try {
-      const { link, algorithm } = await this.#connect(attempt, 0, stop.signal);
-      const queue = new this.#deps.engine.SegmentQueue(algorithm);
+      const first = await this.#connect(attempt, 0, stop.signal);
+      const { link, welcome } = first;
+      const queue = new this.#deps.engine.SegmentQueue(welcome.algorithm);
       try {
-        await this.#fill(queue, link, algorithm);
-        await this.#sendAll(queue, link, attempt, stop);
+        await this.#fill(queue, link, welcome.algorithm);
+        await this.#sendAll(queue, first, attempt, stop);
       } finally {
         this.#verdicts += queue.verified;
       }
@@ -180,12 +192,18 @@ class Sending {
   }
 
   /** All connections drain one queue; the first failure stops the others, and all have ended when this settles. */
-  async #sendAll(queue: SegmentQueue, first: Link, attempt: string, stop: AbortController): Promise<void> {
+  async #sendAll(
+    queue: SegmentQueue,
+    first: Welcomed,
+    attempt: string,
+    stop: AbortController,
+  ): Promise<void> {
     const { connections = 2, bandwidth = [] } = this.#request;
     const runs = Array.from({ length: Math.max(1, connections) }, async (_, index) => {
       try {
-        const link = index === 0 ? first : (await this.#connect(attempt, index, stop.signal)).link;
-        await link.sendSegments(queue, bandwidth, this.#fileAt);
+        const { link, welcome } = index === 0 ? first : await this.#connect(attempt, index, stop.signal);
+        const compression = welcome.compression === "none" ? "off" : this.#compression;
+        await link.sendSegments(queue, bandwidth, compression, this.#fileAt);
       } catch (thrown) {
         stop.abort(asFault(thrown));
       }
@@ -196,11 +214,7 @@ class Sending {
 
   readonly #fileAt: FileAt = index => this.#opened[index] ?? { id: `file ${index}`, path: "" };
 
-  async #connect(
-    attempt: string,
-    connection: number,
-    signal: AbortSignal,
-  ): Promise<{ readonly link: Link; readonly algorithm: string }> {
+  async #connect(attempt: string, connection: number, signal: AbortSignal): Promise<Welcomed> {
     const { migrationId, serverId, epoch, token, files } = this.#request;
     const { engine, tapOutgoing, tapIncoming } = this.#deps;
     const { idleMs, connectMs } = this.#limits;
@@ -210,9 +224,10 @@ class Sending {
     const { algorithms } = engine;
     const ids = files.map(file => file.id);
     const who = { purpose: "copy" as const, migrationId, serverId, epoch };
-    const claims: HelloClaims = { ...who, attempt, connection, files: ids, algorithms: [...algorithms] };
+    const can = { algorithms: [...algorithms], compressions: offeredBy(this.#compression) };
+    const claims: HelloClaims = { ...who, attempt, connection, files: ids, ...can };
     await link.send("hello", {}, encodeHello(claims, token, await link.channelBinding()));
-    return { link, algorithm: await awaitWelcome(link) };
+    return { link, welcome: await awaitWelcome(link) };
   }
 
   /** A lost connection drops its siblings silently; anything else is told to the target. */
@@ -244,7 +259,7 @@ class Sending {
  * A target that does not expect us may just not do so yet, its agent being restarted: as good as not connected. One
  * that closes without a word has refused our certificate, or is not there.
  */
-async function awaitWelcome(link: Link): Promise<string> {
+async function awaitWelcome(link: Link): Promise<Welcome> {
   try {
     return decodeWelcome((await link.expect("welcome")).payload);
   } catch (thrown) {

@@ -42,6 +42,7 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, wor
         token: plan.token,
         files: outgoingFiles(plan, record, manifest, hold),
         bandwidth: world.bandwidth.limitsOf(call.migrationId),
+        compression: world.config.compression,
         signal,
         onProgress: progress => call.progress(progressOf(progress)),
       },

@@ -4,6 +4,7 @@
  * It gets one order by IPC, says when it is ready, and then what became of it. It ends with its parent.
  */
 
+import type { CompressionPolicy } from "../../agent/os/engine.js";
 import { nativeEngine } from "../../agent/os/engine.js";
 import { nativeFiles } from "../../agent/os/native-files.js";
 import type { TlsMaterial } from "../../agent/transfer/channel.js";
@@ -18,6 +19,7 @@ export interface SourceOrder {
   readonly port: number;
   readonly targetHost: string;
   readonly connections: number;
+  readonly compression: CompressionPolicy;
 }
 
 export interface TargetOrder {
@@ -86,11 +88,11 @@ async function send(order: SourceOrder): Promise<void> {
   const told = new Promise(resolve => process.once("message", resolve));
   say({ kind: "ready" });
   await told;
-  const { address, port, targetHost: expectHost, connections } = order;
+  const { address, port, targetHost: expectHost, connections, compression } = order;
   const files = [{ id: "disk", path: order.path }];
   await sendFiles(
     { engine: nativeEngine(), files: nativeFiles(), clock, log },
-    { ...transfer, address, port, expectHost, tls: () => order.tls, files, connections },
+    { ...transfer, address, port, expectHost, tls: () => order.tls, files, connections, compression },
   );
   say({ kind: "sent" });
 }

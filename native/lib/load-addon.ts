@@ -24,7 +24,7 @@ export class AddonUnavailableError extends Error {
 const HOW_TO_BUILD: Record<string, string> = {
   virt: "apt-get install build-essential python3 pkg-config libvirt-dev && npm run build:native",
   fastio: "apt-get install build-essential python3 && npm run build:native",
-  transfer: "apt-get install build-essential python3 librust-blake3-dev && npm run build:native",
+  transfer: "apt-get install build-essential python3 librust-blake3-dev libzstd-dev && npm run build:native",
 };
 
 export function loadAddon(name: "virt" | "fastio" | "transfer"): unknown {

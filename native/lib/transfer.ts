@@ -50,7 +50,10 @@ export interface RawFrame {
   readonly payload: Buffer;
 }
 
-/** Sees each frame and may change its payload in place; the connection waits for it. For tests. */
+/** `auto`: only while the link is the bottleneck and compressing helps. */
+export type CompressionPolicy = "auto" | "off" | "zstd";
+
+/** Sees each frame as it travels, and may change its payload in place; the connection waits for it. For tests. */
 export type RawTap = (frame: RawFrame) => void;
 
 export interface Connection {
@@ -60,6 +63,8 @@ export interface Connection {
   peerCertificate(): Promise<Buffer>;
   /** 32 bytes that both ends of this very connection know and nobody else. */
   channelBinding(): Promise<Buffer>;
+  /** Before data comes; compressed frames are refused otherwise. Throws where the build cannot expand them. */
+  allowCompression(): void;
   setTaps(outgoing: RawTap | undefined, incoming: RawTap | undefined): void;
   send(
     type: number,
@@ -74,7 +79,11 @@ export interface Connection {
   /** Writes, reads back and acknowledges data until another frame comes. When it settles nothing is written any more. */
   serveParts(parts: PartTable): Promise<RawFrame | undefined>;
   /** Sends segments until the queue is empty and every one has its verdict. */
-  sendSegments(queue: SegmentQueue, limits: readonly TokenBucket[]): Promise<void>;
+  sendSegments(
+    queue: SegmentQueue,
+    limits: readonly TokenBucket[],
+    compression: CompressionPolicy,
+  ): Promise<void>;
   /** Unless something is being sent anyway. */
   ping(): Promise<void>;
   /** Tells the peer why and ends; settles after at most `lingerMs` and a little. */
@@ -138,6 +147,8 @@ export interface BeforeReadBack {
 export interface Transfer {
   /** Names of the digest algorithms that this build has, fastest first. */
   readonly algorithms: readonly string[];
+  /** Names of the compressions that this build has: "zstd", or none. */
+  readonly compressions: readonly string[];
   readonly DigestTree: new (algorithm: string, sizeBytes: number) => DigestTree;
   readonly Connection: new (authority: string, certificate: string, key: string) => Connection;
   readonly Listener: new (

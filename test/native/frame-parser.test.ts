@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { connect } from "node:tls";
+import { zstdCompressSync } from "node:zlib";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeHello } from "../../agent/transfer/messages.js";
@@ -48,7 +49,9 @@ describe("a header", () => {
     ["unknown flags", { type: 7, flags: 0x82 }, /flags/],
     ["a payload beyond the limit", { type: 7, length: LEAF + 1 }, /limit/],
     ["a payload where none belongs", { type: 15, length: 1 }, /limit/],
-    ["a compressed payload", { type: 7, length: 5, wire: 4 }, /compressed/],
+    ["a compressed payload where none belongs", { type: 9, length: 8, wire: 4 }, /compressed/],
+    ["nothing for a payload", { type: 7, length: 5, wire: 0 }, /compressed/],
+    ["more on the wire than in it", { type: 7, length: 5, wire: 6 }, /longer than its payload/],
     ["an offset beyond all files", { type: 7, offset: 2n ** 60n }, /offset/],
   ])("with %s is refused before anything is allocated", (_, header, message) => {
     expect(() => engine.checkHeader(headerOf(header))).toThrow(message);
@@ -84,7 +87,7 @@ describe("an open port", () => {
   });
 
   /** Says hello as the source would, then these bytes; resolves when the target has closed. */
-  async function say(port: number, bytes: Buffer): Promise<void> {
+  async function say(port: number, bytes: Buffer, compressions: string[] = []): Promise<void> {
     const socket = connect({
       ...world.sourceTls,
       host: "127.0.0.1",
@@ -95,7 +98,12 @@ describe("an open port", () => {
     await new Promise(resolve => socket.once("secureConnect", resolve));
     const closed = new Promise(resolve => socket.once("close", resolve));
     const claims = { purpose: "copy" as const, migrationId: "m1", serverId: "s1", epoch: 1, connection: 0 };
-    const rest = { attempt: randomBytes(16).toString("hex"), files: ["disk"], algorithms: ["sha256"] };
+    const rest = {
+      attempt: randomBytes(16).toString("hex"),
+      files: ["disk"],
+      algorithms: ["sha256"],
+      compressions,
+    };
     const binding = socket.exportKeyingMaterial(32, "EXPORTER-ferry-transfer", Buffer.alloc(0));
     const hello = encodeHello({ ...claims, ...rest }, world.token, binding);
     socket.end(Buffer.concat([headerOf({ type: 1, length: hello.length }), hello, bytes]));
@@ -119,6 +127,30 @@ describe("an open port", () => {
     const expectation = world.expect(listener, [await world.incoming("disk")]);
     await say(port, bytes);
     expect(await faultOf(expectation.done)).toBe("invalid-argument");
+  });
+
+  const compressed = (wire: Buffer, length = LEAF) =>
+    Buffer.concat([headerOf({ type: 7, length, wire: wire.length }), wire]);
+
+  it.each<[string, Buffer]>([
+    ["expands to far more than a leaf", zstdCompressSync(Buffer.alloc(64 * MIB))],
+    ["expands to a byte more than it says", zstdCompressSync(Buffer.alloc(LEAF + 1, 7))],
+    ["expands to a byte less than it says", zstdCompressSync(Buffer.alloc(LEAF - 1, 7))],
+    ["is several, and too much together", Buffer.concat(Array(5).fill(zstdCompressSync(Buffer.alloc(LEAF))))],
+    ["is noise", randomBytes(5000)],
+    ["ends in the middle", zstdCompressSync(randomBytes(10_000)).subarray(0, 9000)],
+  ])("refuses a compressed frame that %s", async (_, wire) => {
+    const { listener, port } = await world.listener();
+    const expectation = world.expect(listener, [await world.incoming("disk")]);
+    await say(port, compressed(wire), ["zstd"]);
+    await expect(expectation.done).rejects.toThrow(/compressed frame that is not what it says/);
+  });
+
+  it("refuses a compressed frame that was not agreed on", async () => {
+    const { listener, port } = await world.listener();
+    const expectation = world.expect(listener, [await world.incoming("disk")]);
+    await say(port, compressed(zstdCompressSync(Buffer.alloc(LEAF, 7))));
+    await expect(expectation.done).rejects.toThrow(/not agreed on/);
   });
 
   it("takes a frame that is cut off for a lost connection, and goes on with the next", async () => {

@@ -99,6 +99,7 @@ const FASTIO: Names<Fastio> = {
 
 const TRANSFER: Names<Transfer> = {
   algorithms: true,
+  compressions: true,
   DigestTree: true,
   Connection: true,
   Listener: true,
@@ -138,6 +139,7 @@ const TRANSFER_CLASSES: {
     dial: true,
     peerCertificate: true,
     channelBinding: true,
+    allowCompression: true,
     setTaps: true,
     send: true,
     receive: true,

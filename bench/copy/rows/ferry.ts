@@ -7,16 +7,18 @@ import type { TlsMaterial } from "../../../agent/transfer/channel.js";
 import { createAuthority, issueCertificate } from "../../../cli/pki/authority.js";
 import { Fault } from "../../../proto/fault.js";
 import type { Running, Stage } from "../stage.js";
-import type { Answer, Order, TargetOrder } from "../transfer-end.js";
+import type { Answer, Order, SourceOrder, TargetOrder } from "../transfer-end.js";
 import type { Row } from "./row.js";
 
 const PROGRAM = join(import.meta.dirname, "..", "transfer-end.js");
 const HOSTS = { source: "h1", target: "h2" } as const;
 
-/** What the target does besides receiving. */
-type Care = Pick<TargetOrder, "readsBack" | "isLastPass" | "trustsManifest">;
+/** What the ends do besides sending and receiving. */
+type Care = Pick<TargetOrder, "readsBack" | "isLastPass" | "trustsManifest"> &
+  Pick<SourceOrder, "compression">;
 
-const FULL_CARE: Care = { readsBack: true, isLastPass: true, trustsManifest: true };
+/** As the agents do by default. */
+const FULL_CARE: Care = { readsBack: true, isLastPass: true, trustsManifest: true, compression: "auto" };
 
 interface Ends {
   readonly source: Running;
@@ -44,6 +46,26 @@ export const ferryTlsNoverify = (connections: number): Row => ({
   },
 });
 
+export const ferryTlsZstd: Row = {
+  name: "ferry-tls-1-zstd",
+  summary: "TLS, 1 connection, digests, read back, every leaf compressed",
+  needs: [],
+  prepare: async stage => {
+    const ends = await startEnds(stage, stage.source, 1, { ...FULL_CARE, compression: "zstd" });
+    return { copy: () => copy(ends) };
+  },
+};
+
+export const ferryTlsPlain: Row = {
+  name: "ferry-tls-1-plain",
+  summary: "TLS, 1 connection, digests, read back, nothing compressed",
+  needs: [],
+  prepare: async stage => {
+    const ends = await startEnds(stage, stage.source, 1, { ...FULL_CARE, compression: "off" });
+    return { copy: () => copy(ends) };
+  },
+};
+
 /** The second pass over a file that the target has received before; the first one is made here, unmeasured. */
 const ferryDelta = (name: string, summary: string, trustsManifest: boolean): Row => ({
   name,
@@ -70,7 +92,12 @@ export const ferryDeltaReread = ferryDelta(
 const countOf = (connections: number): string =>
   connections === 1 ? "1 connection" : `${connections} connections`;
 
-async function startEnds(stage: Stage, path: string, connections: number, care: Care): Promise<Ends> {
+async function startEnds(
+  stage: Stage,
+  path: string,
+  connections: number,
+  { compression, ...care }: Care,
+): Promise<Ends> {
   const tls = await certificates();
   const { sizeBytes, network } = stage;
   const { address } = network;
@@ -78,7 +105,7 @@ async function startEnds(stage: Stage, path: string, connections: number, care: 
   const place = { path: stage.target, sizeBytes, address, sourceHost: HOSTS.source };
   const listens = await ask(target, "listening", { role: "target", tls: tls.target, ...place, ...care });
   const source = stage.start("source", [process.execPath, PROGRAM], true);
-  const aim = { address, port: listens.port, targetHost: HOSTS.target, connections };
+  const aim = { address, port: listens.port, targetHost: HOSTS.target, connections, compression };
   await ask(source, "ready", { role: "source", tls: tls.source, path, ...aim });
   return { source, target };
 }

@@ -2,7 +2,14 @@
 
 import { Fault } from "../../../proto/fault.js";
 import { cp } from "./cp.js";
-import { ferryDeltaKept, ferryDeltaReread, ferryTls, ferryTlsNoverify } from "./ferry.js";
+import {
+  ferryDeltaKept,
+  ferryDeltaReread,
+  ferryTls,
+  ferryTlsNoverify,
+  ferryTlsPlain,
+  ferryTlsZstd,
+} from "./ferry.js";
 import { nbdPlain, nbdTls } from "./nbd.js";
 import type { Row } from "./row.js";
 import {
@@ -33,7 +40,7 @@ const COPIES: readonly Row[] = [
 ];
 
 /** Measured only when asked for by name. */
-const MORE: readonly Row[] = [ferryTls(4), rsyncSparseGcm];
+const MORE: readonly Row[] = [ferryTls(4), ferryTlsPlain, ferryTlsZstd, rsyncSparseGcm];
 
 const DELTAS: readonly Row[] = [ferryDeltaKept, ferryDeltaReread, rsyncDelta, rsyncWhole, cp];
 

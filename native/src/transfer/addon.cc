@@ -4,6 +4,7 @@
 #include "arguments.h"
 #include "connection_object.h"
 #include "diagnostics.h"
+#include "leaf_zstd.h"
 #include "listener_object.h"
 #include "openssl_use.h"
 #include "part_objects.h"
@@ -23,6 +24,12 @@ constexpr std::size_t kThreads = 1024;
 Napi::Array AlgorithmNames(Napi::Env env) {
   Napi::Array names = Napi::Array::New(env);
   for (const Algorithm algorithm : Algorithms()) names.Set(names.Length(), NameOf(algorithm));
+  return names;
+}
+
+Napi::Array CompressionNames(Napi::Env env) {
+  Napi::Array names = Napi::Array::New(env);
+  if (HasZstd()) names.Set(std::uint32_t{0}, "zstd");
   return names;
 }
 
@@ -50,6 +57,7 @@ Napi::Object Load(Napi::Env env, Napi::Object exports) {
   TransferData& data = *owned;
   EnvState::Install(env, std::move(owned));
   exports.Set("algorithms", AlgorithmNames(env));
+  exports.Set("compressions", CompressionNames(env));
   AddClass<TreeObject>(env, exports, "DigestTree", data.tree_class);
   AddClass<ConnectionObject>(env, exports, "Connection", data.connection_class);
   AddClass<ListenerObject>(env, exports, "Listener", data.listener_class);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <utility>
+
 #include "sockets.h"
 
 namespace ferry {
@@ -46,12 +48,20 @@ void Connection::SetTaps(FrameTap outgoing, FrameTap incoming) {
 void Connection::Send(FrameHeader header, const std::uint8_t* payload, std::size_t length) {
   std::lock_guard<std::timed_mutex> whole(writing_);
   if (length > 0) memcpy(small_frame_.get() + kHeaderBytes, payload, length);
-  Write(header, small_frame_.get(), length);
+  header.length = header.wire = static_cast<std::uint32_t>(length);
+  Write(header, small_frame_.get());
 }
 
 void Connection::SendInPlace(FrameHeader header, std::uint8_t* payload, std::size_t length) {
   std::lock_guard<std::timed_mutex> whole(writing_);
-  Write(header, payload - kHeaderBytes, length);
+  header.length = header.wire = static_cast<std::uint32_t>(length);
+  Write(header, payload - kHeaderBytes);
+}
+
+void Connection::SendCompressed(FrameHeader header, std::uint8_t* wire, std::size_t count) {
+  std::lock_guard<std::timed_mutex> whole(writing_);
+  header.wire = static_cast<std::uint32_t>(count);
+  Write(header, wire - kHeaderBytes);
 }
 
 void Connection::SendLength(FrameType type, std::uint16_t file, std::int64_t offset, std::int64_t bytes,
@@ -68,7 +78,11 @@ void Connection::SendLength(FrameType type, std::uint16_t file, std::int64_t off
 
 void Connection::Ping() {
   std::unique_lock<std::timed_mutex> whole(writing_, std::try_to_lock);
-  if (whole.owns_lock()) Write(FrameHeader{}, small_frame_.get(), 0);
+  if (whole.owns_lock()) Write(FrameHeader{}, small_frame_.get());
+}
+
+void Connection::AllowCompression() {
+  if (!expansion_) expansion_ = std::make_unique<Expansion>();
 }
 
 bool Connection::Receive(Frame& frame) {
@@ -94,7 +108,8 @@ void Connection::Refuse(const std::string& error, std::chrono::milliseconds ling
       FrameHeader header;
       header.type = FrameType::kError;
       memcpy(small_frame_.get() + kHeaderBytes, error.data(), error.size());
-      Write(header, small_frame_.get(), error.size());
+      header.length = header.wire = static_cast<std::uint32_t>(error.size());
+      Write(header, small_frame_.get());
       stream_.Finish();
       // What the peer still sends must be taken, or a reset would overtake the reason.
       std::lock_guard<std::mutex> one_reader(reading_);
@@ -120,13 +135,16 @@ std::chrono::milliseconds Connection::SentAgo() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(ago);
 }
 
-void Connection::Write(const FrameHeader& header, std::uint8_t* frame, std::size_t length) {
-  FrameHeader whole = header;
-  whole.length = static_cast<std::uint32_t>(length);
-  if (outgoing_tap_) outgoing_tap_(whole, frame + kHeaderBytes);
-  EncodeHeader(whole, frame);
-  stream_.Write(frame, kHeaderBytes + length);
-  sent_bytes_ += static_cast<std::int64_t>(kHeaderBytes + length);
+void Connection::Write(const FrameHeader& header, std::uint8_t* frame) {
+  const std::size_t length = kHeaderBytes + header.wire;
+  if (outgoing_tap_) {
+    FrameHeader travelling = header;
+    travelling.length = header.wire;
+    outgoing_tap_(travelling, frame + kHeaderBytes);
+  }
+  EncodeHeader(header, frame);
+  stream_.Write(frame, length);
+  sent_bytes_ += static_cast<std::int64_t>(length);
   sent_at_ = Clock::now().time_since_epoch().count();
 }
 
@@ -135,12 +153,19 @@ bool Connection::ReadFrame(Frame& frame) {
   if (!ReadWhole(header, kHeaderBytes)) return false;
   frame.header = DecodeHeader(header);
   frame.payload = payload_.get();
-  if (frame.header.length > 0 && !ReadWhole(frame.payload, frame.header.length)) {
-    throw LostFailure("connection ended in the middle of a frame");
-  }
+  if (frame.header.wire > 0 && !ReadPayload(frame)) throw LostFailure("connection ended in the middle of a frame");
   if (incoming_tap_) incoming_tap_(frame.header, frame.payload);
   if (frame.header.type != FrameType::kError) return true;
   throw PeerFailure({frame.payload, frame.payload + frame.header.length});
+}
+
+bool Connection::ReadPayload(Frame& frame) {
+  const auto [length, wire] = std::pair(frame.header.length, frame.header.wire);
+  if (!frame.header.is_compressed()) return ReadWhole(frame.payload, length);
+  if (!expansion_) throw ProtocolFailure("compressed frame, which was not agreed on");
+  if (!ReadWhole(expansion_->wire.get(), wire)) return false;
+  expansion_->expander.Expand(expansion_->wire.get(), wire, frame.payload, length);
+  return true;
 }
 
 // False when the peer closed before the first byte.

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "frame.h"
+#include "leaf_zstd.h"
 #include "tls_stream.h"
 #include "transfer_failure.h"
 
@@ -36,10 +37,14 @@ class Connection {
   void Send(FrameHeader header, const std::uint8_t* payload = nullptr, std::size_t length = 0);
   // Sends `length` bytes without copying them: the header is written over the kHeaderBytes before `payload`.
   void SendInPlace(FrameHeader header, std::uint8_t* payload, std::size_t length);
+  // Sends what travels of a compressed frame, `header.length` bytes when expanded, in the same way.
+  void SendCompressed(FrameHeader header, std::uint8_t* wire, std::size_t count);
   void SendLength(FrameType type, std::uint16_t file, std::int64_t offset, std::int64_t bytes, std::uint8_t flags = 0);
   // Unless something is being sent anyway.
   void Ping();
 
+  // Before the first: compressed frames were agreed on. Without this they are refused.
+  void AllowCompression();
   // False when the peer has closed in good order.
   bool Receive(Frame& frame);
   // The same for any frame, also a ping, if one has begun to arrive; true when there was none.
@@ -64,7 +69,9 @@ class Connection {
   std::chrono::milliseconds SentAgo() const;
 
  private:
-  void Write(const FrameHeader& header, std::uint8_t* frame, std::size_t length);
+  // The frame's payload is `header.wire` bytes after its header.
+  void Write(const FrameHeader& header, std::uint8_t* frame);
+  bool ReadPayload(Frame& frame);
   bool ReadFrame(Frame& frame);
   bool ReadWhole(std::uint8_t* into, std::size_t length);
 
@@ -75,6 +82,11 @@ class Connection {
   std::timed_mutex writing_;  // held for one whole frame
   std::mutex reading_;
   AlignedBuffer payload_;
+  struct Expansion {
+    LeafExpander expander;
+    AlignedBuffer wire = MakeAlignedBuffer(kMaxPayloadBytes);
+  };
+  std::unique_ptr<Expansion> expansion_;
   AlignedBuffer small_frame_;
   std::atomic<std::int64_t> sent_bytes_{0};
   std::atomic<std::int64_t> received_bytes_{0};

@@ -75,6 +75,15 @@ std::optional<ReceivedFrame> CopyOf(const Frame& frame) {
   return ReceivedFrame{frame.header, {frame.payload, frame.payload + frame.header.length}};
 }
 
+Compression CompressionArgument(const Napi::CallbackInfo& info, std::size_t index) {
+  const std::string policy = StringArgument(info, index);
+  if (policy != "off" && !HasZstd()) throw Napi::RangeError::New(info.Env(), "this build cannot compress");
+  if (policy == "off") return Compression::kOff;
+  if (policy == "auto") return Compression::kAuto;
+  if (policy == "zstd") return Compression::kAlways;
+  throw Napi::RangeError::New(info.Env(), "no such way to compress");
+}
+
 std::vector<std::shared_ptr<TokenBucket>> BucketsArgument(const Napi::CallbackInfo& info, std::size_t index) {
   const Napi::Array given = info[index].As<Napi::Array>();
   std::vector<std::shared_ptr<TokenBucket>> buckets;
@@ -92,6 +101,7 @@ Napi::Function ConnectionObject::Define(Napi::Env env) {
       env, "Connection",
       {InstanceMethod<&Self::Dial>("dial"), InstanceMethod<&Self::PeerCertificate>("peerCertificate"),
        InstanceMethod<&Self::ChannelBinding>("channelBinding"), InstanceMethod<&Self::SetTaps>("setTaps"),
+       InstanceMethod<&Self::AllowCompression>("allowCompression"),
        InstanceMethod<&Self::Send>("send"), InstanceMethod<&Self::Receive>("receive"),
        InstanceMethod<&Self::ServeParts>("serveParts"), InstanceMethod<&Self::SendSegments>("sendSegments"),
        InstanceMethod<&Self::Ping>("ping"), InstanceMethod<&Self::Refuse>("refuse"),
@@ -138,6 +148,11 @@ Napi::Value ConnectionObject::ChannelBinding(Info info) {
                    [](Napi::Env env, Bytes& bytes) { return BufferOf(env, bytes.data(), bytes.size()); });
 }
 
+void ConnectionObject::AllowCompression(Info info) {
+  if (!HasZstd()) throw Napi::RangeError::New(info.Env(), "this build cannot expand");
+  connection_->AllowCompression();
+}
+
 void ConnectionObject::SetTaps(Info info) { connection_->SetTaps(TapOf(info[0]), TapOf(info[1])); }
 
 Napi::Value ConnectionObject::Send(Info info) {
@@ -172,8 +187,9 @@ Napi::Value ConnectionObject::ServeParts(Info info) {
 
 Napi::Value ConnectionObject::SendSegments(Info info) {
   auto queue = ObjectOf<QueueObject>(info[0], &TransferData::queue_class).queue();
-  auto work = [connection = connection_, queue = std::move(queue), limits = BucketsArgument(info, 1)] {
-    SourceConnection(*connection, queue->algorithm, limits).Run(*queue);
+  auto work = [connection = connection_, queue = std::move(queue), limits = BucketsArgument(info, 1),
+               compression = CompressionArgument(info, 2)] {
+    SourceConnection(*connection, queue->algorithm, limits, compression).Run(*queue);
   };
   return AsyncCall(info.Env(), Lane::kSlow, std::move(work));
 }

@@ -24,6 +24,7 @@ class ConnectionObject final : public Napi::ObjectWrap<ConnectionObject> {
   Napi::Value Dial(Info info);
   Napi::Value PeerCertificate(Info info);
   Napi::Value ChannelBinding(Info info);
+  void AllowCompression(Info info);
   void SetTaps(Info info);
   Napi::Value Send(Info info);
   Napi::Value Receive(Info info);

@@ -90,7 +90,7 @@ void EncodeHeader(const FrameHeader& header, std::uint8_t* into) {
   Put16(into + 6, header.file);
   Put32(into + 8, header.generation);
   Put32(into + 12, header.length);
-  Put32(into + 16, header.length);
+  Put32(into + 16, header.wire);
   Put64(into + 20, static_cast<std::uint64_t>(header.offset));
   memcpy(into + 28, header.digest.data(), kDigestBytes);
 }
@@ -114,7 +114,11 @@ FrameHeader DecodeHeader(const std::uint8_t* from) {
     throw ProtocolFailure(frame + " of " + std::to_string(header.length) + " bytes, limit " +
                           std::to_string(row.limit_bytes));
   }
-  if (Get32(from + 16) != header.length) throw ProtocolFailure(frame + " is compressed");
+  header.wire = Get32(from + 16);
+  if (header.wire > header.length) throw ProtocolFailure(frame + " that is longer than its payload");
+  if (header.is_compressed() && (header.type != FrameType::kData || header.wire == 0)) {
+    throw ProtocolFailure(frame + " is compressed");
+  }
   const std::uint64_t offset = Get64(from + 20);
   if (offset > static_cast<std::uint64_t>(kMaxOffset)) {
     throw ProtocolFailure(frame + " at offset " + std::to_string(offset));

@@ -2,8 +2,8 @@
 //
 //   magic u32 | type u8 | flags u8 | file u16 | generation u32 | length u32 | wire u32 | offset u64 | digest[32]
 //
-// `length` is the payload as it is meant, `wire` as it travels; they differ only under compression, which this version
-// refuses. A `data` frame carries at most one leaf and the digest of the *whole* leaf, so what a frame does not carry of
+// `length` is the payload as it is meant, `wire` as it travels: less when a `data` frame is compressed (zstd, if hello and
+// welcome agreed on it). A `data` frame carries at most one leaf and the digest of the *whole* leaf, so what a frame does not carry of
 // its leaf is zero. Every limit is checked from the header alone. What is said when: agent/transfer/protocol.ts.
 #pragma once
 
@@ -49,6 +49,8 @@ struct FrameHeader {
   std::uint16_t file = 0;        // index into the file list of the hello
   std::uint32_t generation = 0;  // which pass over the file; 0 in a cold copy
   std::uint32_t length = 0;
+  std::uint32_t wire = 0;
+  bool is_compressed() const { return wire < length; }
   std::int64_t offset = 0;  // bytes in the file
   Digest digest{};
 };

@@ -35,11 +35,12 @@ Piece WithoutZerosAround(const std::uint8_t* bytes, std::size_t size) {
 }  // namespace
 
 SourceConnection::SourceConnection(Connection& connection, Algorithm algorithm,
-                                   std::vector<std::shared_ptr<TokenBucket>> limits)
+                                   std::vector<std::shared_ptr<TokenBucket>> limits, Compression compression)
     : connection_(connection),
       limits_(std::move(limits)),
       hasher_(algorithm),
-      buffer_(MakeAlignedBuffer(kReadLeaves * kSlotBytes)) {}
+      buffer_(MakeAlignedBuffer(kReadLeaves * kSlotBytes)),
+      packing_(compression == Compression::kOff ? nullptr : std::make_unique<Packing>(compression)) {}
 
 void SourceConnection::Run(SegmentQueue& queue) {
   queue_ = &queue;
@@ -104,14 +105,41 @@ void SourceConnection::SendLeaf(const Segment& segment, std::int64_t leaf, std::
   }
   FlushRun(segment);
   const Piece piece = WithoutZerosAround(bytes, size);
-  TakeTokens(static_cast<std::int64_t>(piece.end - piece.begin));
   header.type = FrameType::kData;
   header.flags = segment.is_resend ? kFlagResend : 0;
   header.file = file.index;
   header.offset = leaf * kLeafBytes + static_cast<std::int64_t>(piece.begin);
-  // Its header goes over what lies before: the room before the leaf, or zeros that nobody needs any more.
-  connection_.SendInPlace(header, bytes + piece.begin, piece.end - piece.begin);
+  SendPiece(header, bytes + piece.begin, piece.end - piece.begin);
   file.sent_bytes += static_cast<std::int64_t>(size);
+}
+
+// A header goes over what lies before: the room before the leaf, or zeros that nobody needs any more.
+void SourceConnection::SendPiece(FrameHeader header, std::uint8_t* bytes, std::size_t length) {
+  const std::size_t packed = packing_ ? Pack(bytes, length) : 0;
+  TakeTokens(static_cast<std::int64_t>(packed > 0 ? packed : length));
+  if (packed > 0) {
+    header.length = static_cast<std::uint32_t>(length);
+    connection_.SendCompressed(header, packing_->bytes(), packed);
+  } else {
+    connection_.SendInPlace(header, bytes, length);
+  }
+  if (packing_) NoteSent(length);
+}
+
+// 0 when the leaf goes as it is.
+std::size_t SourceConnection::Pack(const std::uint8_t* bytes, std::size_t length) {
+  if (!packing_->choice.ShouldCompress()) return 0;
+  const std::size_t packed = packing_->compressor.Compress(bytes, length, packing_->bytes());
+  if (packed == 0) packing_->choice.DidNotShrink();
+  return packed;
+}
+
+void SourceConnection::NoteSent(std::size_t length) {
+  const auto now = Clock::now();
+  const auto waited = connection_.stream().WaitedForRoom() + waited_for_tokens_;
+  packing_->choice.Sent(length, now - packing_->last_leaf, waited - packing_->waited);
+  packing_->last_leaf = now;
+  packing_->waited = waited;
 }
 
 // Neighbouring runs of one kind are told in one frame.
@@ -155,9 +183,11 @@ void SourceConnection::ReadLeaves(const SourceFile& file, LeafRange range) {
 }
 
 void SourceConnection::TakeTokens(std::int64_t bytes) {
+  const auto begun = Clock::now();
   for (const auto& limit : limits_) {
     limit->Take(bytes, [this] { return connection_.stream().is_stopping(); });
   }
+  waited_for_tokens_ += Clock::now() - begun;
 }
 
 void SourceConnection::TakeVerdict(const Frame& frame) {

@@ -286,8 +286,10 @@ void TlsStream::SendAll(const std::uint8_t* bytes, std::size_t length) {
       bytes += count;
       length -= static_cast<std::size_t>(count);
     } else if (errno == EAGAIN) {
-      blocked_since_ = Clock::now().time_since_epoch().count();
+      const auto begun = Clock::now();
+      blocked_since_ = begun.time_since_epoch().count();
       Wait(Await::kWrite);
+      waited_for_room_ns_ += std::chrono::nanoseconds(Clock::now() - begun).count();
     } else {
       throw LostFailure(std::string("send: ") + strerrordesc_np(errno));
     }

@@ -37,6 +37,8 @@ class TlsStream {
   // At least one byte, or 0 when the peer has closed. One thread at a time.
   std::size_t Read(std::uint8_t* into, std::size_t length);
   bool HasInput();
+  // How long writers have waited for room, altogether.
+  std::chrono::nanoseconds WaitedForRoom() const { return std::chrono::nanoseconds(waited_for_room_ns_); }
   // All of it. One thread at a time.
   void Write(const std::uint8_t* bytes, std::size_t length);
   // Says that nothing more will be written.
@@ -80,6 +82,7 @@ class TlsStream {
   std::atomic<bool> reader_woken_{false};
   std::optional<Clock::time_point> deadline_;  // of the handshake
   std::atomic<Clock::rep> waiting_since_{0};  // the reader
+  std::atomic<std::int64_t> waited_for_room_ns_{0};
   std::atomic<Clock::rep> blocked_since_{0};  // the writer
   int unread_bytes_ = 0;                      // when the writer last looked
 

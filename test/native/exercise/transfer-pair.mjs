@@ -25,7 +25,12 @@ export async function transferPair(addonPath) {
   );
   const port = await listener.listen("127.0.0.1", 0, 64, 5000, ...tls);
   const source = join(directory, "source");
-  writeFileSync(source, randomBytes(SIZE));
+  const half = SIZE / 2;
+  // One half shrinks, the other does not.
+  writeFileSync(
+    source,
+    Buffer.concat([randomBytes(SIZE - Math.floor(half)), Buffer.alloc(Math.floor(half), "ferry")]),
+  );
   let copies = 0;
 
   /** A connection from both of its ends. */
@@ -53,8 +58,12 @@ export async function transferPair(addonPath) {
       await accepted.receive();
       await accepted.send(WELCOME, 0, 0, 0, NO_DIGEST, NONE);
       await dialled.receive();
+      const compression = addon.compressions.length > 0 ? "zstd" : "off";
+      if (compression !== "off") accepted.allowCompression();
       const serving = accepted.serveParts(parts);
-      const sending = dialled.sendSegments(queue, [new addon.TokenBucket()]).then(() => dialled.finish());
+      const sending = dialled
+        .sendSegments(queue, [new addon.TokenBucket()], compression)
+        .then(() => dialled.finish());
       disturb(dialled, accepted);
       await Promise.allSettled([serving, sending]);
       return verified.isComplete && verified.root().equals(sent.root());

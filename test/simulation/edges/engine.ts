@@ -102,4 +102,4 @@ class TokenBucket {
 }
 
 export const nativeEngine = (): Engine =>
-  ({ algorithms: ["sha256"], Part: SimulatedPart, TokenBucket }) as unknown as Engine;
+  ({ algorithms: ["sha256"], compressions: [], Part: SimulatedPart, TokenBucket }) as unknown as Engine;

@@ -27,6 +27,7 @@ const claims: HelloClaims = {
   connection: 0,
   files: ["vda/0"],
   algorithms: ["blake3", "sha256"],
+  compressions: ["zstd"],
 };
 const token = createToken();
 const channel = randomBytes(32);
@@ -46,6 +47,7 @@ describe("a hello", () => {
     ["server", { serverId: "other" }],
     ["purpose", { purpose: "probe" }],
     ["algorithms", { algorithms: ["sha256"] }],
+    ["compressions", { compressions: [] }],
     ["attempt", { attempt: "1".repeat(32) }],
   ])("is bound to its %s", (_, change) => {
     expect(provesToken({ ...hello, ...change }, token, channel)).toBe(false);
@@ -73,7 +75,8 @@ describe("a digest algorithm", () => {
   it("is the source's favourite among those that the target has, too", () => {
     expect(chooseAlgorithm(hello, ["sha256", "blake3"])).toBe("blake3");
     expect(chooseAlgorithm(hello, ["sha256"])).toBe("sha256");
-    expect(decodeWelcome(encodeWelcome("sha256"))).toBe("sha256");
+    const welcome = { algorithm: "sha256", compression: "zstd" as const };
+    expect(decodeWelcome(encodeWelcome(welcome))).toEqual(welcome);
   });
 
   it("that both have must exist", () => {
