@@ -41,6 +41,17 @@ const pciAlias = z.strictObject({
 
 export type PciAlias = z.infer<typeof pciAlias>;
 
+const ssh = z.strictObject({
+  port: z.number().int().min(1).max(65_535).default(22),
+  user: z.string().regex(/^[a-z_][a-z0-9_.-]{0,31}$/),
+  /** A private key without passphrase, for nobody else to read. */
+  key_file: absolutePath,
+  /** The targets' host keys, in the format of OpenSSH. */
+  known_hosts_file: absolutePath.default("/etc/ferry/ssh_known_hosts"),
+});
+
+export type SshConfig = z.infer<typeof ssh>;
+
 export const agentConfigSchema = z
   .strictObject({
     /** This host's name; the certificate must say the same. */
@@ -100,6 +111,8 @@ export const agentConfigSchema = z
       .default(""),
     /** KiB/s that may be guaranteed to ports, by network or bridge. */
     port_bandwidth: z.record(z.string(), z.number().int().positive()).default({}),
+    /** Disk data leaves through the target's sshd instead of straight to its data port. */
+    ssh: ssh.optional(),
     log_level: logLevel.default("info"),
     tls: tlsPaths,
   })

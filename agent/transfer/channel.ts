@@ -6,6 +6,7 @@
 import { X509Certificate } from "node:crypto";
 import { asFault, Fault } from "../../proto/fault.js";
 import type { Connection, Engine } from "../os/engine.js";
+import type { Carrier, Reached } from "./carrier.js";
 import { connectionFault } from "./engine-fault.js";
 import { peerHostOf } from "./peer-identity.js";
 
@@ -22,6 +23,8 @@ export interface Destination {
   /** The host that the peer's certificate must name. */
   readonly expectHost: string;
   readonly tls: () => TlsMaterial;
+  /** Straight there when left out. */
+  readonly carrier?: Carrier | undefined;
 }
 
 /** The host that is at the other end, by its certificate; the chain has been verified by TLS. */
@@ -40,18 +43,23 @@ export async function dial(
   const attempt = `connect to ${to.expectHost} at ${to.address}:${to.port}`;
   const own = to.tls();
   let connection: Connection | undefined;
+  let reached: Reached | undefined;
   const cancel = () => connection?.sever();
   signal.addEventListener("abort", cancel, { once: true });
   try {
     signal.throwIfAborted();
+    reached = await to.carrier?.reach(to, timeoutMs, signal);
+    signal.throwIfAborted();
     connection = new engine.Connection(own.ca, own.cert, own.key);
-    await connection.dial(to.address, to.port, timeoutMs);
+    const { address, port } = reached ?? to;
+    await connection.dial(address, port, timeoutMs);
     const host = await peerHostAt(connection, own);
     if (host === to.expectHost) return connection;
     const hosts = { have: host, need: to.expectHost };
     throw new Fault("unauthenticated", "the data port is another host's", hosts);
   } catch (thrown) {
     connection?.sever();
+    reached?.release();
     throw signal.aborted ? asFault(signal.reason) : connectionFault(thrown, attempt);
   } finally {
     signal.removeEventListener("abort", cancel);

@@ -3,7 +3,7 @@
 import { Fault } from "../../proto/fault.js";
 import type { ProbeTransfer, TargetPlan, TransferProbe } from "../../proto/gen/ferry/v1/agent.js";
 import { probePath } from "../transfer/probe-path.js";
-import { dialTls } from "./dial-tls.js";
+import { dialTarget } from "./dial-target.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const probeTransfer: Verb<ProbeTransfer> = async ({ plan, targetHost }, call, world) => {
@@ -22,7 +22,7 @@ export async function measuredPath(
     address: dataAddress,
     port: dataPort,
     expectHost: targetHost,
-    tls: dialTls(world),
+    ...dialTarget(world),
     migrationId,
     serverId,
     epoch,

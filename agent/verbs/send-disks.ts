@@ -12,7 +12,7 @@ import { type Hold, verifyDead } from "../fence/verify-dead.js";
 import { limitAgain } from "../limit-transfer.js";
 import type { OutgoingFile } from "../transfer/outgoing-file.js";
 import { sendFiles } from "../transfer/source.js";
-import { dialTls } from "./dial-tls.js";
+import { dialTarget } from "./dial-target.js";
 import { fenceKey, finalDocument, sourceDocument } from "./source-document.js";
 import { progressOf } from "./transfer-progress.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
@@ -35,7 +35,7 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, wor
         address: plan.dataAddress,
         port: plan.dataPort,
         expectHost: targetHost,
-        tls: dialTls(world),
+        ...dialTarget(world),
         migrationId: call.migrationId,
         serverId: call.serverId,
         epoch: call.epoch,

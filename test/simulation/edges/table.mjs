@@ -24,6 +24,7 @@ export const modules = {
   "agent/os/engine": "engine",
   "agent/os/libvirt-hypervisor": "libvirt-hypervisor",
   "agent/os/native-files": "native-files",
+  "agent/os/ssh-carrier": "ssh-carrier",
   "agent/os/tool": "tool",
   "agent/probe/system": "system",
   "agent/transfer/source": "transfer-source",
