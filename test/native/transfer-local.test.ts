@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { digestFile } from "../../agent/transfer/digest-file.js";
 import type { FrameTap } from "../../agent/transfer/link.js";
 import { copyLocally } from "../../agent/transfer/local-copy.js";
 import { createToken } from "../../agent/transfer/messages.js";
@@ -97,6 +98,27 @@ describe("a copy within the host", () => {
     expect(method).toBe("read-write");
     expect(await areEqual(world.source("disk"), world.target("disk"))).toBe(true);
     expect(await allocatedBytes(world.target("disk"))).toBeLessThan(4 * MIB);
+  });
+
+  it("goes from one file system to another with its holes, and with the digest of what was there", async () => {
+    const other = join(world.directory, "other");
+    await mkdir(other);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64m", "tmpfs", other]);
+    try {
+      const sourcePath = join(other, "disk");
+      await writeSparse(sourcePath, 64 * MIB + 5, [
+        [3 * MIB + 100, 2 * MIB],
+        [64 * MIB, 5],
+      ]);
+      const { method, digest } = await copyLocally(files, { ...(await request("disk")), sourcePath });
+      expect(["copy-range", "read-write"]).toContain(method);
+      expect(await areEqual(sourcePath, world.target("disk"))).toBe(true);
+      expect(await allocatedBytes(world.target("disk"))).toBeLessThan(4 * MIB);
+      const { rootDigest, holeBytes } = await digestFile(files, sourcePath);
+      expect(digest).toMatchObject({ rootDigest, holeBytes });
+    } finally {
+      execFileSync("umount", ["--lazy", other]);
+    }
   });
 
   it("that came out different is corrupt and gets no name", async () => {
