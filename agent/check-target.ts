@@ -27,7 +27,11 @@ export async function describeSourceNow(
   signal: AbortSignal,
   world: World,
 ): Promise<DescribeSourceResponse> {
-  const { manifest, refusals } = await describeSource(readOnlyDrives, question({ serverId, signal }), world);
+  const { manifest, refusals } = await describeSource(
+    { readOnlyDrives },
+    question({ serverId, signal }),
+    world,
+  );
   return { manifest, refusals: [...refusals] };
 }
 

@@ -17,6 +17,8 @@ import { attributeOf, childOf, type Element, serializeXml } from "./xml-document
 export interface TargetMapping {
   /** Target device (`vda`) → path of the disk on the target. */
   readonly disks: ReadonlyMap<string, string>;
+  /** Target device → format, of disks that are one file of another format on the target; absent: none. */
+  readonly formats?: ReadonlyMap<string, string>;
   readonly emulator?: string;
   readonly nvramPath?: string;
   /** Every other path on the source → its path on the target: kernels, loaders, logs, sockets, backing files, devices. */
@@ -47,6 +49,7 @@ export function rewriteForTarget(
   const { root, vcpus, memoryKib } = readDomain(inactiveXml);
   if (mapping.sizes !== undefined) resizeDomain(root, { vcpus, memoryKib }, mapping.sizes);
   if (mapping.hardware !== undefined) writeHardware(root, mapping.hardware);
+  for (const disk of devicesOf(root, "disk")) rewriteFormat(disk, mapping);
   for (const path of hostPaths(root)) setHostPath(path, mappedPath(path, root, mapping));
   for (const nic of devicesOf(root, "interface")) rewriteNetwork(nic, mapping);
   writeIncarnation(root, incarnation);
@@ -93,6 +96,15 @@ function setHostPath({ element, attribute, path }: HostPath, mapped: string): vo
   if (mapped === path) return;
   if (attribute === undefined) element.textContent = mapped;
   else element.setAttribute(attribute, mapped);
+}
+
+/** Its backing files, where the definition names them, are not below it any more. */
+function rewriteFormat(disk: Element, { formats }: TargetMapping): void {
+  const format = formats?.get(attributeOf(childOf(disk, "target"), "dev") ?? "");
+  if (format === undefined) return;
+  childOf(disk, "driver")?.setAttribute("type", format);
+  const backing = childOf(disk, "backingStore");
+  if (backing !== undefined) disk.removeChild(backing);
 }
 
 function rewriteNetwork(nic: Element, { networks, bridges }: TargetMapping): void {

@@ -50,7 +50,7 @@ export class SshCarrier implements Carrier {
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       await connect(client, this.#access, to, timeoutMs);
-      const channel = await forward(client, this.#access, to);
+      const channel = await forward(client, this.#access, to, timeoutMs);
       return await offer(client, channel);
     } catch (thrown) {
       client.destroy();
@@ -106,15 +106,18 @@ const signaturesOf = (keys: readonly HostKey[]): string[] => [
   ...new Set(keys.flatMap(({ type }) => SIGNATURES[type] ?? [type])),
 ];
 
-function forward(client: Client, access: SshAccess, to: Way): Promise<ClientChannel> {
+/** An sshd that dials a port which drops everything would answer after minutes. */
+function forward(client: Client, access: SshAccess, to: Way, timeoutMs: number): Promise<ClientChannel> {
   const attempt = `${attemptAt(access, to)}, and from there to port ${to.port}`;
-  return new Promise((resolve, reject) => {
-    client.once("close", () => reject(new ConnectionLost("unreachable", `${attempt}: it closed`)));
-    client.forwardOut("127.0.0.1", 0, to.address, to.port, (error, channel) => {
-      if (error === undefined) resolve(channel);
-      else reject(forwardFault(error, attempt, to));
-    });
+  const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
+  const tooLate = () => reject(new ConnectionLost("timeout", `${attempt}: no answer`));
+  const timer = setTimeout(tooLate, timeoutMs);
+  client.once("close", () => reject(new ConnectionLost("unreachable", `${attempt}: it closed`)));
+  client.forwardOut("127.0.0.1", 0, to.address, to.port, (error, channel) => {
+    if (error === undefined) resolve(channel);
+    else reject(forwardFault(error, attempt, to));
   });
+  return promise.finally(() => clearTimeout(timer));
 }
 
 /** A port on the loopback that one connection may be made to: it is joined to the channel. */

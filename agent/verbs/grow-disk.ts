@@ -23,6 +23,7 @@ import {
 } from "../disk/ext-file-system.js";
 import { guestContent } from "../disk/guest-content.js";
 import { walkImageChain } from "../disk/image-rules.js";
+import { qemuImgVersion } from "../disk/qemu-img-version.js";
 import { digestFile, type FileDigest } from "../transfer/digest-file.js";
 import { copyLocally, restoreLocally } from "../transfer/local-copy.js";
 import type { Call, World } from "./verb.js";
@@ -74,11 +75,16 @@ interface Grown {
   readonly file: FileDigest;
 }
 
-function copiedLine({ id }: PlannedFile, { serverId, migrationId }: GrowCall, world: GrowEdges): CopiedFile {
+/** What the first receipt says of it. */
+export function copiedLine(
+  { id }: PlannedFile,
+  { serverId, migrationId }: GrowCall,
+  world: GrowEdges,
+): CopiedFile {
   const receipt = world.documents.get<CopyReceipt>(serverId, migrationId, "copy");
   const line = receipt?.files.find(file => file.id === id);
   if (line !== undefined) return line;
-  throw new Fault("refused", `${id} cannot be resized: there is no receipt for its copy`);
+  throw new Fault("refused", `${id} cannot be changed: there is no receipt for its copy`);
 }
 
 async function growRaw(
@@ -196,7 +202,7 @@ async function growQcow2(
   if (!isZeroBehind) throw new Fault("corrupt", `${planned.id}: what was added to the disk is not empty`);
   const change: DiskChange = {
     tool: "qemu-img resize",
-    version: await qemuImgVersion(call, world),
+    version: await qemuImgVersion(world.runTool, call.signal),
     sizeBeforeBytes: before.sizeBytes,
     sizeAfterBytes: planned.newSizeBytes,
     digestBefore: copied.digest,
@@ -221,11 +227,6 @@ async function contentBefore(planned: PlannedFile, call: GrowCall, world: GrowEd
   const content: ContentBefore = { sizeBytes, digest };
   world.documents.put(serverId, migrationId, kind, content);
   return content;
-}
-
-async function qemuImgVersion({ signal }: GrowCall, { runTool }: GrowEdges): Promise<string> {
-  const said = await runTool(["qemu-img", "--version"], { timeoutMs: 10_000, signal });
-  return /version (\S+)/.exec(said)?.[1] ?? "unknown";
 }
 
 const unchanged = (sizeBytes: number, algorithm: string, digest: string): string =>

@@ -1,5 +1,6 @@
 /**
- * prepare-disks: what was not copied is made here, and what was copied grows to the size of a resize's flavor. Swap
+ * prepare-disks: what was not copied is made here, and what was copied grows to the size of a resize's flavor or gets
+ * another format. Swap
  * disks get the label and uuid that they had (SAFETY R8); whatever is made or changed has a line of its own in the
  * second receipt (R11).
  *
@@ -16,6 +17,7 @@ import { createEphemeralDisk, ephemeralLabel } from "../disk/ephemeral.js";
 import { factsAt, isSameFile } from "../disk/file-identity.js";
 import { createSwapDisk, SWAP_PAGE_BYTES, swapSpaceOf } from "../disk/swap.js";
 import { digestFile } from "../transfer/digest-file.js";
+import { convertDisk, convertEdges } from "./convert-disk.js";
 import { growDisk } from "./grow-disk.js";
 import { incomingIdentity, makeFolder, recordIncoming } from "./incoming-artifacts.js";
 import { targetDocument } from "./target-document.js";
@@ -44,8 +46,8 @@ export const prepareDisks: Verb<PrepareDisks> = async (request, call, world) => 
 };
 
 /** Has more done to it than being copied, and so a line in the second receipt. */
-export const isPrepared = ({ mode, newSizeBytes }: PlannedFile): boolean =>
-  mode === "re-created" || mode === "added" || newSizeBytes > 0;
+export const isPrepared = ({ mode, newSizeBytes, convertTo }: PlannedFile): boolean =>
+  mode === "re-created" || mode === "added" || newSizeBytes > 0 || convertTo !== undefined;
 
 async function prepareDisk(
   planned: PlannedFile,
@@ -53,10 +55,21 @@ async function prepareDisk(
   call: Call,
   world: World,
 ): Promise<CopiedFile> {
+  if (planned.convertTo !== undefined) return { ...(await convert(planned, call, world)), atMs: world.now() };
   if (planned.mode === "copied") return { ...(await growDisk(planned, call, world)), atMs: world.now() };
   if (planned.mode === "added" && planned.role === "ephemeral") return addEphemeral(planned, call, world);
   return makeSwap(planned, file, call, world);
 }
+
+const convert = (planned: PlannedFile, call: Call, world: World): Promise<CopiedFile> =>
+  convertDisk(
+    planned,
+    call,
+    convertEdges(world, {
+      identityOf: path => incomingIdentity(path, call, world),
+      record: (path, facts) => recordIncoming(path, facts, call, world),
+    }),
+  );
 
 async function addEphemeral(planned: PlannedFile, call: Call, world: World): Promise<CopiedFile> {
   const { id, path, newSizeBytes: sizeBytes, mode } = planned;

@@ -19,7 +19,7 @@ import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const prepareSource: Verb<PrepareSource> = async (request, call, world) => {
   requireSettledHook(world);
-  const { refusals, manifest: described } = await describeSource(request.readOnlyDrives, call, world);
+  const { refusals, manifest: described } = await describeSource(request, call, world);
   if (described === undefined || refusals.length > 0) return result({ refusals: [...refusals] });
   const folders = await writeNonces(described.folders, "source", call, world);
   const manifest: SourceManifest = { ...described, folders };
@@ -37,17 +37,39 @@ export interface SourceDescription {
 }
 
 /** Everything that prepare-source answers, without journalling it. */
-export async function describeSource(drives: string, call: Call, world: World): Promise<SourceDescription> {
+export async function describeSource(
+  { readOnlyDrives: drives, diskFormat }: PrepareSource,
+  call: Call,
+  world: World,
+): Promise<SourceDescription> {
   const guest = activeGuest(call, world);
   const hookProblem = world.hook.problem();
   const survey = await surveyManaged(guest, readOnlyDrivesOf(drives), world);
   const unguarded = refusal("refused", `the libvirt hook does not guard the source: ${hookProblem}`, {
     fix: "restart libvirtd, then try again",
   });
-  const refusals = [...(hookProblem === "" ? [] : [unguarded]), ...survey.refusals];
+  const refusals = [
+    ...(hookProblem === "" ? [] : [unguarded]),
+    ...survey.refusals,
+    ...lostBy(diskFormat, survey),
+  ];
   if (refusals.length > 0) return { refusals, manifest: undefined };
   const manifest = await manifestOf(survey, { digests: true }, call, world);
   return { refusals, manifest: { ...manifest, facts: await sourceFacts(survey, world) } };
+}
+
+/** What lies in a qcow2 image beside the disk does not survive a conversion. */
+function lostBy(diskFormat: string | undefined, { disks }: Survey): FaultInfo[] {
+  if (diskFormat === undefined || diskFormat === "") return [];
+  return disks.flatMap(({ targetDev, chain }) => {
+    const { snapshotCount = 0, bitmapCount = 0 } = chain[0]?.header ?? {};
+    if (snapshotCount + bitmapCount === 0) return [];
+    const have = `${snapshotCount} internal snapshots, ${bitmapCount} bitmaps`;
+    const fix = "delete them, or migrate without --disk-format";
+    return [
+      refusal("refused", `a conversion would lose what the image of ${targetDev} holds`, { have, fix }),
+    ];
+  });
 }
 
 /** The server as this host's own, or a fault that says what it is instead. */

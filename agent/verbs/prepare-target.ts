@@ -17,6 +17,7 @@ import { refusal } from "../claim/refusal.js";
 import { bytesAvailable, memoryAvailableMib } from "../claim/room.js";
 import { evaluate, refusalsOf } from "../constraint/checks.js";
 import type { TargetFacts } from "../constraint/target-facts.js";
+import { imageFormat } from "../disk/image-rules.js";
 import { readDomain } from "../domain/domain-xml.js";
 import { formatIncarnation } from "../domain/ferry-metadata.js";
 import { guestNeeds } from "../domain/guest-needs.js";
@@ -50,7 +51,9 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   if (occupiedBy(sourceHost, call, world) === "")
     await awaitArrivals(sharedPaths(manifest, world), call, world);
   const placement = await place(request, call, world);
-  const shape = shapeForTarget(manifest, placement, request.flavor, request.extraSpecs);
+  const { flavor, extraSpecs, diskFormat = "" } = request;
+  const convertTo = diskFormat === "" ? undefined : imageFormat(diskFormat);
+  const shape = shapeForTarget(manifest, placement, flavor, extraSpecs, convertTo);
   // What cannot be resized cannot be written as a domain either.
   if (shape.refusals.length > 0) return result({ refusals: [...placement.refusals, ...shape.refusals] });
   const { domainXml, facts, results, hardware } = await examine(request, placement, shape, call, world);
@@ -288,9 +291,18 @@ const withoutFilesOf = ({ files }: SourceManifest, paths: readonly string[]): st
 /** Data that will be written, not virtual sizes: sparse stays sparse. */
 function bytesNeeded(manifest: SourceManifest, { files }: TargetShape): number {
   const received = files.filter(file => file.mode === "copied").map(file => file.id);
-  return manifest.files
+  const receivedBytes = manifest.files
     .filter(file => received.includes(file.id))
     .reduce((sum, file) => sum + file.dataBytes, 0);
+  return receivedBytes + convertedBytes(manifest, files);
+}
+
+/** Beside what is received, until it has taken its place: at most what all layers of a disk hold. */
+function convertedBytes({ files: described }: SourceManifest, files: TargetShape["files"]): number {
+  const devices = files.filter(({ convertTo }) => convertTo !== undefined).map(({ id }) => id.split("/")[0]);
+  return described
+    .filter(({ id }) => devices.includes(id.split("/")[0]))
+    .reduce((sum, { dataBytes }) => sum + dataBytes, 0);
 }
 
 function planOf({ files, disks }: TargetShape, domainXml: string, call: Call, world: World): TargetPlan {

@@ -30,6 +30,11 @@ export function targetMapping(
   return {
     disks: new Map(disks.map(({ targetDev, path }) => [targetDev, path])),
     paths: new Map([...same, ...moved]),
+    formats: new Map(
+      files.flatMap(({ id, convertTo }) =>
+        convertTo === undefined ? [] : [[id.split("/")[0] ?? "", convertTo]],
+      ),
+    ),
     listenAddresses: new Map(),
     emulator: manifest.emulator,
     ...(nvramPath === undefined ? {} : { nvramPath }),

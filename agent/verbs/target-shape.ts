@@ -9,6 +9,7 @@ import type { Disk, FaultInfo, Flavor } from "../../proto/gen/ferry/v1/model.js"
 import type { Placement } from "../claim/place-files.js";
 import { refusal } from "../claim/refusal.js";
 import { ephemeralLabel } from "../disk/ephemeral.js";
+import type { ImageFormat } from "../disk/image-rules.js";
 import { type AddedDisk, type DiskPlan, NO_CHANGE, planDisks } from "../disk/resize-plan.js";
 import { readDomain } from "../domain/domain-xml.js";
 import { type DomainSizes, freeTargetDevs, whyNotResizable } from "../domain/resize-domain.js";
@@ -36,6 +37,7 @@ export function shapeForTarget(
   placement: Placement,
   flavor: Flavor | undefined,
   extraSpecs: Readonly<Record<string, string>>,
+  convertTo?: ImageFormat,
 ): TargetShape {
   const { files, disks, memoryMib, vcpus } = manifest;
   const plan = flavor === undefined ? NO_CHANGE : planDisks(disks, files, flavor);
@@ -48,7 +50,8 @@ export function shapeForTarget(
     ].map(file => resizedFile(file, kept, plan)),
     disks: [...kept.map(disk => diskOnTarget(disk, files, placement, plan)), ...added.map(diskOf)],
   };
-  if (flavor === undefined) return { ...shape, sizes: undefined, memoryMib, vcpus, refusals: [] };
+  if (flavor === undefined)
+    return { ...converted(shape, convertTo), sizes: undefined, memoryMib, vcpus, refusals: [] };
   const sizes: DomainSizes = {
     vcpus: flavor.vcpus,
     memoryMib: flavor.ramMib,
@@ -125,6 +128,28 @@ function resizedFile(file: PlannedFile, disks: readonly Disk[], plan: DiskPlan):
   const newSizeBytes = disk && plan.resized.get(disk.targetDev);
   if (disk === undefined || newSizeBytes === undefined) return file;
   return { ...file, newSizeBytes, format: disk.format, role: disk.role };
+}
+
+/** Root and ephemeral disks that are copied become one file of that format; what is one already stays what it is. */
+function converted(
+  { files, disks }: Pick<TargetShape, "files" | "disks">,
+  convertTo: ImageFormat | undefined,
+): Pick<TargetShape, "files" | "disks"> {
+  if (convertTo === undefined) return { files, disks };
+  const isCopied = ({ targetDev }: Disk) =>
+    files.some(({ id, mode }) => id === activeLayerOf(targetDev) && mode === "copied");
+  const isConverted = (disk: Disk) =>
+    (disk.role === "root" || disk.role === "ephemeral") &&
+    (disk.format !== convertTo || disk.backing.length > 0) &&
+    isCopied(disk);
+  return {
+    files: files.map(file => {
+      const disk = disks.find(({ targetDev }) => file.id === activeLayerOf(targetDev));
+      if (disk === undefined || !isConverted(disk)) return file;
+      return { ...file, format: disk.format, role: disk.role, convertTo };
+    }),
+    disks: disks.map(disk => (isConverted(disk) ? { ...disk, format: convertTo, backing: [] } : disk)),
+  };
 }
 
 function diskOnTarget(

@@ -1,6 +1,6 @@
 /** `ferry server migrate`, and the decision after it: `confirm` or `revert`. */
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { Fault } from "../../proto/fault.js";
 import { MigrationServiceService, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Migration, Server } from "../../proto/gen/ferry/v1/model.js";
@@ -26,6 +26,7 @@ const DECIDE_MS = 60_000;
 interface MigrateOptions extends MoveOptions {
   readonly host: string;
   readonly force?: boolean;
+  readonly diskFormat?: string;
 }
 
 const MIGRATE_HELP = `
@@ -34,6 +35,9 @@ it needs to have the server back.
 
 --force takes a host that is disabled or that another filter is against. What placement has no room for, and what the
 host itself refuses, stays refused.
+
+--disk-format makes each copied root and ephemeral disk one file of that format on the target, without backing files;
+what the guest sees is compared before and after. Without it disks stay what they are.
 
 Examples:
   ferry server migrate web-3 --dry-run
@@ -47,13 +51,16 @@ export function addMigrate(server: Command, runner: Runner): void {
     .description("move a server to another host (cold: it is stopped meanwhile)")
     .argument("<server>", "name or id")
     .option("--host <host>", "where to; otherwise the scheduler chooses", "")
-    .option("--force", "that host even where the scheduler advises against it");
+    .option("--force", "that host even where the scheduler advises against it")
+    .addOption(
+      new Option("--disk-format <format>", "convert copied disks on the target").choices(["raw", "qcow2"]),
+    );
   addMoveOptions(command)
     .addHelpText("after", MIGRATE_HELP)
     .action(
       runner.online(async (session, options: MigrateOptions, name = "") => {
-        const { host, force = false } = options;
-        const request = { server: name, host, force, ...moveRequest(options) };
+        const { host, force = false, diskFormat } = options;
+        const request = { server: name, host, force, diskFormat, ...moveRequest(options) };
         const answer = await session.call(ServerServiceService.migrateServer, request, MOVE_MS);
         return concludeMove(session, answer, options);
       }),

@@ -97,9 +97,9 @@ export function serverService(api: Api): ServiceImplementation {
       const { id } = await permitted(request.server, caller);
       if (request.host !== "") policy.requireHostChoice(caller.identity);
       if (request.force) policy.requireForce(caller.identity);
-      const { host, force } = request;
+      const { host, force, diskFormat } = request;
       const mayCrossCells = policy.allowsCrossCell(caller.identity);
-      const aim = { host: host || undefined, force, mayCrossCells };
+      const aim = { host: host || undefined, force, mayCrossCells, diskFormat };
       return migrations.migrate({ server: id, ...aim, ...moved(request, caller) });
     },
     resizeServer: async (request, caller) => {

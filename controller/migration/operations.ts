@@ -29,6 +29,7 @@ import { recordAction } from "./actions.js";
 import { Changes } from "./changes.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
+import { checkedDiskFormat } from "./disk-format.js";
 import { isGone } from "./fenced-host.js";
 import { limitBandwidth } from "./limit-bandwidth.js";
 import { migrationKind, requestOf } from "./migration-kind.js";
@@ -53,6 +54,8 @@ interface MoveRequest {
   /** refuse (default) | carry */
   readonly readOnlyDrives?: string | undefined;
   readonly networkMap?: NetworkMap | undefined;
+  /** raw | qcow2: what the target makes of the disks that are copied; absent or empty: they stay what they are. */
+  readonly diskFormat?: string | undefined;
   readonly requestedBy: RequestedBy;
 }
 
@@ -365,6 +368,7 @@ export class Migrations {
       gracefulOnly: asked.gracefulOnly ?? false,
       readOnlyDrives: asked.readOnlyDrives || "refuse",
       networkMap: checkedNetworkMap(asked.networkMap ?? {}),
+      diskFormat: checkedDiskFormat(asked.diskFormat),
       maxDowntimeMs: server.maxDowntimeSeconds * 1000 || settings.maxDowntimeMs,
       maxAttempts: settings.maxAttempts,
       autoConfirmAfterMs: settings.autoConfirmAfterMs,

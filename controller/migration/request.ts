@@ -2,6 +2,7 @@
 
 import type { FencedHost } from "../../proto/gen/ferry/v1/agent.js";
 import type { Disk, Flavor } from "../../proto/gen/ferry/v1/model.js";
+import type { DiskFormat } from "./disk-format.js";
 import type { NetworkMap } from "./network-map.js";
 
 export interface MigrationRequest {
@@ -30,6 +31,8 @@ export interface MigrationRequest {
   /** refuse | carry */
   readonly readOnlyDrives: string;
   readonly networkMap: NetworkMap;
+  /** What the target makes of the disks that are copied. */
+  readonly diskFormat?: DiskFormat | undefined;
   readonly maxDowntimeMs: number;
   readonly maxAttempts: number;
   readonly autoConfirmAfterMs: number;

@@ -67,10 +67,11 @@ export const prepareTarget: Reversible<MigrationWorld, Known, PreparedTarget> = 
 const outcomeOf = (world: MigrationWorld): string => (world.call.byPerson ? "reverted" : "unwound");
 
 async function prepareSource(
-  { sourceHost, readOnlyDrives }: Known,
+  { sourceHost, readOnlyDrives, diskFormat }: Known,
   world: MigrationWorld,
 ): Promise<SourceManifest> {
-  const answer = await world.perform(sourceHost, { $case: "prepareSource", value: { readOnlyDrives } });
+  const value = { readOnlyDrives, diskFormat };
+  const answer = await world.perform(sourceHost, { $case: "prepareSource", value });
   throwRefusals(answer, sourceHost);
   if (answer.manifest === undefined) throw new Fault("internal", `${sourceHost} answered no manifest`);
   return answer.manifest;
@@ -94,6 +95,7 @@ async function prepareOn(
       flavor,
       extraSpecs: known.oldFlavor.extraSpecs,
       crossCell: known.crossCell ?? false,
+      diskFormat: known.diskFormat,
     },
   });
   throwRefusals(answer, targetHost);

@@ -380,6 +380,15 @@ describe("a migration by force", () => {
   });
 });
 
+describe("a migration to another format", () => {
+  it("says which, and refuses one that is not known", async () => {
+    controller.answers.migrateServer = async () => ({ migration: moved, verdicts: [] });
+    expect(await controller.ferry("server migrate web-3 --disk-format raw")).toMatchObject({ code: 0 });
+    expect(asked()).toMatchObject({ diskFormat: "raw" });
+    expect(await controller.ferry("server migrate web-3 --disk-format vmdk")).toMatchObject({ code: 2 });
+  });
+});
+
 describe("a migration to a host that calls its networks otherwise", () => {
   it("says so, for every target or for one, and refuses what is no such map", async () => {
     controller.answers.migrateServer = async () => ({ migration: moved, verdicts: [] });
