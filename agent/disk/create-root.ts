@@ -7,10 +7,11 @@
  */
 
 import { constants } from "node:fs";
-import { type FileHandle, open, unlink } from "node:fs/promises";
+import { open, unlink } from "node:fs/promises";
 import { Fault } from "../../proto/fault.js";
 import type { Files } from "../os/files.js";
 import type { RunTool } from "../os/tool.js";
+import { copyContent } from "../transfer/local-copy.js";
 import { explicitImage } from "./explicit-image.js";
 import { isSameFile } from "./file-identity.js";
 import type { ImageLayer } from "./image-rules.js";
@@ -28,7 +29,6 @@ export interface NewRoot {
 
 const CREATE_TIMEOUT_MS = 60_000;
 const CONVERT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
-const COPY_STEP_BYTES = 64 * 1024 * 1024;
 const SECTOR_BYTES = 512;
 
 /** The format of the disk that was made. */
@@ -85,47 +85,17 @@ async function convertToRaw(runTool: RunTool, root: NewRoot): Promise<void> {
 
 const limitsOf = ({ signal }: NewRoot, timeoutMs: number) => (signal ? { timeoutMs, signal } : { timeoutMs });
 
-/** By reflink where the file system can, else the data only: holes stay holes. */
+/** By whatever way is the shortest between these two files; holes stay holes. */
 async function copyRaw(files: Files, { path, facts }: ImageLayer, root: NewRoot): Promise<void> {
-  const image = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    if (!isSameFile(await files.facts(image.fd), facts)) {
-      throw new Fault("conflict", `image ${path} was replaced after it was checked`, { fix: "try again" });
-    }
-    const disk = await open(root.path, "r+");
-    try {
-      if (!(await clone(files, image, disk))) await copyData(files, image, disk, root);
-      await disk.truncate(root.sizeBytes);
-    } finally {
-      await disk.close();
-    }
-  } finally {
-    await image.close();
+  await using image = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const found = await files.facts(image.fd);
+  if (!isSameFile(found, facts)) {
+    throw new Fault("conflict", `image ${path} was replaced after it was checked`, { fix: "try again" });
   }
-}
-
-const NO_REFLINK = ["EOPNOTSUPP", "ENOTSUP", "EXDEV", "EINVAL", "ENOTTY", "ENOSYS"];
-
-async function clone(files: Files, image: FileHandle, disk: FileHandle): Promise<boolean> {
-  try {
-    await files.clone(image.fd, disk.fd);
-    return true;
-  } catch (error) {
-    if (NO_REFLINK.includes((error as NodeJS.ErrnoException).code ?? "")) return false;
-    throw error;
-  }
-}
-
-async function copyData(files: Files, image: FileHandle, disk: FileHandle, root: NewRoot): Promise<void> {
-  const { sizeBytes } = await files.facts(image.fd);
-  for (const { start, end } of await files.extents(image.fd, 0, sizeBytes)) {
-    for (let at = start; at < end; ) {
-      if (root.signal?.aborted) throw new Fault("cancelled", `copy to ${root.path}: cancelled`);
-      const copied = await files.copyRange(image.fd, at, disk.fd, at, Math.min(COPY_STEP_BYTES, end - at));
-      if (copied === 0) throw new Fault("failed", `copy to ${root.path}: the image ends at ${at}`);
-      at += copied;
-    }
-  }
+  await using disk = await open(root.path, "r+");
+  const watch = root.signal === undefined ? {} : { signal: root.signal };
+  await copyContent(files, watch, { source: image.fd, part: disk.fd, sizeBytes: found.sizeBytes });
+  await disk.truncate(root.sizeBytes);
 }
 
 async function grow(path: string, sizeBytes: number): Promise<void> {

@@ -1,5 +1,6 @@
 /**
- * Copies a file within one host (same-host resize): by reflink, else in the kernel, else by reading and writing.
+ * Copies a file within one host (same-host resize, a root disk from its image): by reflink, else in the kernel, else by
+ * reading and writing.
  *
  * Whatever the way: holes stay holes, the copy is made beside its final name, flushed, compared with its source by
  * digest (a reflink shares the very blocks, there is nothing to compare) and only then named, without ever replacing anything.
@@ -80,7 +81,7 @@ export async function restoreLocally(
       const { sizeBytes } = await files.facts(source);
       await withFd(await openFd(path, constants.O_RDWR | constants.O_NOFOLLOW), async part => {
         await setSize(part, 0);
-        await copyBytes(files, { signal }, { source, part, sizeBytes });
+        await copyContent(files, { signal }, { source, part, sizeBytes });
         await syncAll(part);
       });
     });
@@ -110,7 +111,7 @@ async function copyOpened(
     throw new Fault("conflict", "the copy is under way in another process");
   const { sizeBytes } = await files.facts(source);
   await setSize(part, 0);
-  const method = await copyBytes(files, request, { source, part, sizeBytes });
+  const method = await copyContent(files, request, { source, part, sizeBytes });
   await setMode(part, request.target.mode);
   await syncAll(part);
   return method;
@@ -122,7 +123,12 @@ interface Opened {
   readonly sizeBytes: number;
 }
 
-async function copyBytes(files: Files, request: CopyWatch, opened: Opened): Promise<LocalCopyMethod> {
+/** By the shortest way there is between the two: reflink, in the kernel, or reading and writing. Not flushed. */
+export async function copyContent(
+  files: Files,
+  request: CopyWatch,
+  opened: Opened,
+): Promise<LocalCopyMethod> {
   if (await succeeds(files.clone(opened.source, opened.part))) return "reflink";
   await setSize(opened.part, opened.sizeBytes);
   if (await succeeds(copyExtents(files, request, opened, kernelCopier(files)))) return "copy-range";

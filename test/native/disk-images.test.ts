@@ -1,6 +1,6 @@
 /** Our reading of disks against what the tools of the world make and say of them. */
 
-import { open, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { configDriveKind, isIso9660 } from "../../agent/disk/config-drive.js";
@@ -8,6 +8,7 @@ import { createRoot } from "../../agent/disk/create-root.js";
 import { createEphemeralDisk, ephemeralLabel } from "../../agent/disk/ephemeral.js";
 import { type ImageFormat, walkImageChain } from "../../agent/disk/image-rules.js";
 import { createSwapDisk, judgeSwap, SWAP_PROBE_BYTES, swapSpaceOf } from "../../agent/disk/swap.js";
+import { nativeFiles } from "../../agent/os/native-files.js";
 import { runTool } from "../../agent/os/tool.js";
 import { plainFiles } from "../unit/disk/plain-files.js";
 import { temporaryDirectory } from "../unit/disk/temporary-directory.js";
@@ -174,6 +175,30 @@ describe("a root disk", () => {
     await tool("qemu-img", ...rebase, at("image"));
     await createRoot({ runTool, files }, { image, mode: "copy", path: at("root"), sizeBytes: MIB });
     expect((await readFile(at("root"))).every(byte => byte === 0)).toBe(true);
+  });
+
+  it("is copied from another file system, where the kernel does not", async () => {
+    const other = at("other");
+    await mkdir(other);
+    await tool("mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", other);
+    try {
+      const content = Buffer.alloc(4 * MIB);
+      content.fill("data", MIB, 2 * MIB);
+      await writeFile(join(other, "image"), content);
+      const places = { directories: [other], blockDevices: [] };
+      const image = await walkImageChain(nativeFiles(), places, {
+        path: join(other, "image"),
+        format: "raw",
+      });
+      const edges = { runTool, files: nativeFiles() };
+      await createRoot(edges, { image, mode: "copy", path: at("root"), sizeBytes: 8 * MIB });
+      const disk = await readFile(at("root"));
+      expect(disk.subarray(0, 4 * MIB).equals(content)).toBe(true);
+      expect(disk.length).toBe(8 * MIB);
+      expect((await stat(at("root"))).blocks * 512).toBeLessThan(3 * MIB);
+    } finally {
+      await tool("umount", "--lazy", other);
+    }
   });
 
   it("is never copied from a file that took the image's place", async () => {
