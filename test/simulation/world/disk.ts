@@ -166,7 +166,7 @@ export class OpenFile {
     this.#disk.requireWorking();
     const { inode } = this;
     const end = offset + bytes.length;
-    if (end > inode.data.length) this.#disk.take(end - inode.data.length);
+    if (end > inode.data.length && !inode.isVolatile) this.#disk.take(end - inode.data.length);
     if (inode.isShared || end > inode.data.length) inode.grow(end);
     inode.data.set(bytes, offset);
     inode.sizeBytes = Math.max(inode.sizeBytes, end);
@@ -178,7 +178,7 @@ export class OpenFile {
     this.#disk.requireWorking();
     const { inode } = this;
     if (sizeBytes < inode.data.length) {
-      this.#disk.take(sizeBytes - inode.data.length);
+      if (!inode.isVolatile) this.#disk.take(sizeBytes - inode.data.length);
       inode.data = Buffer.from(inode.data.subarray(0, sizeBytes));
       inode.isShared = false;
     }
@@ -347,7 +347,7 @@ export class Disk {
     directory.entries.delete(name);
     this.touch(directory);
     inode.names -= 1;
-    if (inode.names === 0 && inode.kind === "file") this.usedBytes -= inode.data.length;
+    if (inode.names === 0 && inode.kind === "file" && !inode.isVolatile) this.usedBytes -= inode.data.length;
   }
 
   removeTree(path: string): void {
@@ -426,7 +426,8 @@ export class Disk {
       }
     };
     visit(this.root);
-    this.usedBytes = [...found].reduce((sum, inode) => sum + inode.data.length, 0);
+    const kept = [...found].filter(({ isVolatile }) => !isVolatile);
+    this.usedBytes = kept.reduce((sum, inode) => sum + inode.data.length, 0);
   }
 
   #make(kind: Kind, mode: number, isVolatile: boolean): Inode {

@@ -119,6 +119,11 @@ export class Machine {
   /** Autostart comes before any agent. */
   boot(): void {
     if (this.isUp) return;
+    if (this.disk.isFailing) {
+      this.say("does not boot: its disk fails");
+      this.world.time.after(BOOT_MS, undefined, () => this.boot());
+      return;
+    }
     this.say("boots");
     this.isUp = true;
     this.provideFacts();
