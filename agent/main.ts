@@ -207,7 +207,8 @@ async function heartbeats(
 }
 
 function transferTls({ material }: TlsSource) {
-  return { ca: material.ca.toString(), cert: material.cert.toString(), key: material.key.toString() };
+  const { ca, cert, key, revoked } = material;
+  return { ca: ca.toString(), cert: cert.toString(), key: key.toString(), revoked };
 }
 
 await runDaemon({

@@ -19,8 +19,10 @@ import {
 import { Fault } from "./fault.js";
 import { fromStatus } from "./fault-info.js";
 import { type IdentityKind, identityLabel, parseIdentity } from "./identity.js";
+import { refuseRevoked } from "./revocation.js";
 import { CLIENT_OPTIONS, DEFAULT_DEADLINE_MS } from "./rpc-options.js";
 import { parseServerAddress } from "./server-address.js";
+import type { TlsMaterial } from "./tls-files.js";
 import type { TlsSource } from "./tls-source.js";
 
 /** A generated method definition, as `call` and `stream` need it. */
@@ -47,8 +49,7 @@ export interface CallOptions {
 /** `address` is `host:port`. Connects with the first call, and again whenever needed. */
 export function createClient(address: string, tls: TlsSource, expect: ExpectedPeer): Client {
   const credentials = tls.channelCredentials({
-    checkServerIdentity: (_hostname, certificate) =>
-      peerProblem(certificate, expect, tls.material.identity.domain),
+    checkServerIdentity: (_hostname, certificate) => peerProblem(certificate, expect, tls.material),
   });
   return new Client(address, credentials, { ...CLIENT_OPTIONS, ...serverNameOption(address, expect) });
 }
@@ -136,12 +137,13 @@ function cancelled(method: AnyMethod, { reason }: AbortSignal): Fault {
 }
 
 function peerProblem(
-  { subjectaltname }: PeerCertificate,
+  { subjectaltname, fingerprint256 }: PeerCertificate,
   expect: ExpectedPeer,
-  domain: string,
+  own: TlsMaterial,
 ): Error | undefined {
   try {
-    const peer = parseIdentity(subjectaltname, domain);
+    refuseRevoked(fingerprint256, own.revoked);
+    const peer = parseIdentity(subjectaltname, own.identity.domain);
     if (peer.kind === expect.kind && peer.name === (expect.name ?? peer.name)) return undefined;
     const wanted = identityLabel({ kind: expect.kind, name: expect.name ?? "…" });
     return new Error(`the server's certificate is of ${identityLabel(peer)}, not ${wanted}`);

@@ -22,6 +22,7 @@ import { Fault } from "./fault.js";
 import { toStatus } from "./fault-info.js";
 import { addHealthAndReflection, type Health } from "./health-and-reflection.js";
 import { type Identity, parseIdentity } from "./identity.js";
+import { refuseRevoked } from "./revocation.js";
 import type { Method } from "./rpc-client.js";
 import { serverOptions } from "./rpc-options.js";
 import type { TlsSource } from "./tls-source.js";
@@ -179,6 +180,8 @@ async function attempt<Result>(
   incoming.on("cancelled", () => gone.abort(new Fault("cancelled", "the caller went away")));
   const { sslPeerCertificate } = incoming.getAuthContext();
   const identity = parseIdentity(sslPeerCertificate?.subjectaltname, tls.material.identity.domain);
+  // At each call: a connection may be older than the list.
+  refuseRevoked(sslPeerCertificate?.fingerprint256, tls.material.revoked);
   const caller: Caller = { identity, path: incoming.getPath(), signal: gone.signal };
   try {
     admit?.(caller);

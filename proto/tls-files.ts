@@ -10,11 +10,14 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Fault } from "./fault.js";
 import { type Identity, parseIdentity } from "./identity.js";
+import { NONE_REVOKED, type Revoked, readRevoked } from "./revocation.js";
 
 export interface TlsPaths {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
+  /** A list of certificates that count no more. */
+  readonly revoked?: string | undefined;
 }
 
 /** The contents, as PEM. */
@@ -24,6 +27,7 @@ export interface TlsMaterial {
   readonly key: Buffer;
   /** Who we are, by our own certificate. */
   readonly identity: Identity;
+  readonly revoked: Revoked;
 }
 
 export function readTlsFiles(paths: TlsPaths, now: Date = new Date()): TlsMaterial {
@@ -47,7 +51,14 @@ export function readTlsFiles(paths: TlsPaths, now: Date = new Date()): TlsMateri
       "issue a new certificate with `ferry pki issue --force`, or set the clock",
     );
   }
-  return { ca, cert, key, identity: parseIdentity(certificate.subjectAltName) };
+  const revoked = paths.revoked === undefined ? NONE_REVOKED : readRevoked(paths.revoked);
+  if (revoked.has(certificate.fingerprint256)) {
+    throw refusal(
+      `${paths.cert} has been revoked by ${paths.revoked}`,
+      "issue a new one with `ferry pki issue --force`",
+    );
+  }
+  return { ca, cert, key, identity: parseIdentity(certificate.subjectAltName), revoked };
 }
 
 /** Every certificate of a PEM file, in its order. */

@@ -125,8 +125,9 @@ export class TlsSource {
 }
 
 /** Changes whenever one of the files is replaced or rewritten. */
-function stampOf({ ca, cert, key }: TlsPaths): string {
-  const stamps = [ca, cert, key].map(path => {
+function stampOf({ ca, cert, key, revoked }: TlsPaths): string {
+  const paths = [ca, cert, key, ...(revoked === undefined ? [] : [revoked])];
+  const stamps = paths.map(path => {
     const stat = statSync(path, { throwIfNoEntry: false });
     return stat === undefined ? "absent" : `${stat.ino}:${stat.mtimeMs}:${stat.size}`;
   });

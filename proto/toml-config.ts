@@ -11,7 +11,12 @@ import { Fault } from "./fault.js";
 export const endpoint = z.string().regex(/^(\[[0-9a-f:]+\]|[^:\s]+):\d{1,5}$/i, "must be host:port");
 export const absolutePath = z.string().startsWith("/", "must be an absolute path");
 export const logLevel = z.enum(["trace", "debug", "info", "warn", "error"]);
-export const tlsPaths = z.strictObject({ ca: absolutePath, cert: absolutePath, key: absolutePath });
+export const tlsPaths = z.strictObject({
+  ca: absolutePath,
+  cert: absolutePath,
+  key: absolutePath,
+  revoked: absolutePath.optional(),
+});
 
 export function parseConfig<T>(schema: z.ZodType<T>, text: string, origin: string): T {
   const checked = schema.safeParse(parseToml(text, origin));

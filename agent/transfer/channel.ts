@@ -5,6 +5,7 @@
 
 import { X509Certificate } from "node:crypto";
 import { asFault, Fault } from "../../proto/fault.js";
+import { NONE_REVOKED, type Revoked, refuseRevoked } from "../../proto/revocation.js";
 import type { Connection, Engine } from "../os/engine.js";
 import type { Carrier, Reached } from "./carrier.js";
 import { connectionFault } from "./engine-fault.js";
@@ -15,6 +16,8 @@ export interface TlsMaterial {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
+  /** Certificates that count no more. */
+  readonly revoked?: Revoked;
 }
 
 export interface Destination {
@@ -29,7 +32,8 @@ export interface Destination {
 
 /** The host that is at the other end, by its certificate; the chain has been verified by TLS. */
 export async function peerHostAt(connection: Connection, own: TlsMaterial): Promise<string> {
-  const { subjectAltName } = new X509Certificate(await connection.peerCertificate());
+  const { subjectAltName, fingerprint256 } = new X509Certificate(await connection.peerCertificate());
+  refuseRevoked(fingerprint256, own.revoked ?? NONE_REVOKED);
   return peerHostOf(subjectAltName, own.cert);
 }
 

@@ -19,6 +19,7 @@ export const dialTarget = ({
     ca: tls.material.ca.toString(),
     cert: tls.material.cert.toString(),
     key: tls.material.key.toString(),
+    revoked: tls.material.revoked,
   }),
   carrier: config.ssh && carrierOf(config.ssh),
 });
