@@ -16,12 +16,6 @@ export const GUARDS = [
     strikes: "migrate, delete, come-late",
   },
   {
-    name: "the receipt of the source when the target is created",
-    file: "agent/verbs/create-target.ts",
-    from: "const statement = verifiedReceipt(",
-    to: "const statement = await (async (receipt: typeof fenceReceipt, ..._rest: unknown[]) => ({ ...receipt, incarnation: world.fence.incarnationOf(manifest.domainXml) }))(",
-  },
-  {
     name: "the fence itself: files set aside and undefined before the receipt",
     file: "agent/fence/fence.ts",
     from: "[turnAutostartOff, setFilesAside, undefineDomain, readAgain]",

@@ -178,9 +178,10 @@ export class Invariants {
     if (missing.length > 0) this.#world.breach(`needed and not booked: ${missing.join(", ")}`);
   }
 
-  /** Nothing of a migration that has ended is left on a host. */
+  /** Nothing of a migration that has come to its end is left on a host. */
   #requireTidy(host: Machine): void {
-    const open = this.migrations().filter(migration => migration.open === 1);
+    // One that is stuck says which step is to be repeated, also when only its cleaning up is left.
+    const open = this.migrations().filter(migration => migration.open === 1 || migration.stuck === 1);
     const ofOpen = (text: string) =>
       open.some(({ id, server }) => text.includes(id) || text.includes(server));
     const { database } = host.database(JOURNAL);
