@@ -14,6 +14,11 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+export function signedInteger(text: string): number {
+  if (!/^[+-]?\d{1,4}$/.test(text)) throw new InvalidArgumentError("Must be a whole number.");
+  return Number(text);
+}
+
 const BYTES_OF_UNIT: Readonly<Record<string, number>> = {
   k: 1024,
   m: 1024 ** 2,

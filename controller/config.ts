@@ -69,6 +69,8 @@ export const controllerConfigSchema = z.strictObject({
   shutdown_timeout: seconds.default(60),
   /** Targets tried before a migration is given up. Nova's name. */
   max_attempts: z.number().int().min(1).max(20).default(3),
+  max_concurrent_migrations: z.number().int().min(0).max(100_000).default(0),
+  max_concurrent_migrations_per_host: z.number().int().min(0).max(1_000).default(4),
   /** Whether a resize may choose the host that the server is on. Nova's name and default. */
   allow_resize_to_same_host: z.boolean().default(false),
   /** So many events are kept for whoever comes late. */

@@ -134,6 +134,7 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
       },
       stopped,
     ),
+    migrations.followTurns(stopped),
     store.isShared
       ? followCompanions({ ...deps, migrations, servers, ...companionLog(log) }, stopped)
       : undefined,
@@ -170,6 +171,8 @@ const settingsOf = (config: ControllerConfig): MigrationSettings => ({
   shutdownTimeoutMs: config.shutdown_timeout * 1000,
   maxAttempts: config.max_attempts,
   allowResizeToSameHost: config.allow_resize_to_same_host,
+  maxConcurrent: config.max_concurrent_migrations,
+  maxConcurrentPerHost: config.max_concurrent_migrations_per_host,
 });
 
 async function startMetrics(

@@ -1,10 +1,10 @@
 /** `ferry migration`: what is being moved, was moved, or is stuck half-way. */
 
 import type { Command } from "commander";
-import { FAULTS } from "../../proto/fault.js";
+import { FAULTS, Fault } from "../../proto/fault.js";
 import { MigrationServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
-import { bandwidth, positiveInteger } from "../arguments.js";
+import { bandwidth, positiveInteger, signedInteger } from "../arguments.js";
 import { printFindings } from "../output/findings.js";
 import {
   CHANGE_COLUMNS,
@@ -112,18 +112,27 @@ being copied now and for what follows, until the migration ends.
 Examples:
   ferry migration set 7 --bwlimit 50M
   ferry migration set 7 --bwlimit none
+  ferry migration set 7 --priority 2
 `;
+
+interface SetOptions {
+  readonly bwlimit?: number;
+  readonly priority?: number;
+}
 
 function addSet(migration: Command, runner: Runner): void {
   migration
     .command("set")
     .description("change how a migration is carried out, while it goes on")
     .argument("<id>", "id of the migration")
-    .requiredOption("--bwlimit <rate>", "how fast its disks may be copied", bandwidth)
+    .option("--bwlimit <rate>", "how fast its disks may be copied", bandwidth)
+    .option("--priority <number>", "-10 to 10, while it waits for its turn", signedInteger)
     .addHelpText("after", SET_HELP)
     .action(
-      runner.online(async (session, { bwlimit }: { readonly bwlimit: number }, id = "") => {
-        const request = { id, bandwidthBytesPerSecond: bwlimit };
+      runner.online(async (session, { bwlimit, priority }: SetOptions, id = "") => {
+        if (bwlimit === undefined && priority === undefined)
+          throw new Fault("invalid-argument", "nothing to set", { need: "--bwlimit or --priority" });
+        const request = { id, bandwidthBytesPerSecond: bwlimit, priority };
         const answer = await session.call(MigrationServiceService.setMigration, request);
         printMigration(session, present(answer.migration, "a migration"));
       }),

@@ -10,7 +10,7 @@ export const migrationColumns = (now: Date): Column<Migration>[] => [
   { title: "ID", value: ({ id }) => id },
   { title: "Server", value: ({ serverName }) => serverName },
   { title: "Type", value: ({ type }) => type },
-  { title: "Status", value: ({ status }) => status },
+  { title: "Status", value: standingOf },
   { title: "Source", value: ({ sourceHost }) => sourceHost },
   { title: "Target", value: ({ targetHost }) => targetHost || "-" },
   { title: "Step", value: ({ step, direction }) => (direction === "unwinding" ? `unwinding ${step}` : step) },
@@ -20,6 +20,11 @@ export const migrationColumns = (now: Date): Column<Migration>[] => [
   { title: "Updated", value: ({ updatedAtMs }) => formatAge(updatedAtMs, now) },
 ];
 
+/** Those that wait for their turn say where in the queue they are. */
+function standingOf({ status, queuePosition }: Migration): string {
+  return queuePosition === 0 ? status : `${status}, ${queuePosition}. in the queue`;
+}
+
 export function migrationFields(migration: Migration): Field[] {
   const { fault } = migration;
   return [
@@ -27,7 +32,7 @@ export function migrationFields(migration: Migration): Field[] {
     ["server", `${migration.serverName} (${migration.serverId})`],
     ["type", migration.type],
     ...(migration.type === "resize" ? flavorFields(migration) : []),
-    ["status", migration.status],
+    ["status", standingOf(migration)],
     ["source", migration.sourceHost],
     ["target", migration.targetHost],
     ["step", migration.step],

@@ -34,12 +34,11 @@ export function migrationService({ migrations, servers, policy }: Api): ServiceI
       await permitted(id, caller);
       yield* migrations.watch(id, { signal: caller.signal, untilEnded });
     },
-    setMigration: async ({ id, bandwidthBytesPerSecond: rate }, caller) => ({
-      migration:
-        rate === undefined
-          ? await migrations.show(id)
-          : await migrations.limit(id, rate, requestedBy(caller)),
-    }),
+    setMigration: async ({ id, bandwidthBytesPerSecond: rate, priority }, caller) => {
+      if (priority !== undefined) await migrations.prioritise(id, priority);
+      if (rate !== undefined) await migrations.limit(id, rate, requestedBy(caller));
+      return { migration: await migrations.show(id) };
+    },
     verifyReceipt: ({ id, files }, { signal }) => migrations.verify(id, files, signal),
     cancelMigration: async ({ id }, caller) => ({
       migration: await migrations.cancel(id, requestedBy(caller)),

@@ -99,7 +99,8 @@ export function serverService(api: Api): ServiceImplementation {
       if (request.force) policy.requireForce(caller.identity);
       const { host, force, diskFormat } = request;
       const mayCrossCells = policy.allowsCrossCell(caller.identity);
-      const aim = { host: host || undefined, force, mayCrossCells, diskFormat };
+      const { priority } = request;
+      const aim = { host: host || undefined, force, mayCrossCells, diskFormat, priority };
       return migrations.migrate({ server: id, ...aim, ...moved(request, caller) });
     },
     resizeServer: async (request, caller) => {

@@ -8,22 +8,34 @@ import type { Facts } from "../saga/plan.js";
 import type { Write } from "../saga/step.js";
 import { type MigrationRecord, updateMigration } from "../store/migrations.js";
 import { raiseEpoch, raiseTerm, updateServer } from "../store/servers.js";
+import type { QueueLimits } from "./fair-queue.js";
 import { MigrationWorld, type WorldEdges } from "./migration-world.js";
 import { noticeOf } from "./notices.js";
 import { tellMigration } from "./notify.js";
 import type { MigrationRequest } from "./request.js";
 import { story } from "./story.js";
+import { askTurn, freesTurn, leaveTurn, TURN_STEP } from "./turns.js";
 
-export function migrationKind(edges: WorldEdges): SagaKind<MigrationWorld> {
+interface Edges extends WorldEdges {
+  readonly queueLimits: QueueLimits;
+  /** Somebody else may copy now. */
+  readonly turnFreed: () => void;
+}
+
+export function migrationKind(edges: Edges): SagaKind<MigrationWorld> {
   return {
     plan: story,
     world: (call, known) => new MigrationWorld(call, requestOf(known).serverId, edges),
     raiseEpoch: (known, { queries }) => raiseEpoch(queries, requestOf(known).serverId),
     raiseTerm: (known, { queries }) => raiseTerm(queries, requestOf(known).serverId),
     follow,
+    mayBegin: async (step, known, write) =>
+      step !== TURN_STEP || askTurn(requestOf(known), write, edges.queueLimits),
+    waits: edges.changed,
     committed: (migrationId, line) => {
       edges.onLine(migrationId, line);
       edges.changed(migrationId);
+      if (freesTurn(line)) edges.turnFreed();
     },
     deadlineAtMs,
   };
@@ -41,6 +53,7 @@ function deadlineAtMs(known: Facts): number | undefined {
 async function follow(state: SagaState, line: Line, write: Write): Promise<void> {
   const { queries, sagaId, epoch, nowMs } = write;
   const request = requestOf(state.known);
+  await leaveTurn(line, write);
   if (line.kind === "waiting") await enterVerify(request, write);
   if (line.kind === "verdict" && line.verdict === "revert") {
     await updateServer(queries, request.serverId, { taskState: "resize_reverting" }, nowMs);

@@ -25,11 +25,13 @@ import {
 import { listLiveSagas } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
 import { findServer, findServerById, type ServerRecord } from "../store/servers.js";
+import { listTaken } from "../store/turns.js";
 import { recordAction } from "./actions.js";
 import { Changes } from "./changes.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import { checkedDiskFormat } from "./disk-format.js";
+import type { QueueLimits } from "./fair-queue.js";
 import { isGone } from "./fenced-host.js";
 import { limitBandwidth } from "./limit-bandwidth.js";
 import { migrationKind, requestOf } from "./migration-kind.js";
@@ -42,6 +44,7 @@ import { actionOf, type MigrationRequest } from "./request.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
 import { type Aim, wantedOf } from "./schedule-request.js";
 import { story } from "./story.js";
+import { checkedPriority, giveTurns, placesInQueue, setPriority } from "./turns.js";
 import { verifyReceipt } from "./verify-receipt.js";
 import { type MigrationChange, watchMigration } from "./watch.js";
 
@@ -56,6 +59,8 @@ interface MoveRequest {
   readonly networkMap?: NetworkMap | undefined;
   /** raw | qcow2: what the target makes of the disks that are copied; absent or empty: they stay what they are. */
   readonly diskFormat?: string | undefined;
+  /** From -10 to 10. */
+  readonly priority?: number | undefined;
   readonly requestedBy: RequestedBy;
 }
 
@@ -102,6 +107,7 @@ export class Migrations {
   readonly #deps: MigrationDependencies;
   readonly #changes = new Changes();
   readonly #runner: SagaRunner<MigrationWorld>;
+  readonly #queueLimits: QueueLimits;
   readonly #deafen: () => void;
 
   constructor(deps: MigrationDependencies) {
@@ -111,7 +117,10 @@ export class Migrations {
       this.#changes.notify(id);
       hints.announce("migration", id);
     };
-    const kind = migrationKind({ store, agent, clock, scheduler, changed, onLine });
+    const { maxConcurrent: total, maxConcurrentPerHost: perHost } = deps.settings;
+    const turns = { queueLimits: { total, perHost }, turnFreed: () => this.#turnFreed() };
+    const kind = migrationKind({ store, agent, clock, scheduler, changed, onLine, ...turns });
+    this.#queueLimits = turns.queueLimits;
     this.#runner = new SagaRunner({ store, clock, random, owner, onBug, kind });
     this.#deafen = hints.listen((topic, id) => this.#hear(topic, id));
   }
@@ -119,6 +128,37 @@ export class Migrations {
   /** Resumes every live migration that nobody carries out, from its journal; answers how many. */
   adoptOrphans(): Promise<number> {
     return this.#runner.adoptOrphans();
+  }
+
+  /** Until the signal aborts: gives turns that nobody gave, because who should have has stopped or was not heard. */
+  async followTurns(signal: AbortSignal): Promise<void> {
+    const { clock, store } = this.#deps;
+    while (!signal.aborted) {
+      await clock.sleep(TURN_TICK_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      // A store that does not answer is asked again at the next tick.
+      await this.#giveTurns().catch(() => undefined);
+      for (const id of await listTaken(store.queries).catch(() => [])) this.#runner.wake(id);
+    }
+  }
+
+  /** How far ahead of others a migration waits for its turn. */
+  async prioritise(id: string, priority: number): Promise<void> {
+    await this.#find(id);
+    await setPriority(this.#deps.store, id, priority);
+    this.#turnFreed();
+  }
+
+  #turnFreed(): void {
+    this.#giveTurns().catch(() => undefined);
+  }
+
+  async #giveTurns(): Promise<void> {
+    const { store, clock, hints } = this.#deps;
+    for (const id of await giveTurns(store, this.#queueLimits, clock.nowMs())) {
+      this.#runner.poke(id);
+      hints.announce("turn", id);
+    }
   }
 
   /** Everything stood still, and may go on. */
@@ -275,20 +315,29 @@ export class Migrations {
   }
 
   async show(id: string): Promise<Migration> {
-    return migrationMessage(await this.#find(id));
+    const [record, places] = [await this.#find(id), await placesInQueue(this.#deps.store.queries)];
+    return migrationMessage(record, places.get(id));
   }
 
   /** Newest first; `brief`: without steps, receipt, notes and progress. */
   async list(selection: MigrationSelection = {}, { brief = false } = {}): Promise<Migration[]> {
     const find = brief ? listBriefMigrations : listMigrations;
-    return (await find(this.#deps.store.queries, selection)).map(migrationMessage);
+    const { queries } = this.#deps.store;
+    const [found, places] = [await find(queries, selection), await placesInQueue(queries)];
+    return found.map(record => migrationMessage(record, places.get(record.id)));
   }
 
   /** Of another controller. A hint that cannot be followed now comes again. */
   #hear(topic: Topic, id: string | undefined): void {
     if (topic === "saga") this.#runner.notice(id).catch(() => undefined);
+    else if (topic === "turn") this.#wake(id);
     else if (id === undefined) this.#changes.notifyAll();
     else this.#changes.notify(id);
+  }
+
+  /** Its turn was given by another controller; one whose word was lost is found by looking. */
+  #wake(id: string | undefined): void {
+    if (id !== undefined) this.#runner.wake(id);
   }
 
   async #find(id: string): Promise<MigrationRecord> {
@@ -372,6 +421,7 @@ export class Migrations {
       maxDowntimeMs: server.maxDowntimeSeconds * 1000 || settings.maxDowntimeMs,
       maxAttempts: settings.maxAttempts,
       autoConfirmAfterMs: settings.autoConfirmAfterMs,
+      priority: checkedPriority(asked.priority ?? 0),
       requestedBy: requester.by,
       project: requester.project,
     };
@@ -380,6 +430,7 @@ export class Migrations {
 
 const asMigration = ({ id, serverId }: MigrationRecord) => ({ serverId, migrationId: id });
 
+const TURN_TICK_MS = 5_000;
 const PREFLIGHT_LIMIT_MS = 30_000;
 
 const MOVABLE: readonly string[] = ["active", "stopped"];

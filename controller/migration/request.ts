@@ -36,6 +36,8 @@ export interface MigrationRequest {
   readonly maxDowntimeMs: number;
   readonly maxAttempts: number;
   readonly autoConfirmAfterMs: number;
+  /** A head start over others that wait for their turn; absent in migrations of before there were turns. */
+  readonly priority?: number;
   readonly requestedBy: string;
   /** Of who asked; may be empty. */
   readonly project: string;

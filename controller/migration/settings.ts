@@ -11,6 +11,10 @@ export interface MigrationSettings {
   readonly maxAttempts: number;
   /** A resize may stay on the host that the server is on. */
   readonly allowResizeToSameHost: boolean;
+  /** Migrations that copy at the same time; 0: any number. */
+  readonly maxConcurrent: number;
+  /** Of those, how many a host takes part in, as source or target; 0: any number. */
+  readonly maxConcurrentPerHost: number;
 }
 
 export const DEFAULT_SETTINGS: MigrationSettings = {
@@ -19,4 +23,6 @@ export const DEFAULT_SETTINGS: MigrationSettings = {
   shutdownTimeoutMs: 60_000,
   maxAttempts: 3,
   allowResizeToSameHost: false,
+  maxConcurrent: 0,
+  maxConcurrentPerHost: 4,
 };

@@ -7,6 +7,7 @@ import { eventsAfter } from "../store/events.js";
 import { findMigration, type MigrationRecord, migrationMessage } from "../store/migrations.js";
 import type { Queries } from "../store/schema.js";
 import type { Changes } from "./changes.js";
+import { placesInQueue } from "./turns.js";
 
 export interface MigrationChange {
   readonly migration: Migration;
@@ -38,7 +39,7 @@ export async function* watchMigration(
     const record = await findMigration(queries, id);
     if (record === undefined) throw new Fault("not-found", `Migration ${id} could not be found.`);
     const events = await eventsAfter(queries, id, seen ?? 0);
-    const migration = migrationMessage(record);
+    const migration = migrationMessage(record, (await placesInQueue(queries)).get(id));
     // A watcher who comes late sees where things stand, not everything that led there.
     const told = seen === undefined ? events.slice(-1) : events;
     for (const { text, atMs } of told) yield { migration, event: text, atMs };

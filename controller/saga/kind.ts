@@ -15,6 +15,10 @@ export interface SagaKind<World> {
   raiseEpoch(known: Facts, write: Write): Promise<number>;
   /** This process takes the saga over from another one, with the same intent; answers the new term. */
   raiseTerm(known: Facts, write: Write): Promise<number>;
+  /** In the transaction that would begin a step: may it begin now? Whoever lets it later pokes the saga. */
+  mayBegin?(step: string, known: Facts, write: Write): Promise<boolean>;
+  /** It may not begin yet; that is durable. */
+  waits?(sagaId: string): void;
   /** Written with every line: what readers see of the saga. */
   follow(state: SagaState, line: Line, write: Write): Promise<void>;
   /** After the line is durable. */

@@ -7,7 +7,8 @@ import type { SagaState, StepState } from "./fold.js";
 import type { Plan } from "./plan.js";
 
 export type NextAction =
-  | { readonly kind: "begin" | "run" | "undo" | "tidy"; readonly step: string }
+  | { readonly kind: "begin"; readonly step: string }
+  | { readonly kind: "run" | "undo" | "tidy"; readonly step: string }
   | { readonly kind: "unwind"; readonly step: string }
   /** Journal that the verdict is awaited. */
   | { readonly kind: "await-verdict" }

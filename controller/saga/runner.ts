@@ -94,6 +94,11 @@ export class SagaRunner<World> {
     if (!this.#closing.signal.aborted) this.#start(id);
   }
 
+  /** Starts its loop if it has none. */
+  wake(id: string): void {
+    if (!this.#loops.has(id)) this.poke(id);
+  }
+
   /** Confirm or revert; `guard` decides within the transaction and refuses by throwing. */
   async decide(
     id: string,
@@ -213,6 +218,12 @@ export class SagaRunner<World> {
     if (!this.#journal.owns(saga)) return true;
     const next = nextAction(this.#deps.kind.plan, saga.state, saga.row.cancel === 1);
     if (next.kind === "rest" && !loop.pokedAgain) return true;
+    if (next.kind === "begin") {
+      const begun = await this.#journal
+        .begin(saga, next.step)
+        .catch(error => this.#unlessOvertaken(id, error));
+      return begun === false && !loop.pokedAgain;
+    }
     await this.#carryOut(saga, next, cancelled, hurried).catch(error => this.#unlessOvertaken(id, error));
     return false;
   }
@@ -232,13 +243,11 @@ export class SagaRunner<World> {
 
   async #carryOut(
     saga: LoadedSaga,
-    next: NextAction,
+    next: Exclude<NextAction, { kind: "begin" }>,
     cancelled: AbortSignal,
     hurried: () => AbortSignal,
   ): Promise<void> {
     switch (next.kind) {
-      case "begin":
-        return this.#journal.append(saga, { kind: "begun", step: next.step });
       case "await-verdict":
         return this.#journal.append(saga, { kind: "waiting" });
       case "end":

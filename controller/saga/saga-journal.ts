@@ -115,6 +115,23 @@ export class SagaJournal<World> {
     this.#kind.committed(saga.row.id, line);
   }
 
+  /** False: its turn has not come; what was written to ask for it stays. */
+  async begin(saga: LoadedSaga, step: string): Promise<boolean> {
+    const { row, state } = saga;
+    const line: Line = { kind: "begun", step };
+    const begun = await this.#store.transaction(async queries => {
+      const { id, epoch } = row;
+      const write = { queries, sagaId: id, epoch, nowMs: this.#clock.nowMs() };
+      const mayBegin = await this.#kind.mayBegin?.(step, state.known, write);
+      if (mayBegin !== false) await this.#write(queries, saga, line);
+      else if (!(await ownsSaga(queries, { id, owner: this.#owner, epoch }))) throw new Fenced(id);
+      return mayBegin !== false;
+    });
+    if (begun) this.#kind.committed(row.id, line);
+    else this.#kind.waits?.(row.id);
+    return begun;
+  }
+
   /** In a transaction of the caller's, who tells the readers afterwards. */
   appendWithin(queries: Queries, saga: LoadedSaga, line: Line): Promise<void> {
     return this.#write(queries, saga, line);

@@ -3,7 +3,7 @@
  * a name says that any of them may have been, so whoever listens looks at everything it cares for.
  */
 
-export type Topic = "migration" | "saga";
+export type Topic = "migration" | "saga" | "turn";
 
 /** `id` is absent when everything may have changed. */
 export type HintListener = (topic: Topic, id: string | undefined) => void;

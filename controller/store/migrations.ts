@@ -194,7 +194,8 @@ export async function decideMigration(
   return decided.numUpdatedRows === 1n;
 }
 
-export function migrationMessage(record: MigrationRecord): Migration {
+/** `queuePosition`: among those that wait for their turn, from 1; 0 of any other. */
+export function migrationMessage(record: MigrationRecord, queuePosition = 0): Migration {
   const { open: _open, stuck, targetAsked: _asked, autoConfirmLeftMs: _left, ...rest } = record;
   return {
     ...rest,
@@ -202,5 +203,6 @@ export function migrationMessage(record: MigrationRecord): Migration {
     steps: [...record.steps],
     receipt: [...record.receipt],
     notes: [...record.notes],
+    queuePosition,
   };
 }

@@ -13,7 +13,7 @@ import type { Queries } from "./schema.js";
 const CHANNEL = "ferry";
 const LOOK_AGAIN_MS = 2_000;
 const RECONNECT_MS = 1_000;
-const TOPICS: readonly Topic[] = ["migration", "saga"];
+const TOPICS: readonly Topic[] = ["migration", "saga", "turn"];
 
 export class PostgresHints implements Hints {
   /** By which one's own words are known. */

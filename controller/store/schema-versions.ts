@@ -124,6 +124,13 @@ const VERSION_9 = [
   `CREATE INDEX notification_number ON notification (number)`,
 ];
 
+/** Who copies, and who waits for its turn. */
+const VERSION_10 = [
+  `CREATE TABLE turn (
+    migration TEXT PRIMARY KEY, source_host TEXT NOT NULL, target_host TEXT NOT NULL, queued_at_ms BIGINT NOT NULL,
+    priority BIGINT NOT NULL, taken BIGINT NOT NULL)`,
+];
+
 const VERSIONS: readonly (readonly string[])[] = [
   VERSION_1,
   VERSION_2,
@@ -134,6 +141,7 @@ const VERSIONS: readonly (readonly string[])[] = [
   VERSION_7,
   VERSION_8,
   VERSION_9,
+  VERSION_10,
 ];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */

@@ -233,6 +233,16 @@ export interface NotificationTable {
   body: Json;
 }
 
+/** A migration that copies, or waits until it may. */
+export interface TurnTable {
+  migration: string;
+  source_host: string;
+  target_host: string;
+  queued_at_ms: Int;
+  priority: Int;
+  taken: Flag;
+}
+
 /** A controller at work. */
 export interface ProcessTable {
   owner: string;
@@ -271,6 +281,7 @@ export interface Schema {
   event: EventTable;
   action: ActionTable;
   notification: NotificationTable;
+  turn: TurnTable;
   process: ProcessTable;
   duty: DutyTable;
   revoked_token: RevokedTokenTable;

@@ -11,6 +11,7 @@ import { refuseGroupBreach } from "../../scheduler/group-claim.js";
 import { appendEvent } from "../../store/events.js";
 import { updateMigration } from "../../store/migrations.js";
 import { findServerById } from "../../store/servers.js";
+import { changeTurn } from "../../store/turns.js";
 import type { MigrationWorld } from "../migration-world.js";
 import type { MigrationRequest } from "../request.js";
 
@@ -56,6 +57,7 @@ export async function bookFirst(
       continue;
     }
     await updateMigration(queries, sagaId, { targetHost: target, targetAsked: false }, nowMs);
+    await changeTurn(queries, sagaId, { target_host: target });
     await appendEvent(queries, sagaId, `target ${target}`, nowMs);
     return target;
   }

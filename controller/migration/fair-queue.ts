@@ -1,0 +1,68 @@
+/**
+ * Whose turn it is, when only so many migrations may copy at a time: in all, and at each host, as its source or target.
+ *
+ *   order    by when they came, a priority being a head start: whoever waits gets nearer, whatever comes later
+ *   overtake whoever finds a host full is overtaken by those that need other hosts, but not for ever: after a while its
+ *            hosts let nobody past, and are its own as soon as they have room
+ *
+ * Pure: the same rows and the same moment give the same turns, on every controller.
+ */
+
+export interface Turn {
+  readonly migration: string;
+  readonly sourceHost: string;
+  readonly targetHost: string;
+  readonly queuedAtMs: number;
+  readonly priority: number;
+  /** It copies already. */
+  readonly taken: boolean;
+}
+
+export interface QueueLimits {
+  /** 0: any number. */
+  readonly total: number;
+  readonly perHost: number;
+}
+
+/** What a step of priority is worth in waiting. */
+export const HEAD_START_MS = 10 * 60_000;
+/** So long a migration is overtaken at its hosts. */
+export const PATIENCE_MS = 5 * 60_000;
+export const MOST_PRIORITY = 10;
+
+/** Those that may begin now, in the order in which they come to it. */
+export function nextTurns(turns: readonly Turn[], limits: QueueLimits, nowMs: number): string[] {
+  const atHost = new Map<string, number>();
+  let total = 0;
+  const hostsOf = ({ sourceHost, targetHost }: Turn) => new Set([sourceHost, targetHost]);
+  const occupy = (turn: Turn) => {
+    for (const host of hostsOf(turn)) atHost.set(host, (atHost.get(host) ?? 0) + 1);
+  };
+  for (const turn of turns.filter(({ taken }) => taken)) {
+    occupy(turn);
+    total += 1;
+  }
+  const next: string[] = [];
+  for (const turn of inOrder(turns)) {
+    if (!hasRoom(limits.total, total)) break;
+    const isFree = [...hostsOf(turn)].every(host => hasRoom(limits.perHost, atHost.get(host) ?? 0));
+    if (isFree) {
+      next.push(turn.migration);
+      total += 1;
+    }
+    if (isFree || nowMs - placeOf(turn) > PATIENCE_MS) occupy(turn);
+  }
+  return next;
+}
+
+/** Those that wait, the next one first. */
+export function inOrder(turns: readonly Turn[]): Turn[] {
+  return turns
+    .filter(({ taken }) => !taken)
+    .sort((one, other) => placeOf(one) - placeOf(other) || (one.migration < other.migration ? -1 : 1));
+}
+
+/** Earlier is nearer. It never changes, so that time alone brings everybody's turn. */
+const placeOf = ({ queuedAtMs, priority }: Turn): number => queuedAtMs - priority * HEAD_START_MS;
+
+const hasRoom = (limit: number, used: number): boolean => limit === 0 || used < limit;
