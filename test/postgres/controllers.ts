@@ -99,6 +99,8 @@ export class Controllers {
       `listen = "127.0.0.1:${port}"`,
       `store = "${this.#store}"`,
       `lease_seconds = ${LEASE_SECONDS}`,
+      // Some wait for their turn, whoever gives it.
+      "max_concurrent_migrations_per_host = 10",
       `log_level = "error"`,
       `tls = { ca = "${ca}", cert = "${cert}", key = "${key}" }`,
     ];
