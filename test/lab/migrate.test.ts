@@ -18,6 +18,7 @@ import {
   IMAGES,
   migrate,
   migrationOf,
+  revert,
   serverOf,
 } from "./support/fleet.js";
 import {
@@ -141,6 +142,33 @@ describe("a running server with an overlay, an ephemeral, a swap disk and a conf
     expect(await filesOn(lab, "h1")).toContain(BASE_IMAGE);
     expect(await domainsOn(lab, "h1")).not.toContain("web");
     expect(await domainsOn(lab, "h2")).toContain("web");
+  });
+});
+
+describe("the same server, when its disks are to be one raw file each on the other host", () => {
+  it("runs from them with its data, and has its chain back when it is reverted", async () => {
+    const before = await definitionOf(lab, "h2", "web");
+    const migration = await migrate(lab, "web", "h1", "--disk-format", "raw");
+    const changed = migration.receipt.filter(({ changes }) => changes.length > 0);
+    expect(changed.map(({ id, changes }) => `${id} ${changes.map(({ tool }) => tool)}`)).toEqual([
+      "vda/0 qemu-img convert",
+    ]);
+    expect(changed[0]?.changes[0]?.holds).toMatch(/^qcow2 to raw, content of \d+ bytes unchanged: blake3 /);
+    const { disks } = await serverOf(lab, "web");
+    const formats = disks.map(({ role, format, backing }) => `${role} ${format} ${backing.length}`);
+    expect(formats).toEqual(["root raw 0", "ephemeral raw 0", "swap raw 0", "config-drive raw 0"]);
+    expect(verdicts(await bootOf(lab, "h1", "web", 3))).toEqual(["MARKER-OK 3", "EPH-OK 3"]);
+    const disk = `${IMAGES}/web/disk`;
+    expect(await lab.output("h1", ["stat", "-c", "%s", disk])).toBe(String(1024 * MIB));
+    expect(await allocatedBytes(lab, "h1", disk)).toBeLessThan(128 * MIB);
+
+    await revert(lab, "web");
+    expect(await definitionOf(lab, "h2", "web")).toBe(before);
+    const isLeft = async () => (await filesOn(lab, "h1")).some(file => file.includes("/web"));
+    await waitFor(async () => !(await isLeft()), {
+      deadlineMs: PATIENCE_MS,
+      what: "h1 holds nothing of web",
+    });
   });
 });
 

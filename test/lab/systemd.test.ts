@@ -113,8 +113,36 @@ describe("the units under real systemd", () => {
   });
 });
 
+/** On h2, with nothing of the machine's configuration; its log is /run/sshd.log. */
+const SSHD = `
+  mkdir -p /run/sshd /run/own-sshd && cd /run/own-sshd
+  ssh-keygen -q -t ed25519 -N "" -f host-key
+  printf '%s\\n' "HostKey $PWD/host-key" "AuthorizedKeysFile $PWD/authorized-keys" "StrictModes no" "UsePAM no" \
+    "PasswordAuthentication no" "PermitRootLogin prohibit-password" "PidFile none" "AllowTcpForwarding local" >config
+  { printf 'restrict,port-forwarding,permitopen="%s:7402" ' "$(getent hosts h2-mig | cut -d' ' -f1)" && cat; } >authorized-keys
+  /usr/sbin/sshd -f config -E /run/sshd.log
+  cat host-key.pub`;
+
+/** Disk data leaves h1 through h2's sshd, whose firewall lets nothing else in on the migration network. */
+async function onlySshIsOpen(): Promise<void> {
+  const key = "/etc/ferry/ssh/id_ed25519";
+  await lab.output("h1", [
+    "sh",
+    "-c",
+    `mkdir -m 700 /etc/ferry/ssh && ssh-keygen -q -t ed25519 -N "" -f ${key}`,
+  ]);
+  const hostKey = await lab.output("h2", ["sh", "-eu", "-c", SSHD], {
+    input: await lab.output("h1", ["cat", `${key}.pub`]),
+  });
+  await lab.output("h1", ["sh", "-c", "cat >/etc/ferry/ssh_known_hosts"], { input: `h2 ${hostKey}\n` });
+  const settings = `[ssh]\nuser = "root"\nkey_file = "${key}"\n`;
+  await lab.output("h1", ["sh", "-c", "cat >>/etc/ferry/agent.toml"], { input: settings });
+  await lab.output("h1", ["systemctl", "restart", "ferry-agent"]);
+  await bothHostsUp();
+}
+
 describe("a migration in the full sandbox", () => {
-  it("takes a guest with its data to the other host and is confirmed", async () => {
+  it("takes a guest with its data to the other host, where only sshd is open, and is confirmed", async () => {
     const image = `${await lab.guestFolder()}/base.qcow2`;
     await ferry(
       "flavor",
@@ -129,7 +157,15 @@ describe("a migration in the full sandbox", () => {
       ...words(`--flavor small --image ${image} --image-format qcow2 --host h1`),
     );
     await lab.waitForConsole("h1", "web", /MARKER-NEW[\s\S]*EPH-NEW[\s\S]* READY/);
+    const closed = "INPUT -i mig0 -p tcp ! --dport 22 -j REJECT --reject-with tcp-reset";
+    await lab.output("h2", ["iptables", "-w", "-I", ...words(closed)]);
+    const check = async () => (await lab.ferry("server", "check", "web", "--host", "h2")).stdout;
+    expect(await check()).toMatch(/transfer-path +\| unknown/);
+    await onlySshIsOpen();
+    expect(await check()).toMatch(/transfer-path +\| ok/);
     await ferry("server", "migrate", "web", "--host", "h2", "--wait");
+    expect(await lab.output("h2", ["cat", "/run/sshd.log"])).toMatch(/Accepted publickey for root/);
+    await lab.output("h2", ["iptables", "-w", "-D", ...words(closed)]);
     await lab.waitForConsole("h2", "web", /MARKER-OK vda2 boots=2[\s\S]*EPH-OK vdb boots=2[\s\S]* READY/);
     await ferry("server", "confirm", "web", "--wait");
     expect(await lab.output("h1", ["virsh", "-q", "list", "--all", "--name"])).toBe("");
