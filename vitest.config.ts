@@ -37,6 +37,7 @@ export default defineConfig({
         plugins: [simulatedEdges()],
       },
       projectOf("native", ["test/{native,contract}/**/*.test.ts"], 60_000, true),
+      projectOf("load", ["test/load/**/*.test.ts"], 300_000, true),
       projectOf("lab", ["test/lab/**/*.test.ts"], 600_000),
     ],
   },
