@@ -154,12 +154,22 @@ function migrateSchema(database: Database.Database): void {
   })();
 }
 
+/** Of a file that another process holds, or that is no journal any more; an empty one in its place would know of no fence. */
 function asJournalFault(error: unknown, stateDir: string): unknown {
-  if (!(error instanceof Database.SqliteError) || !error.code.startsWith("SQLITE_BUSY")) return error;
+  if (!(error instanceof Database.SqliteError)) return error;
+  if (DAMAGED.some(code => error.code.startsWith(code)))
+    return new Fault("corrupt", `the journal in ${stateDir} is damaged: ${error.message}`, {
+      have: `${join(stateDir, "journal.db")} as it is`,
+      need: "what this host has promised about its guests",
+      fix: "do not start with an empty one: restore the file and follow docs/operating.md on restored hosts",
+    });
+  if (!error.code.startsWith("SQLITE_BUSY")) return error;
   return new Fault("conflict", `the journal in ${stateDir} is in use by another ferry-agent`, {
     fix: "stop the other agent, or give this one its own state_dir",
   });
 }
+
+const DAMAGED = ["SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_ERROR"];
 
 function isDiskFull(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? error.code : undefined;

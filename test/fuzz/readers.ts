@@ -17,11 +17,22 @@ import { hostPaths } from "../../agent/domain/host-paths.js";
 import { liveDifferences } from "../../agent/domain/live-differences.js";
 import { parseCapabilities } from "../../agent/probe/capabilities.js";
 import { parseDomainCapabilities } from "../../agent/probe/domain-capabilities.js";
+import {
+  decodeError,
+  decodeHello,
+  decodeOpen,
+  decodeWelcome,
+  encodeError,
+  encodeHello,
+  encodeOpen,
+  encodeWelcome,
+} from "../../agent/transfer/messages.js";
 import { parseControllerConfig } from "../../controller/config.js";
 import { Fault } from "../../proto/fault.js";
 import { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
 import { HeartbeatRequest } from "../../proto/gen/ferry/v1/controller.js";
 import { parseIdentity } from "../../proto/identity.js";
+import { parseRevoked } from "../../proto/revocation.js";
 
 export interface Reader {
   readonly name: string;
@@ -89,6 +100,23 @@ export const READERS: readonly Reader[] = [
     read: text(name => parseIdentity(name, "ferry")),
   },
   {
+    name: "list of revoked certificates",
+    documents: [Buffer.from(`# lost\n${Array(32).fill("AB").join(":")} # ada\n`)],
+    read: text(list => parseRevoked(list, "fuzz")),
+  },
+  { name: "hello of a transfer", documents: [hello()], read: bytes => decodeHello(bytes) },
+  {
+    name: "welcome of a transfer",
+    documents: [encodeWelcome({ algorithm: "blake3", compression: "none" })],
+    read: bytes => decodeWelcome(bytes),
+  },
+  { name: "file of a transfer", documents: [open()], read: bytes => decodeOpen(bytes) },
+  {
+    name: "error of a transfer",
+    documents: [encodeError(new Fault("corrupt", "what was read back differs", { have: "a", need: "b" }))],
+    read: bytes => decodeError(bytes, "h2"),
+  },
+  {
     name: "PerformRequest",
     documents: [
       Buffer.from(
@@ -109,6 +137,30 @@ export const READERS: readonly Reader[] = [
     throws: /premature EOF|index out of range|invalid|illegal|cant skip|groups|recursion depth/i,
   },
 ];
+
+function hello(): Buffer {
+  const claims = {
+    purpose: "copy",
+    migrationId: "m1",
+    serverId: "s1",
+    epoch: 2,
+    attempt: "0".repeat(32),
+    connection: 0,
+    files: ["vda/0"],
+    algorithms: ["blake3", "sha256"],
+    compressions: [],
+  } as const;
+  return encodeHello(
+    { ...claims, files: [...claims.files], algorithms: [...claims.algorithms], compressions: [] },
+    "token",
+    Buffer.alloc(32),
+  );
+}
+
+function open(): Buffer {
+  const stamp = { device: "8:1", inode: "12", birthNs: "1", mtimeNs: "2", ctimeNs: "3" };
+  return encodeOpen({ sizeBytes: 1_073_741_824, dataBytes: 4096, stamp });
+}
 
 /** A header that is right, to begin from. */
 function qcow2(): Buffer {

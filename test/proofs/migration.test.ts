@@ -158,6 +158,13 @@ describe("a migration", () => {
     expect(agents.agent("h2").host.domains.get(WEB)?.state).toBe("RUNNING");
   });
 
+  it("goes on with a target that has everything and does not expect the source any more", async () => {
+    const fault = new Fault("not-found", "no copy of it is expected here");
+    center.agents.troubles.push({ verb: "send_disks", kind: "fail", fault });
+    await center.migrate();
+    expect(await center.rest()).toMatchObject({ status: "finished" });
+  });
+
   it("is not decided by a late word about another one", async () => {
     const { id: first } = await center.migrate();
     await center.rest();

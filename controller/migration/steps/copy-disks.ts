@@ -4,7 +4,8 @@
  * copied there, by one agent that is both.
  *
  * A source that has sent everything says so for ever, also to a target whose agent was killed just before it wrote its
- * receipt: such a target is offered everything once more, and takes what it does not have.
+ * receipt: such a target is offered everything once more, and takes what it does not have. One that was killed just after
+ * it has everything and expects nobody: then its receipt stands, whatever the source was told.
  */
 
 import { asFault, Fault } from "../../../proto/fault.js";
@@ -80,12 +81,18 @@ async function sendUntil(
   wait: () => Promise<void>,
 ): Promise<void> {
   const settled = received.then(
-    () => true,
-    () => true,
+    () => "receipt" as const,
+    () => "failure" as const,
   );
+  const outcome = () => Promise.race([settled, wait().then(() => "unknown" as const)]);
   for (let round = 1; ; round += 1) {
-    await send(round === 1 ? {} : { effect: `copy-disks:run:${round}` });
-    if (await Promise.race([settled, wait().then(() => false)])) return;
+    try {
+      await send(round === 1 ? {} : { effect: `copy-disks:run:${round}` });
+      if ((await outcome()) !== "unknown") return;
+    } catch (error) {
+      if (asFault(error).code === "not-found" && (await outcome()) === "receipt") return;
+      throw error;
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** Operations run once in effect: keys, epochs, tombstones, re-attachment and restarts. */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
@@ -246,12 +246,38 @@ describe("a closed migration", () => {
   });
 });
 
+function openDamaged(folder: string): void {
+  try {
+    Journal.open(folder).close();
+  } catch (error) {
+    expect(error).toBeInstanceOf(Fault);
+    expect((error as Fault).message).toMatch(/damaged|newer Ferry/);
+  }
+}
+
 describe("the journal", () => {
   it("gives documents back as they were, bytes too", () => {
     const documents = new Documents(journal, () => 0);
     const body = { name: "x", folders: [{ nonce: Buffer.from([1, 2, 3]), empty: Buffer.alloc(0) }] };
     documents.put("s1", "m1", "final", body);
     expect(documents.get("s1", "m1", "final")).toEqual(body);
+  });
+
+  it("that is damaged anywhere is refused with a reason, or read without what is gone", () => {
+    journal.close();
+    const path = join(folder, "journal.db");
+    const whole = readFileSync(path);
+    for (let round = 0; round < 60; round += 1) {
+      const damaged = Buffer.from(whole);
+      // What every reader looks at first, and anywhere.
+      const at = round % 2 === 0 ? round : Math.floor((round / 60) * damaged.length);
+      damaged.fill(0xa5, at, at + 8 * (1 + (round % 7)));
+      for (const rest of ["-wal", "-shm"]) rmSync(`${path}${rest}`, { force: true });
+      writeFileSync(path, damaged);
+      openDamaged(folder);
+    }
+    writeFileSync(path, whole);
+    journal = Journal.open(folder);
   });
 
   it("in use by another agent is refused with a reason", () => {
