@@ -79,13 +79,6 @@ export const GUARDS = [
     strikes: "migrate, revert, target, power-cut",
   },
   {
-    name: "synchronous = FULL of the controller's store",
-    file: "controller/store/sqlite.ts",
-    from: "synchronous = FULL",
-    to: "synchronous = NORMAL",
-    strikes: "migrate, confirm, controller, power-cut",
-  },
-  {
     name: "the guard that a target which may have run is not withdrawn by itself",
     file: "agent/verbs/withdraw-target.ts",
     from: "if (!hasRun) return;",

@@ -246,9 +246,9 @@ describe("a closed migration", () => {
   });
 });
 
-function openDamaged(folder: string): void {
+function openDamaged(stateDir: string): void {
   try {
-    Journal.open(folder).close();
+    Journal.open(stateDir).close();
   } catch (error) {
     expect(error).toBeInstanceOf(Fault);
     expect((error as Fault).message).toMatch(/damaged|newer Ferry/);
