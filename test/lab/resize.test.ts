@@ -5,6 +5,7 @@
 
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Event } from "../../proto/gen/ferry/v1/event.js";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import {
@@ -214,6 +215,38 @@ describe("a server that is resized on its own host", () => {
     const boot = await bootOf(lab, "h1", "plain", 3);
     expect(disksSeen(boot)).toEqual([`vda ${GIB}`]);
     expect(await filesOf()).toEqual([`${IMAGES}/plain/console.log`, disk]);
+  });
+
+  it("may grow there beside the others of its affinity group, which none of them leaves", async () => {
+    await ferry(lab, "host", "enable", "h2");
+    await ferry(lab, "group", "create", "pair", "--policy", "affinity");
+    for (const name of ["one", "two"])
+      await createServer(lab, name, "--flavor", "m1.bare", "--no-start", "--hint", "group=pair");
+    const refused = await lab.ferry("server", "migrate", "one", "--wait");
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toMatch(
+      /No valid host was found\.[\s\S]*h2: host h2 has no server of group pair, whose policy is affinity/,
+    );
+    expect(await serverOf(lab, "one")).toMatchObject({ host: "h1", status: "SHUTOFF", taskState: "" });
+    expect(await resize("one", "m1.noswap")).toMatchObject({ targetHost: "h1", status: "finished" });
+    await confirm(lab, "one");
+    expect(await serverOf(lab, "one")).toMatchObject({ host: "h1", flavor: { name: "m1.noswap" } });
+
+    const told: readonly Event[] = JSON.parse(
+      await ferry(lab, "event", "list", "--server", "one", "--type", "instance.resize", "-o", "json"),
+    );
+    expect(told.map(({ type, host }) => `${type} ${host}`)).toEqual([
+      "instance.resize_prep.start h1",
+      "instance.resize_prep.end h1",
+      "instance.resize.start h1",
+      "instance.resize.end h1",
+      "instance.resize_finish.start h1",
+      "instance.resize_finish.end h1",
+      "instance.resize_confirm.start h1",
+      "instance.resize_confirm.end h1",
+    ]);
+    for (const name of ["one", "two"]) await ferry(lab, "server", "delete", name, "--yes");
+    await ferry(lab, "host", "disable", "h2", "--reason", "test");
   });
 
   it("that is off, with firmware variables and a TPM, is given back to the last bit", async () => {

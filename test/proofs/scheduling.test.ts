@@ -119,6 +119,21 @@ describe("server groups", () => {
     expect(await center.rest()).toMatchObject({ status: "finished", sourceHost: "h1", targetHost: "h1" });
   });
 
+  it("test_boot_servers_with_soft_affinity: together or not, and each may leave", async () => {
+    await groups.create({ name: "near", policy: "soft-affinity", maxServerPerHost: 0, owner: "ada" });
+    const hint = { schedulerHints: { group: "near" } };
+    for (const name of ["near-1", "near-2"]) await create(name, { ...hint, host: "h2" });
+    expect((await possible("near-1")).sort()).toEqual(["h1", "h3"]);
+  });
+
+  it("test_boot_servers_with_soft_anti_affinity: apart while there is room, then together", async () => {
+    await groups.create({ name: "apart", policy: "soft-anti-affinity", maxServerPerHost: 0, owner: "ada" });
+    const hint = { schedulerHints: { group: "apart" } };
+    const hosts: string[] = [];
+    for (const name of ["a-1", "a-2", "a-3", "a-4"]) hosts.push((await create(name, hint)).host);
+    expect(hosts.slice(0, 3).sort()).toEqual(["h1", "h2", "h3"]);
+  });
+
   it("of two members that are placed at the same time only one gets the host (LP#1821755)", async () => {
     await groups.create({ name: "db", policy: "anti-affinity", maxServerPerHost: 0, owner: "ada" });
     const hint = { schedulerHints: { group: "db" }, host: "h3" };
@@ -169,6 +184,23 @@ describe("aggregates", () => {
     await aggregates.create("fast", "", { ssd: "true" });
     await aggregates.addHost("fast", "h3");
     expect(await create("fast-1", { flavor: "ssd" })).toMatchObject({ host: "h3" });
+  });
+});
+
+describe("where a server comes from", () => {
+  it("test_resize_and_confirm_after_server_created_with_host: is no wish for later moves", async () => {
+    await create("placed", { host: "h2" });
+    expect((await possible("placed")).sort()).toEqual(["h1", "h3"]);
+  });
+
+  it("LP#1938326: a host that is disabled is left, one that is down is not", async () => {
+    await center.controller.fleet.setStatus("h1", false, "to be emptied");
+    expect(await possible(WEB)).toEqual(["h2", "h3"]);
+    center.agents.agent("h1").isReachable = false;
+    center.clock.advance(60_000);
+    await center.passTime(() => center.controller.fleet.stateOf("h2") === "up");
+    await expect(center.migrate("")).rejects.toMatchObject({ code: "unreachable" });
+    expect(await center.server()).toMatchObject({ host: "h1", taskState: "", migrationId: "" });
   });
 });
 

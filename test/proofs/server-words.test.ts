@@ -110,7 +110,7 @@ describe("in its verify window a server", () => {
     await expect(center.migrate("h3")).rejects.toThrow(`Cannot 'migrate' ${words}`);
   });
 
-  it("is not confirmed while its source is down, and nothing has changed", async () => {
+  it("test_source_host_down_during_confirm: waits for it, with nothing changed, and is confirmed once it is back", async () => {
     await center.migrate();
     await center.rest();
     center.agents.agent("h1").isReachable = false;
@@ -120,6 +120,11 @@ describe("in its verify window a server", () => {
     await expect(servers().deleteServer(WEB, "ada")).rejects.toThrow("Service is unavailable at this time");
     expect(await center.migration()).toMatchObject({ status: "finished" });
     expect(await center.server()).toMatchObject({ status: "VERIFY_RESIZE", taskState: "" });
+    center.agents.agent("h1").isReachable = true;
+    await center.elapse(5_000);
+    await center.passTime(() => center.controller.fleet.stateOf("h1") === "up");
+    await migrations().confirm(WEB, "ada");
+    expect(await center.ended()).toMatchObject({ status: "confirmed" });
   });
 
   it("is confirmed once: whoever comes second learns it in Nova's words", async () => {
