@@ -218,19 +218,21 @@ describe("a server that is resized on its own host", () => {
   });
 
   it("may grow there beside the others of its affinity group, which none of them leaves", async () => {
-    await ferry(lab, "host", "enable", "h2");
+    await createFlavor("m1.grown", [1, 192, 1, 0, 0]);
     await ferry(lab, "group", "create", "pair", "--policy", "affinity");
     for (const name of ["one", "two"])
       await createServer(lab, name, "--flavor", "m1.bare", "--no-start", "--hint", "group=pair");
+    await ferry(lab, "host", "enable", "h2");
     const refused = await lab.ferry("server", "migrate", "one", "--wait");
+    await ferry(lab, "host", "disable", "h2", "--reason", "test");
     expect(refused.code).toBe(3);
     expect(refused.stderr).toMatch(
       /No valid host was found\.[\s\S]*h2: host h2 has no server of group pair, whose policy is affinity/,
     );
     expect(await serverOf(lab, "one")).toMatchObject({ host: "h1", status: "SHUTOFF", taskState: "" });
-    expect(await resize("one", "m1.noswap")).toMatchObject({ targetHost: "h1", status: "finished" });
+    expect(await resize("one", "m1.grown")).toMatchObject({ targetHost: "h1", status: "finished" });
     await confirm(lab, "one");
-    expect(await serverOf(lab, "one")).toMatchObject({ host: "h1", flavor: { name: "m1.noswap" } });
+    expect(await serverOf(lab, "one")).toMatchObject({ host: "h1", flavor: { name: "m1.grown" } });
 
     const told: readonly Event[] = JSON.parse(
       await ferry(lab, "event", "list", "--server", "one", "--type", "instance.resize", "-o", "json"),
@@ -246,7 +248,6 @@ describe("a server that is resized on its own host", () => {
       "instance.resize_confirm.end h1",
     ]);
     for (const name of ["one", "two"]) await ferry(lab, "server", "delete", name, "--yes");
-    await ferry(lab, "host", "disable", "h2", "--reason", "test");
   });
 
   it("that is off, with firmware variables and a TPM, is given back to the last bit", async () => {
