@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/longest-first.js";
 import { simulatedEdges } from "./test/simulation/edges/vite-plugin.mjs";
 
 /**
@@ -20,6 +21,7 @@ const projectOf = (name: string, include: string[], timeoutMs: number, serial = 
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       projectOf("fast", ["test/{unit,proofs,transcripts,types,tidy}/**/*.test.ts"], 20_000),
       {

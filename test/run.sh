@@ -31,13 +31,14 @@ check() { # lint and types count as one test each
   if "$@"; then ((passed += 1)); else ((failed += 1)); fi
 }
 
-# Labs wait for guests more than they compute: three of them at a time keep two processors busy.
-LAB_WORKERS=3
+# Every processor, which vitest would not use of itself; and labs wait for guests: one more of them keeps all busy.
+WORKERS=$(nproc)
+LAB_WORKERS=$((WORKERS < 5 ? WORKERS + 1 : 6))
 
 suite() { # suite PROJECT: adds that project's tests to the sums
-  local report=$work/$1.json status=0 counts workers=()
-  if [[ $1 == lab ]]; then workers=("--maxWorkers=$LAB_WORKERS"); fi
-  vitest run --project "$1" --passWithNoTests "${workers[@]}" \
+  local report=$work/$1.json status=0 counts workers=$WORKERS
+  if [[ $1 == lab ]]; then workers=$LAB_WORKERS; fi
+  vitest run --project "$1" --passWithNoTests "--maxWorkers=$workers" \
     --reporter=default --reporter=json --outputFile.json="$report" || status=$?
   counts=$(node test/count-results.mjs "$report" $status)
   ((passed += ${counts% *}, failed += ${counts#* }))

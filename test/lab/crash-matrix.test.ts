@@ -26,7 +26,6 @@ afterAll(async () => {
 it.each([
   ["fence-source", "source power cut"],
   ["mid-copy", "target power cut"],
-  ["release-target", "controller"],
 ])("at %s, a %s changes nothing but the duration", async (boundary, fault) => {
   const [row, column] = [
     BOUNDARIES.find(({ name }) => name === boundary),
