@@ -185,6 +185,21 @@ ferry_daemon_state() { # ferry_daemon_state HOST DAEMON
   if systemd_wanted; then systemd_daemon_state "$@"; else host_exec "$1" "$LAB_HOME/lib/supervise.sh" state "$2"; fi
 }
 
+ferry_wait_known() { # the controller has heard every agent: until then it knows no host
+  local host
+  for host in $(host_names); do
+    [[ $host != ctl ]] && ferry_runs_on "$host" && ferry_runs_on ctl || continue
+    wait_until 30 ferry_is_known "$host" || die "$host: its agent does not reach the controller: npm run lab -- logs $host"
+  done
+}
+
+ferry_is_known() {
+  local said="the controller knows this host"
+  if systemd_wanted; then host_exec "$1" journalctl --no-pager | grep -q "$said"; else
+    grep -qs "$said" "$LAB_DIR/$1/var/log/ferry/agent.log"
+  fi
+}
+
 ferry_wait_listening() {
   local host=$1 daemon port=7401
   ferry_runs_on "$host" || return 0

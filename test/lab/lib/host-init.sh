@@ -26,11 +26,11 @@ mount_runtime() {
   mount -t tmpfs -o mode=755,size=1m,ro tmpfs "$lab_dir"
 }
 
-# Another host's disk must not live on in here when that host's power is cut.
+# Another host's disk must not live on in here when that host's power is cut. One whose lab is just being removed may be gone.
 leave_other_disks() {
   local path
   while read -r path; do
-    [[ $path == "$host_dir"/* ]] || umount -l "$path"
+    [[ $path == "$host_dir"/* ]] || umount -l "$path" || true
   done < <(awk -v labs="${lab_dir%/*}/" 'index($5, labs) == 1 { print $5 }' /proc/self/mountinfo | sort -r)
 }
 

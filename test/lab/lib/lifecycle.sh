@@ -26,6 +26,7 @@ lab_up() {
   machine_build_shim
   systemd_stage
   lab_start_hosts "$count" || die "not all hosts came up; 'npm run lab -- down' removes what there is"
+  ferry_wait_known
   lab_status
 }
 
