@@ -194,10 +194,11 @@ ferry_wait_known() { # the controller has heard every agent: until then it knows
 }
 
 ferry_is_known() {
-  local said="the controller knows this host"
-  if systemd_wanted; then host_exec "$1" journalctl --no-pager | grep -q "$said"; else
-    grep -qs "$said" "$LAB_DIR/$1/var/log/ferry/agent.log"
+  local said
+  if systemd_wanted; then said=$(host_exec "$1" journalctl --no-pager); else
+    said=$(cat "$LAB_DIR/$1/var/log/ferry/agent.log" 2>/dev/null)
   fi
+  [[ $said == *"the controller knows this host"* ]]
 }
 
 ferry_wait_listening() {
