@@ -1,17 +1,13 @@
 /** Cold migration and resize over REST: every answer that Nova gives to the same request (nova.md's error table). */
 
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { Flavor } from "../../../proto/gen/ferry/v1/model.js";
-import { NovaWorld } from "./nova-world.js";
+import type { NovaWorld } from "./nova-world.js";
+import { withNovaWorld } from "./with-nova-world.js";
 
 let nova: NovaWorld;
-beforeEach(async () => {
-  nova = await NovaWorld.open();
-});
-afterEach(async () => {
-  expect(nova.failures).toEqual([]);
-  expect(nova.center.breaches).toEqual([]);
-  await nova.close();
+withNovaWorld(made => {
+  nova = made;
 });
 
 const V56 = { version: "2.56" };

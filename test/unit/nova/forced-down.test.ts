@@ -1,16 +1,12 @@
 /** A host that a person calls down: as Nova's clients say it, and what follows from it, and what does not. */
 
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { NovaWorld } from "./nova-world.js";
+import { describe, expect, it } from "vitest";
+import type { NovaWorld } from "./nova-world.js";
+import { withNovaWorld } from "./with-nova-world.js";
 
 let nova: NovaWorld;
-beforeEach(async () => {
-  nova = await NovaWorld.open();
-});
-afterEach(async () => {
-  expect(nova.failures).toEqual([]);
-  expect(nova.center.breaches).toEqual([]);
-  await nova.close();
+withNovaWorld(made => {
+  nova = made;
 });
 
 const V56 = { version: "2.56" };
