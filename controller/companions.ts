@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "./clock.js";
-import type { Migrations } from "./migration/operations.js";
+import type { Migrations } from "./migration/migrations.js";
 import type { Servers } from "./migration/servers.js";
 
 const LOOK_MS = 1_000;

@@ -29,7 +29,7 @@ import { controllerMetrics } from "./metrics.js";
 import { Audit } from "./migration/audit.js";
 import { AutoConfirm } from "./migration/auto-confirm.js";
 import { EpochRaise } from "./migration/epoch-raise.js";
-import { Migrations } from "./migration/operations.js";
+import { Migrations } from "./migration/migrations.js";
 import { ReturnedHosts } from "./migration/returned-host.js";
 import { Servers } from "./migration/servers.js";
 import type { MigrationSettings } from "./migration/settings.js";

@@ -18,7 +18,7 @@ import { Fleet } from "../../controller/fleet/fleet.js";
 import { ServerGroups } from "../../controller/fleet/server-groups.js";
 import { Audit } from "../../controller/migration/audit.js";
 import { EpochRaise } from "../../controller/migration/epoch-raise.js";
-import { Migrations } from "../../controller/migration/operations.js";
+import { Migrations } from "../../controller/migration/migrations.js";
 import { ReturnedHosts } from "../../controller/migration/returned-host.js";
 import { Servers } from "../../controller/migration/servers.js";
 import { DEFAULT_SETTINGS } from "../../controller/migration/settings.js";

@@ -6,7 +6,7 @@ import type { Aggregates } from "../fleet/aggregates.js";
 import type { Fleet } from "../fleet/fleet.js";
 import type { ServerGroups } from "../fleet/server-groups.js";
 import type { EpochRaise } from "../migration/epoch-raise.js";
-import type { Migrations } from "../migration/operations.js";
+import type { Migrations } from "../migration/migrations.js";
 import type { ReturnedHosts } from "../migration/returned-host.js";
 import type { Servers } from "../migration/servers.js";
 import type { DriftWatch } from "../migration/watch-drift.js";

@@ -12,8 +12,8 @@ import { holdDuty } from "../store/processes.js";
 import { findServerById } from "../store/servers.js";
 import { objectionTo } from "./attestation.js";
 import type { MigrationDependencies } from "./dependencies.js";
+import type { Migrations } from "./migrations.js";
 import { noteMigration } from "./notify.js";
-import type { Migrations } from "./operations.js";
 
 const TICK_MS = 5_000;
 /** A tick that came late, because the process was stopped or starved, counts for no more than this. */

@@ -10,13 +10,11 @@ export class Changes {
     return known.promise;
   }
 
-  notify(id: string): void {
-    this.#waiting.get(id)?.resolve();
-    this.#waiting.delete(id);
-  }
-
-  /** Something may have changed about any of them. */
-  notifyAll(): void {
-    for (const id of this.#waiting.keys()) this.notify(id);
+  /** Without an id: something may have changed about any of them. */
+  notify(id: string | undefined): void {
+    for (const one of id === undefined ? [...this.#waiting.keys()] : [id]) {
+      this.#waiting.get(one)?.resolve();
+      this.#waiting.delete(one);
+    }
   }
 }

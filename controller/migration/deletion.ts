@@ -12,7 +12,7 @@ import { findServerById, type ServerRecord, takeServer, updateServer } from "../
 import { recordAction } from "./actions.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
-import type { Migrations } from "./operations.js";
+import type { Migrations } from "./migrations.js";
 import { type Requester, refuseLocked } from "./requester.js";
 import type { ServerTasks } from "./server-tasks.js";
 

@@ -19,7 +19,7 @@ import { findMigration } from "../store/migrations.js";
 import type { Queries } from "../store/schema.js";
 import { listServers, type ServerRecord, updateServer } from "../store/servers.js";
 import type { MigrationDependencies } from "./dependencies.js";
-import type { Migrations } from "./operations.js";
+import type { Migrations } from "./migrations.js";
 import { disagreementsOf } from "./reconcile.js";
 import { lookAtBoth } from "./recovery.js";
 

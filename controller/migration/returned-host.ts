@@ -21,7 +21,7 @@ import type { MigrationDependencies } from "./dependencies.js";
 import { isGone } from "./fenced-host.js";
 import { requestOf } from "./migration-kind.js";
 import type { Verb } from "./migration-world.js";
-import type { Migrations } from "./operations.js";
+import type { Migrations } from "./migrations.js";
 
 const LIMIT_MS = 60_000;
 /** Roles of a host that has something of a server. */

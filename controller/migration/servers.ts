@@ -23,7 +23,7 @@ import { conflictOf } from "./conflict.js";
 import { Deletion } from "./deletion.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import type { Verb } from "./migration-world.js";
-import type { Migrations } from "./operations.js";
+import type { Migrations } from "./migrations.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
 import { ServerTasks } from "./server-tasks.js";
 import { lockServer, resetServerState, unlockServer } from "./server-words.js";

@@ -8,7 +8,7 @@
 import { sql } from "kysely";
 import { Fleet } from "../../controller/fleet/fleet.js";
 import type { MigrationDependencies } from "../../controller/migration/dependencies.js";
-import { Migrations } from "../../controller/migration/operations.js";
+import { Migrations } from "../../controller/migration/migrations.js";
 import { Servers } from "../../controller/migration/servers.js";
 import { DEFAULT_SETTINGS, type MigrationSettings } from "../../controller/migration/settings.js";
 import { HostStates } from "../../controller/scheduler/host-states.js";
