@@ -14,8 +14,8 @@ import type {
   MeasurePathResponse,
 } from "../proto/gen/ferry/v1/agent.js";
 import { createToken } from "./transfer/messages.js";
+import { checkHost } from "./verbs/examine-target.js";
 import { describeSource } from "./verbs/prepare-source.js";
-import { checkHost } from "./verbs/prepare-target.js";
 import { measuredPath } from "./verbs/probe-transfer.js";
 import type { Call, World } from "./verbs/verb.js";
 
