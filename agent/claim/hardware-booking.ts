@@ -6,9 +6,10 @@
 import type { Placement } from "../../proto/fit/fit-hardware.js";
 import type { PciDevice } from "../../proto/gen/ferry/v1/host.js";
 import { parseCpuSet } from "../../proto/range-list.js";
-import { type Domain, devicesOf, sizeKibOf } from "../domain/domain-xml.js";
+import { type Domain, devicesOf } from "../domain/domain-xml.js";
 import { type GuestCellXml, guestCells } from "../domain/guest-cells.js";
 import { pciAddressOf } from "../domain/pci-address.js";
+import { sizeKibOf } from "../domain/size-kib.js";
 import { attributeOf, childOf, childrenOf, type Element } from "../domain/xml-document.js";
 
 export interface HardwareBooking {

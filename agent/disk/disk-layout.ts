@@ -7,7 +7,8 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import type { Domain, DomainDisk } from "../domain/domain-xml.js";
+import type { DomainDisk } from "../domain/domain-disk.js";
+import type { Domain } from "../domain/domain-xml.js";
 import type { Files } from "../os/files.js";
 import type { RunTool } from "../os/tool.js";
 import { reachVolume, type Volume } from "../volume/volumes.js";

@@ -7,58 +7,10 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import { type DomainDisk, readDisk } from "./domain-disk.js";
+import { required } from "./required.js";
+import { sizeKibOf } from "./size-kib.js";
 import { attributeOf, childOf, childrenOf, type Element, parseXml, textOf } from "./xml-document.js";
-
-export interface BackingLayer {
-  readonly type: string;
-  readonly path: string | undefined;
-  readonly format: string | undefined;
-}
-
-/** `<source protocol='nbd' name='export'><host name='store' port='10809'/></source>` */
-export interface NetworkSource {
-  readonly protocol: string;
-  /** Export, image or IQN/LUN; empty when there is none. */
-  readonly name: string;
-  readonly hosts: readonly {
-    readonly name: string;
-    readonly port: number | undefined;
-    readonly transport: string;
-  }[];
-  readonly usesTls: boolean;
-  /** `<auth>`: a user whose secret libvirt keeps. */
-  readonly hasSecret: boolean;
-}
-
-export interface DomainDisk {
-  /** `disk`, `cdrom`, `floppy` or `lun`. */
-  readonly device: string;
-  /** `file`, `block`, `network`, `volume`, `dir`, `nvme`, `vhostuser`, … */
-  readonly type: string;
-  readonly targetDev: string;
-  readonly bus: string | undefined;
-  /** Path of the source; undefined for an empty drive and for sources that are not paths. */
-  readonly sourcePath: string | undefined;
-  /** Of a disk of type `network`. */
-  readonly network: NetworkSource | undefined;
-  /** False for an empty drive. */
-  readonly hasSource: boolean;
-  /** The declared image format; undefined when the XML leaves it to be probed. */
-  readonly format: string | undefined;
-  readonly cache: string | undefined;
-  readonly readonly: boolean;
-  readonly shareable: boolean;
-  readonly transient: boolean;
-  readonly encrypted: boolean;
-  readonly serial: string | undefined;
-  readonly alias: string | undefined;
-  readonly bootOrder: number | undefined;
-  /** Layers below the active one, nearest first; libvirt tells them for a running guest only. */
-  readonly backingStore: readonly BackingLayer[];
-  /** A running block job's other side (`<mirror>`). */
-  readonly hasMirror: boolean;
-  readonly element: Element;
-}
 
 export interface DomainInterface {
   readonly type: string;
@@ -108,23 +60,6 @@ export interface Domain {
   readonly cpu: Element | undefined;
   readonly metadata: Element | undefined;
 }
-
-const KIB_PER_UNIT: Readonly<Record<string, number>> = {
-  b: 1 / 1024,
-  bytes: 1 / 1024,
-  KB: 1000 / 1024,
-  k: 1,
-  KiB: 1,
-  MB: 1e6 / 1024,
-  M: 1024,
-  MiB: 1024,
-  GB: 1e9 / 1024,
-  G: 1024 ** 2,
-  GiB: 1024 ** 2,
-  TB: 1e12 / 1024,
-  T: 1024 ** 3,
-  TiB: 1024 ** 3,
-};
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -189,13 +124,6 @@ function readMemoryKib(root: Element): number {
   return sizeKib;
 }
 
-/** A size with libvirt's units, rounded up; undefined when it does not read. */
-export function sizeKibOf(size: string | undefined, unit = "KiB"): number | undefined {
-  const scale = Object.hasOwn(KIB_PER_UNIT, unit) ? KIB_PER_UNIT[unit] : undefined;
-  if (scale === undefined || size === undefined || !/^\d{1,15}$/.test(size)) return undefined;
-  return Math.ceil(Number(size) * scale);
-}
-
 function readFirmware(root: Element): DomainFirmware {
   const automatic = attributeOf(childOf(root, "os"), "firmware");
   const nvram = childOf(root, "os", "nvram");
@@ -206,73 +134,6 @@ function readFirmware(root: Element): DomainFirmware {
     nvramPath: attributeOf(nvram && childOf(nvram, "source"), "file") ?? textOf(nvram),
     nvramTemplate: attributeOf(nvram, "template"),
   };
-}
-
-function readDisk(element: Element): DomainDisk {
-  const target = childOf(element, "target");
-  const source = childOf(element, "source");
-  const driver = childOf(element, "driver");
-  const bootOrder = attributeOf(childOf(element, "boot"), "order");
-  return {
-    device: attributeOf(element, "device") ?? "disk",
-    type: attributeOf(element, "type") ?? "file",
-    targetDev: required(attributeOf(target, "dev"), "disk target"),
-    bus: attributeOf(target, "bus"),
-    sourcePath: sourcePathOf(source),
-    network: networkOf(element, source),
-    hasSource: source !== undefined && source.attributes.length > 0,
-    format: attributeOf(driver, "type"),
-    cache: attributeOf(driver, "cache"),
-    readonly: childOf(element, "readonly") !== undefined,
-    shareable: childOf(element, "shareable") !== undefined,
-    transient: childOf(element, "transient") !== undefined,
-    encrypted: isEncrypted(element),
-    serial: textOf(childOf(element, "serial")),
-    alias: attributeOf(childOf(element, "alias"), "name"),
-    bootOrder: bootOrder === undefined ? undefined : Number(bootOrder),
-    backingStore: readBackingStore(element),
-    hasMirror: childOf(element, "mirror") !== undefined,
-    element,
-  };
-}
-
-function networkOf(disk: Element, source: Element | undefined): NetworkSource | undefined {
-  const protocol = attributeOf(source, "protocol");
-  if (source === undefined || protocol === undefined) return undefined;
-  return {
-    protocol,
-    name: attributeOf(source, "name") ?? "",
-    hosts: childrenOf(source, "host").map(host => {
-      const port = Number(attributeOf(host, "port") ?? Number.NaN);
-      return {
-        name: attributeOf(host, "name") ?? "",
-        port: Number.isInteger(port) ? port : undefined,
-        transport: attributeOf(host, "transport") ?? "tcp",
-      };
-    }),
-    usesTls: attributeOf(source, "tls") === "yes",
-    hasSecret: (childOf(disk, "auth") ?? childOf(source, "auth")) !== undefined,
-  };
-}
-
-const isEncrypted = (disk: Element): boolean =>
-  (childOf(disk, "encryption") ?? childOf(disk, "source", "encryption")) !== undefined;
-
-const sourcePathOf = (source: Element | undefined): string | undefined =>
-  attributeOf(source, "file") ?? attributeOf(source, "dev") ?? attributeOf(source, "dir");
-
-function readBackingStore(disk: Element): BackingLayer[] {
-  const layers: BackingLayer[] = [];
-  for (let store = childOf(disk, "backingStore"); store; store = childOf(store, "backingStore")) {
-    const type = attributeOf(store, "type");
-    if (type === undefined) break; // An empty <backingStore/> ends the chain.
-    layers.push({
-      type,
-      path: sourcePathOf(childOf(store, "source")),
-      format: attributeOf(childOf(store, "format"), "type"),
-    });
-  }
-  return layers;
 }
 
 function readInterface(element: Element): DomainInterface {
@@ -302,11 +163,6 @@ const readChannels = (root: Element): string[] =>
   devicesOf(root, "channel")
     .filter(channel => attributeOf(channel, "type") === "unix")
     .flatMap(channel => attributeOf(childOf(channel, "target"), "name") ?? []);
-
-function required(value: string | undefined, what: string): string {
-  if (value === undefined) throw new Fault("invalid-argument", `domain XML: no ${what}`);
-  return value;
-}
 
 function positiveInteger(element: Element | undefined, what: string): number {
   const text = required(textOf(element), what);

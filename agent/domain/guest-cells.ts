@@ -1,7 +1,8 @@
 /** The NUMA cells that a guest sees: `<cpu><numa>`; without it one cell with everything. */
 
 import { parseCpuSet } from "../../proto/range-list.js";
-import { type Domain, sizeKibOf } from "./domain-xml.js";
+import type { Domain } from "./domain-xml.js";
+import { sizeKibOf } from "./size-kib.js";
 import { attributeOf, childOf, childrenOf } from "./xml-document.js";
 
 export interface GuestCellXml {

@@ -6,8 +6,9 @@
 import { parseCpuSet, parseRangeList } from "../../proto/range-list.js";
 import { assignedElements } from "./assigned-devices.js";
 import type { Domain } from "./domain-xml.js";
-import { devicesOf, sizeKibOf } from "./domain-xml.js";
+import { devicesOf } from "./domain-xml.js";
 import { type CpuMode, cpuModeOf } from "./guest-cpu.js";
+import { sizeKibOf } from "./size-kib.js";
 import { attributeOf, childOf, childrenOf, type Element } from "./xml-document.js";
 
 export interface HugePageNeed {

@@ -4,8 +4,9 @@
  */
 
 import { formatRangeList, parseCpuSet } from "../../proto/range-list.js";
-import { type Domain, sizeKibOf } from "./domain-xml.js";
+import type { Domain } from "./domain-xml.js";
 import { guestCells, hasGuestCells } from "./guest-cells.js";
+import { sizeKibOf } from "./size-kib.js";
 import { attributeOf, childOf, childrenOf, type Element } from "./xml-document.js";
 
 export function hardwareWordsOf(domain: Domain): Record<string, string> {

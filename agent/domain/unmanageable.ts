@@ -9,7 +9,8 @@
 import type { DomainSummary } from "../os/hypervisor.js";
 import { whyBound } from "../volume/volumes.js";
 import { assignedElements } from "./assigned-devices.js";
-import { type Domain, type DomainDisk, readDomain } from "./domain-xml.js";
+import type { DomainDisk } from "./domain-disk.js";
+import { type Domain, readDomain } from "./domain-xml.js";
 import { type HostPath, hostPaths } from "./host-paths.js";
 import { type LiveDifference, liveDifferences } from "./live-differences.js";
 import { pciAddressOf } from "./pci-address.js";

@@ -4,7 +4,8 @@ import { asFault } from "../../proto/fault.js";
 import type { SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { refusal } from "../claim/refusal.js";
-import { type DomainDisk, readDomain } from "../domain/domain-xml.js";
+import type { DomainDisk } from "../domain/domain-disk.js";
+import { readDomain } from "../domain/domain-xml.js";
 import { reachVolume } from "../volume/volumes.js";
 import type { World } from "./verb.js";
 

@@ -5,7 +5,7 @@
  * What tells one kind of volume from another is a driver: a small module, one for each protocol of libvirt's `<source>`.
  */
 
-import type { NetworkSource } from "../domain/domain-xml.js";
+import type { NetworkSource } from "../domain/domain-disk.js";
 
 export interface VolumeDriver {
   /** As libvirt names it: `<source protocol="nbd">`. */

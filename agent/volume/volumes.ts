@@ -6,7 +6,7 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import type { DomainDisk, NetworkSource } from "../domain/domain-xml.js";
+import type { DomainDisk, NetworkSource } from "../domain/domain-disk.js";
 import type { RunTool } from "../os/tool.js";
 import { iscsi } from "./iscsi.js";
 import { nbd } from "./nbd.js";
