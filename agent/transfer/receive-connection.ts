@@ -12,7 +12,7 @@ import { decodeOpen, type OpenRequest } from "./messages.js";
 import type { PartFile } from "./part-file.js";
 import { encodeLength, FLAG_COMPARE, type Frame, LEAF_BYTES, protocolFault } from "./protocol.js";
 
-/** What a connection needs of the session that it belongs to. */
+/** What a connection needs of the files that it brings. */
 export interface ReceivingFiles {
   readonly table: PartTable;
   readonly fileAt: FileAt;

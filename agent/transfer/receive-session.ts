@@ -9,88 +9,59 @@
  */
 
 import assert from "node:assert";
-import type { Logger } from "pino";
 import { asFault, Fault } from "../../proto/fault.js";
-import type { Engine, PartTable } from "../os/engine.js";
-import type { Files } from "../os/files.js";
+import { type Arrival, type ArrivalDeps, ArrivingFiles } from "./arriving-files.js";
 import { agreeOn } from "./compression.js";
-import { type LeafRange, runsOf } from "./digest-tree.js";
-import { ConnectionLost, type FileAt } from "./engine-fault.js";
-import { type IncomingFile, partPathOf } from "./incoming-file.js";
+import { ConnectionLost } from "./engine-fault.js";
 import type { Link } from "./link.js";
-import { chooseAlgorithm, encodeWelcome, type Hello, type OpenRequest } from "./messages.js";
-import { PartFile } from "./part-file.js";
+import { chooseAlgorithm, encodeWelcome, type Hello } from "./messages.js";
 import { type Clock, ProgressMeter, type TransferProgress } from "./progress.js";
-import { LEAF_BYTES, protocolFault } from "./protocol.js";
-import { type CopiedFile, type CopyReceipt, copiedFile } from "./receipt.js";
-import { type ReceivingFiles, receiveOn } from "./receive-connection.js";
-import { lackOfSpace, requireSpace } from "./required-space.js";
+import { LEAF_BYTES } from "./protocol.js";
+import type { CopyReceipt } from "./receipt.js";
+import { receiveOn } from "./receive-connection.js";
 
 /** What the controller said of a transfer that will come. */
-export interface ExpectedTransfer {
-  readonly migrationId: string;
+export interface ExpectedTransfer extends Arrival {
   readonly serverId: string;
   readonly epoch: number;
   readonly token: string;
   readonly sourceHost: string;
-  readonly files: readonly IncomingFile[];
-  /** False: another pass over the same files is to come, so they keep their part names. True when left out. */
-  readonly isLastPass?: boolean;
-  /** False: what an earlier pass left is read again before it is believed. True when left out. */
-  readonly trustsManifest?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TransferProgress) => void;
 }
 
-export interface SessionDeps {
-  readonly engine: Engine;
-  readonly files: Files;
-  /** False for measurements only; the receipt says so. True when left out. */
-  readonly readsBack?: boolean;
+export interface SessionDeps extends ArrivalDeps {
   readonly clock: Clock;
-  readonly log: Pick<Logger, "info" | "warn">;
   /** Without a connection for this long the transfer has failed. */
   readonly absentMs: number;
-  readonly beforeReadBack?: ((partPath: string, range: LeafRange) => Promise<void>) | undefined;
 }
 
-interface OpenedIncoming {
-  readonly part: PartFile;
-  /** What the source said of its file; equal as long as that is unchanged. */
-  readonly stamp: string;
-  readonly dataBytes: number;
-}
-
-export class ReceiveSession implements ReceivingFiles {
+export class ReceiveSession {
   readonly expected: ExpectedTransfer;
   readonly done: Promise<CopyReceipt>;
-  readonly table: PartTable;
   readonly #deps: SessionDeps;
+  readonly #files: ArrivingFiles;
   readonly #meter: ProgressMeter;
   readonly #settle: PromiseWithResolvers<CopyReceipt> = Promise.withResolvers();
   readonly #startedAtMs: number;
   readonly #links = new Map<Link, Promise<void>>();
-  readonly #parts = new Map<number, OpenedIncoming>();
-  readonly #finished = new Map<number, { readonly file: CopiedFile; readonly stamp: string }>();
   readonly #ready: Promise<void>;
   #admission: Promise<void> = Promise.resolve();
   #attempt = "";
-  #algorithm = "";
   #failure: Fault | undefined;
   #ending: Promise<void> | undefined;
   #absence: NodeJS.Timeout | undefined;
   #wireBytes = 0;
-  #resumedBytes = 0;
   readonly #onAbort = () => void this.abort("the operation was cancelled");
 
   /** `olderEnded` resolves when no older session of this server writes any more. */
   constructor(expected: ExpectedTransfer, deps: SessionDeps, olderEnded: Promise<void>) {
     this.expected = expected;
     this.#deps = deps;
-    this.table = new deps.engine.PartTable();
     this.#ready = olderEnded;
     this.#startedAtMs = deps.clock.nowMs();
     this.#meter = new ProgressMeter(deps.clock, progress => expected.onProgress?.(progress));
+    this.#files = new ArrivingFiles(expected, deps, this.#meter, () => void this.#end(undefined));
     this.done = this.#settle.promise;
     this.done.catch(() => {}); // whoever awaits `done` sees it; nobody has to
     this.#awaitSource();
@@ -134,65 +105,18 @@ export class ReceiveSession implements ReceivingFiles {
     await this.#end(new ConnectionLost("unreachable", "the agent is stopping"));
   }
 
-  async open(index: number, request: OpenRequest): Promise<PartFile | Buffer> {
-    const incoming = this.#incoming(index);
-    const stamp = JSON.stringify(request);
-    if (request.sizeBytes !== incoming.sizeBytes) {
-      const sizes = { have: `${request.sizeBytes} bytes`, need: `${incoming.sizeBytes} bytes` };
-      throw new Fault("conflict", `${incoming.id} is not the size that was planned`, sizes);
-    }
-    const finished = this.#finished.get(index);
-    if (finished !== undefined) {
-      if (finished.stamp === stamp) return Buffer.from(finished.file.rootDigest, "hex");
-      throw new Fault("conflict", `source of ${incoming.id} changed after its copy was finished`);
-    }
-    const part = await this.#openPart(index, incoming, request, stamp);
-    this.#meter.expectFile(index, incoming.id, request.sizeBytes, 0);
-    this.#meter.follow(index, () => part.counts());
-    await requireSpace(this.#parts.values(), incoming);
-    this.#countResumed(index, part);
-    if (!part.isFinished) {
-      this.table.set(index, part.part);
-      return part;
-    }
-    const root = part.verified.root();
-    await this.finish(index, root);
-    return root;
-  }
-
-  readonly fileAt: FileAt = index => {
-    const incoming = this.#incoming(index);
-    return { id: incoming.id, path: partPathOf(incoming, this.expected.migrationId) };
-  };
-
-  async finish(index: number, root: Buffer): Promise<void> {
-    if (this.#finished.has(index)) return;
-    const entry = this.#parts.get(index);
-    if (entry === undefined) throw protocolFault(`file ${index} is not open`);
-    await entry.part.finish(root);
-    this.table.delete(index);
-    this.#parts.delete(index);
-    await entry.part.close();
-    this.#warnOfSuspects(index, entry.part);
-    const file = copiedFile(this.#incoming(index), entry.part, root);
-    this.#finished.set(index, { file, stamp: entry.stamp });
-  }
-
-  concluded(): void {
-    if (this.#finished.size === this.expected.files.length) void this.#end(undefined);
-  }
-
   async #serve(link: Link, hello: Hello): Promise<void> {
     try {
       this.#meter.start();
-      this.#algorithm = chooseAlgorithm(hello, this.#deps.engine.algorithms);
+      const algorithm = chooseAlgorithm(hello, this.#deps.engine.algorithms);
+      this.#files.algorithm = algorithm;
       const compression = agreeOn(hello.compressions, this.#deps.engine.compressions);
       if (compression !== "none") link.allowCompression();
-      await link.send("welcome", {}, encodeWelcome({ algorithm: this.#algorithm, compression }));
-      await receiveOn(link, this);
+      await link.send("welcome", {}, encodeWelcome({ algorithm, compression }));
+      await receiveOn(link, this.#files);
       link.close();
     } catch (thrown) {
-      const fault = await this.#withSpace(asFault(thrown));
+      const fault = await this.#files.withSpace(asFault(thrown));
       if (fault instanceof ConnectionLost) {
         this.#deps.log.warn({ peer: link.peer, reason: fault.message }, "transfer connection lost");
         link.drop(fault);
@@ -215,52 +139,6 @@ export class ReceiveSession implements ReceivingFiles {
     const lost = new ConnectionLost("unreachable", "superseded by a newer connection");
     for (const link of this.#links.keys()) link.drop(lost);
     await Promise.all(this.#links.values());
-  }
-
-  async #openPart(
-    index: number,
-    incoming: IncomingFile,
-    request: OpenRequest,
-    stamp: string,
-  ): Promise<PartFile> {
-    const entry = this.#parts.get(index);
-    if (entry?.stamp === stamp) return entry.part;
-    this.#parts.delete(index);
-    this.table.delete(index);
-    await entry?.part.close();
-    const { engine, files, beforeReadBack, readsBack = true } = this.#deps;
-    const { migrationId, isLastPass = true, trustsManifest = true } = this.expected;
-    const algorithm = this.#algorithm;
-    const policy = { algorithm, isLastPass, trustsManifest, readsBack };
-    const place = { files, incoming, migrationId, beforeReadBack, ...policy };
-    const part = await PartFile.open(engine, place, request);
-    this.#parts.set(index, { part, stamp, dataBytes: request.dataBytes });
-    return part;
-  }
-
-  #countResumed(index: number, part: PartFile): void {
-    this.#resumedBytes += part.verified.dataBytes;
-    for (const { state, count } of runsOf(part.verified)) {
-      if (state !== "unknown") this.#meter.skipped(index, count * LEAF_BYTES);
-    }
-  }
-
-  #warnOfSuspects(index: number, { askedAgain }: PartFile): void {
-    if (askedAgain === 0) return;
-    const where = { file: this.fileAt(index).id, leaves: askedAgain };
-    this.#deps.log.warn(where, "leaves that were read back differed from the source's and were sent again");
-  }
-
-  /** A full disk says how full. */
-  async #withSpace(fault: Fault): Promise<Fault> {
-    if (fault.code !== "out-of-space" || fault.detail.have !== undefined) return fault;
-    return await lackOfSpace(fault, this.#parts.values());
-  }
-
-  #incoming(index: number): IncomingFile {
-    const incoming = this.expected.files[index];
-    if (incoming === undefined) throw protocolFault(`file ${index} was never announced`);
-    return incoming;
   }
 
   #awaitSource(): void {
@@ -289,24 +167,22 @@ export class ReceiveSession implements ReceivingFiles {
       else link.refuse(fault);
     }
     await Promise.all([this.#admission, ...this.#links.values()]);
-    for (const { part } of this.#parts.values()) await part.close();
-    this.#parts.clear();
+    await this.#files.close();
     this.#settle.reject(fault);
   }
 
   #receipt(): CopyReceipt {
-    assert(this.#finished.size === this.expected.files.length);
-    const files = this.expected.files.map((_, index) => this.#finished.get(index)?.file);
+    assert(this.#files.areFinished);
     let wireBytes = this.#wireBytes;
     for (const link of this.#links.keys()) wireBytes += link.receivedBytes;
     return {
-      algorithm: this.#algorithm,
+      algorithm: this.#files.algorithm,
       leafBytes: LEAF_BYTES,
-      files: files.filter(file => file !== undefined),
+      files: this.#files.copied(),
       wireBytes,
       startedAtMs: this.#startedAtMs,
       finishedAtMs: this.#deps.clock.nowMs(),
-      resumedBytes: this.#resumedBytes,
+      resumedBytes: this.#files.resumedBytes,
     };
   }
 }
