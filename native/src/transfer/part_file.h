@@ -83,6 +83,7 @@ class PartFile {
   const std::shared_ptr<DigestTree> older_;
   const ReadBack read_back_;
 
+  std::mutex writing_;
   std::mutex journal_;  // guards what follows
   std::int64_t journal_end_;
   std::set<std::int64_t> suspects_;
