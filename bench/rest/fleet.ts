@@ -111,6 +111,7 @@ function migrationOf(serverId: string, index: number, hosts: readonly string[]) 
     progress: undefined,
     receipt: ["vda/0", "vdb/0"].map(id => CopiedFile.fromPartial({ id, mode: "copied" })),
     notes: [],
+    refusals: [],
     downtimeMs: 4000,
     autoConfirmAtMs: 0,
     autoConfirmLeftMs: 0,

@@ -1,6 +1,12 @@
 /** Migrations, their steps and their receipts, as tables. */
 
-import type { CopiedFile, DiskChange, Migration, StepRecord } from "../../proto/gen/ferry/v1/model.js";
+import type {
+  CopiedFile,
+  DiskChange,
+  Migration,
+  StepRecord,
+  TargetRefusal,
+} from "../../proto/gen/ferry/v1/model.js";
 import { flavorSummary } from "./flavor-view.js";
 import { renderCopied } from "./progress.js";
 import type { Column, Field } from "./table.js";
@@ -43,6 +49,7 @@ export function migrationFields(migration: Migration): Field[] {
     ["need", fault?.need ?? ""],
     ["fix", fault?.fix ?? ""],
     ["downtime", migration.downtimeMs === 0 ? "" : formatDuration(migration.downtimeMs)],
+    ...migration.refusals.map((refusal): Field => ["refused by", renderRefusal(refusal)]),
     ...migration.notes.map((note): Field => ["note", note]),
     ["confirmed by itself", formatTime(migration.autoConfirmAtMs)],
     ["requested by", migration.requestedBy],
@@ -51,6 +58,15 @@ export function migrationFields(migration: Migration): Field[] {
     ["updated", formatTime(migration.updatedAtMs)],
     ["ended", formatTime(migration.endedAtMs)],
   ];
+}
+
+/** `h2: another domain on the target has this name (have: …; fix: …)` */
+function renderRefusal({ host, fault }: TargetRefusal): string {
+  const { message = "", have = "", need = "", fix = "" } = fault ?? {};
+  const detail = Object.entries({ have, need, fix }).flatMap(([word, text]) =>
+    text ? `${word}: ${text}` : [],
+  );
+  return `${host}: ${message}${detail.length === 0 ? "" : ` (${detail.join("; ")})`}`;
 }
 
 const flavorFields = ({ oldFlavor, newFlavor }: Migration): Field[] => [

@@ -4,7 +4,12 @@
  */
 
 import { fromFaultInfo } from "../../proto/fault-info.js";
-import type { FaultInfo, ServerAction, ServerActionEvent } from "../../proto/gen/ferry/v1/model.js";
+import type {
+  FaultInfo,
+  ServerAction,
+  ServerActionEvent,
+  TargetRefusal,
+} from "../../proto/gen/ferry/v1/model.js";
 import { decodeJson, type Entry } from "../saga/journal-line.js";
 import { type ActionRecord, endActions, insertAction, listActions } from "../store/actions.js";
 import { findMigration, type MigrationRecord } from "../store/migrations.js";
@@ -84,15 +89,40 @@ async function migrationAction(queries: Queries, record: ActionRecord): Promise<
   ];
   const entries = lines.map(({ line, atMs }): Entry => ({ line: decodeJson(line), atMs }));
   const verdict = VERDICTS[record.action];
-  const events = journalEvents(entries, verdict).map(event => eventMessage(event, migration));
+  const told = journalEvents(entries, verdict).map(event => eventMessage(event, migration));
+  const events = withRefusals(told, migration?.refusals ?? []);
+  const last = events.at(-1);
   const times = events.flatMap(({ startedAtMs, finishedAtMs }) => [startedAtMs, finishedAtMs]);
   return {
     ...messageOf(record),
     updatedAtMs: Math.max(record.startedAtMs, ...times),
-    message: events.find(({ result }) => result === "Error")?.details ?? "",
+    message: last?.result === "Error" ? last.details : "",
     events,
   };
 }
+
+/** Nova's for what a target is asked before the guest is stopped. */
+const PREPARATION = "compute_prep_resize";
+
+/** Each target that was asked has its own event; those that were passed over come first. */
+const withRefusals = (
+  events: readonly ServerActionEvent[],
+  refusals: readonly TargetRefusal[],
+): ServerActionEvent[] =>
+  events.flatMap(event => {
+    if (event.event !== PREPARATION) return [event];
+    const startedAtMs = refusals.at(-1)?.refusedAtMs ?? event.startedAtMs;
+    return [...refusals.map(refusalEvent), { ...event, startedAtMs }];
+  });
+
+const refusalEvent = ({ host, askedAtMs, refusedAtMs, fault }: TargetRefusal): ServerActionEvent => ({
+  event: PREPARATION,
+  host,
+  startedAtMs: askedAtMs,
+  finishedAtMs: refusedAtMs,
+  result: "Error",
+  details: fault?.message ?? "",
+});
 
 const VERDICTS: Readonly<Record<string, "confirm" | "revert">> = {
   confirmResize: "confirm",

@@ -7,6 +7,7 @@ import {
   type Migration,
   Progress,
   StepRecord,
+  TargetRefusal,
 } from "../../proto/gen/ferry/v1/model.js";
 import {
   type Columns,
@@ -48,6 +49,8 @@ export interface MigrationRecord {
   readonly progress: Progress | undefined;
   readonly receipt: readonly CopiedFile[];
   readonly notes: readonly string[];
+  /** Targets that were passed over. */
+  readonly refusals: readonly TargetRefusal[];
   readonly downtimeMs: number;
   readonly autoConfirmAtMs: number;
   readonly autoConfirmLeftMs: number;
@@ -81,6 +84,7 @@ const COLUMNS: Columns<MigrationRecord> = {
   progress: optionalMessage("progress", Progress),
   receipt: messages("receipt", CopiedFile),
   notes: texts("notes"),
+  refusals: messages("refusals", TargetRefusal),
   downtimeMs: int("downtime_ms"),
   autoConfirmAtMs: int("auto_confirm_at_ms"),
   autoConfirmLeftMs: int("auto_confirm_left_ms"),
@@ -95,10 +99,17 @@ const COLUMNS: Columns<MigrationRecord> = {
 
 const recordOf = (row: MigrationTable): MigrationRecord => toRecord(COLUMNS, row);
 
-const LEFT_OUT = { steps: [], receipt: [], notes: [], progress: undefined };
-const { steps: _steps, receipt: _receipt, notes: _notes, progress: _progress, ...BRIEF } = COLUMNS;
+const LEFT_OUT = { steps: [], receipt: [], notes: [], refusals: [], progress: undefined };
+const {
+  steps: _steps,
+  receipt: _receipt,
+  notes: _notes,
+  refusals: _refusals,
+  progress: _progress,
+  ...BRIEF
+} = COLUMNS;
 const BRIEF_NAMES = Object.values(BRIEF).map(({ name }) => name as Exclude<keyof MigrationTable, LongColumn>);
-type LongColumn = "steps" | "receipt" | "notes" | "progress";
+type LongColumn = "steps" | "receipt" | "notes" | "refusals" | "progress";
 const remembered = new RememberedRows(BRIEF);
 
 /** Under the next number. */
@@ -203,6 +214,7 @@ export function migrationMessage(record: MigrationRecord, queuePosition = 0): Mi
     steps: [...record.steps],
     receipt: [...record.receipt],
     notes: [...record.notes],
+    refusals: [...record.refusals],
     queuePosition,
   };
 }

@@ -131,6 +131,9 @@ const VERSION_10 = [
     priority BIGINT NOT NULL, taken BIGINT NOT NULL)`,
 ];
 
+/** Targets that a migration was refused by before it found one. */
+const VERSION_11 = [`ALTER TABLE migration ADD COLUMN refusals TEXT NOT NULL DEFAULT '[]'`];
+
 const VERSIONS: readonly (readonly string[])[] = [
   VERSION_1,
   VERSION_2,
@@ -142,6 +145,7 @@ const VERSIONS: readonly (readonly string[])[] = [
   VERSION_8,
   VERSION_9,
   VERSION_10,
+  VERSION_11,
 ];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */

@@ -157,6 +157,7 @@ export interface MigrationTable {
   progress: Json | null;
   receipt: Json;
   notes: Json;
+  refusals: Json;
   downtime_ms: Int;
   auto_confirm_at_ms: Int;
   /** Time of the verify window that is left, counted while a controller is up (SAFETY R15). */

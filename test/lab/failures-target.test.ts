@@ -1,14 +1,21 @@
-/** The way to the target breaks, its disk fills up, its libvirt dies, or a person changes their mind, during the copy. */
+/**
+ * The way to the target breaks, its disk fills up, its libvirt dies, or a person changes their mind, during the copy; or
+ * the target has refused before, and another one takes the server.
+ */
 
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Event } from "../../proto/gen/ferry/v1/event.js";
+import type { HostVerdict, Migration, Server, ServerAction } from "../../proto/gen/ferry/v1/model.js";
 import { expectArrived, expectTakenBack, type Journey, tracesBefore } from "./after-failure.js";
+import { bareServer } from "./bare-guest.js";
+import { claimsOn } from "./daemon-records.js";
 import { IMAGE_DIR } from "./guest.js";
-import { type Host, Lab, waitFor } from "./lab.js";
-import { ferry, LabServer } from "./lab-server.js";
-import { waitForEvent } from "./migration-events.js";
+import { type Host, Lab, PATIENCE_MS, waitFor } from "./lab.js";
+import { ferry, ferryJson, LabServer } from "./lab-server.js";
+import { eventsOf, waitForEvent } from "./migration-events.js";
 import { NeverTwice } from "./never-twice.js";
-import { bookedMemory, tracesOf } from "./traces.js";
+import { bookedMemory, NO_TRACES, tracesOf } from "./traces.js";
 
 const THERE: Journey = { source: "h1", target: "h2" };
 const RATE = "40mbit";
@@ -17,6 +24,7 @@ const CUT_MS = 5_000;
 /** Less than the copy still needs, more than arrives while the disk is made so small. */
 const ROOM_KIB = 8 * 1024;
 const MAX_DOWNTIME_SECONDS = 20;
+const MIGRATE_ANYWHERE = ["server", "migrate", "--read-only-drives", "carry"] as const;
 
 let lab: Lab;
 let guard: NeverTwice;
@@ -114,7 +122,118 @@ it("a libvirtd that dies before the server is defined is waited for", async () =
   await expectArrived(server, id, back, 6);
 });
 
+describe("a target that refuses what only it can know", () => {
+  /** A domain that somebody defined there since: the scheduler knows of no such thing. */
+  const defineNamesake = (host: Host) =>
+    lab.output(host, ["virsh", "-q", "define", "/dev/stdin"], {
+      input: "<domain type='qemu'><name>web</name><memory>1024</memory><os><type>hvm</type></os></domain>",
+    });
+
+  /** The scheduler's own order, best first. */
+  async function ranking(name: string): Promise<string[]> {
+    const verdicts = await ferryJson<HostVerdict[]>(lab, "server", "migrate", name, "--dry-run");
+    const possible = verdicts.filter(({ ok }) => ok);
+    return possible.sort((one, other) => other.weight - one.weight).map(({ host }) => host);
+  }
+
+  const preparations = async (name: string) => {
+    const [action] = await ferryJson<ServerAction[]>(lab, "server", "events", name);
+    const events = action?.events.filter(({ event }) => event === "compute_prep_resize") ?? [];
+    return events.map(({ host, result, details }) => `${host} ${result} ${details}`.trim());
+  };
+
+  /** Nothing of the server, and no claim or operation that waits. */
+  async function expectNothingOn(host: Host, of: Pick<LabServer, "lab" | "name" | "uuid">): Promise<void> {
+    const { verdict, ...traces } = await tracesOf(of, host);
+    expect(traces).toEqual(NO_TRACES);
+    expect(verdict).not.toBe("allow");
+    expect(claimsOn(lab, host)).not.toContainEqual(expect.stringContaining(of.uuid));
+  }
+
+  beforeAll(async () => {
+    await lab.output("h3", ["mount", "-o", "remount,size=5G", IMAGE_DIR]);
+    const isSecond = async () => (await ranking("web")).join() === "h2,h3";
+    await waitFor(isSecond, { deadlineMs: PATIENCE_MS, what: "h3 is the scheduler's second choice" });
+    await defineNamesake("h2");
+  });
+
+  it("is the only one that is asked when it was named, and the guest runs on", async () => {
+    const pid = await server.processOn("h1");
+    const id = await server.migrate("h2");
+    const migration = await server.rested(id);
+    expect(migration).toMatchObject({ status: "error", targetHost: "h2", refusals: [] });
+    expect(migration.fault).toMatchObject({
+      message: expect.stringContaining("another domain on the target has this name"),
+      fix: expect.stringContaining("rename"),
+    });
+    expect(await preparations("web")).toEqual([expect.stringMatching(/^h2 Error .*has this name/)]);
+    expect(await server.processOn("h1")).toBe(pid);
+    expect(await ferryJson<Server>(lab, "server", "show", "web")).toMatchObject({
+      status: "ACTIVE",
+      taskState: "",
+      migrationId: "",
+      host: "h1",
+    });
+    expect(await eventsOf(lab, "h3", id)).toEqual([]);
+    await expectNothingOn("h2", server);
+  });
+
+  it("is passed over for the alternate, where the guest goes on with its data", async () => {
+    const pid = await server.processOn("h1");
+    const migration = await ferryJson<Migration>(lab, ...MIGRATE_ANYWHERE, "web");
+    const { id } = migration;
+    await waitForEvent(lab, "h3", id, /prepare/);
+    expect(await server.processOn("h1")).toBe(pid);
+    await expectNothingOn("h2", server);
+    const arrived = await expectArrived(server, id, { source: "h1", target: "h3" }, 7);
+    expect(arrived.refusals).toEqual([
+      expect.objectContaining({
+        host: "h2",
+        fault: expect.objectContaining({ message: expect.stringContaining("has this name") }),
+      }),
+    ]);
+    expect(await ferry(lab, "migration", "show", id)).toMatch(/refused by\W+h2: .*has this name/);
+    expect(await eventsOf(lab, "h1", id)).toContainEqual(expect.stringContaining("stopDomain"));
+    const told = await ferryJson<Event[]>(lab, "event", "list", "--migration", id);
+    expect(told.map(({ type, host }) => `${type} ${host}`.trim()).slice(0, 6)).toEqual([
+      "scheduler.select_destinations.start",
+      "scheduler.select_destinations.end",
+      "instance.resize_prep.start h2",
+      "instance.resize_prep.error h2",
+      "instance.resize_prep.end h3",
+      "instance.resize.start h1",
+    ]);
+    await expectNothingOn("h2", server);
+  });
+
+  it("gives back what it had booked when the source cannot send to it", async () => {
+    const uuid = await bareServer(lab, "h1", { name: "spare", isOff: true });
+    expect(await ranking("spare")).toEqual(["h2", "h3"]);
+    await lab.output("h2", ["virsh", "-q", "undefine", "web"]);
+    await lab.link("h2", "down", "mig0");
+    const { id } = await ferryJson<Migration>(lab, ...MIGRATE_ANYWHERE, "spare");
+    const spare = { lab, name: "spare", uuid };
+    await waitForEvent(lab, "ctl", id, /^(waiting|ended)/);
+    expect(await server.migration(id)).toMatchObject({ status: "finished", targetHost: "h3" });
+    expect(await preparations("spare")).toEqual([expect.stringMatching(/^h2 Error /), "h3 Success"]);
+    // It had agreed, and was asked for its word that it has forgotten the server.
+    expect(await eventsOf(lab, "h2", id)).toEqual([
+      "operation begun prepareTarget",
+      "operation done prepareTarget",
+      "operation begun withdrawTarget",
+      "operation done withdrawTarget",
+      "operation begun removeTargetFiles",
+      "operation done removeTargetFiles",
+      "operation begun closeMigration",
+      "operation done closeMigration",
+    ]);
+    await expectNothingOn("h2", spare);
+    await ferry(lab, "server", "confirm", "spare", "--wait");
+    await ferry(lab, "server", "delete", "spare", "--yes");
+  });
+});
+
 it("after all of them the hosts are booked for exactly the servers that they have", async () => {
-  expect(await bookedMemory(lab)).toEqual({ h1: 192, h2: 0, h3: 0 });
-  expect(await tracesOf(server, "h3")).toMatchObject({ files: [] });
+  expect(await bookedMemory(lab)).toEqual({ h1: 0, h2: 0, h3: 192 });
+  expect(await tracesOf(server, "h1")).toMatchObject(NO_TRACES);
 });

@@ -4,11 +4,8 @@
  * controller's and the agents' own records.
  */
 
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import Database from "better-sqlite3";
 import { expect } from "vitest";
+import { claimsOn, controllerRows } from "./daemon-records.js";
 import { IMAGE_DIR } from "./guest.js";
 import type { Finished, Host, Lab } from "./lab.js";
 
@@ -74,17 +71,12 @@ async function hostStanding(lab: Lab, host: Host): Promise<object> {
     find ${IMAGE_DIR} /run/shared /var/lib/libvirt/qemu/nvram /var/lib/libvirt/swtpm -path '*/guest/*' -prune -o -printf '%i %p\\n' 2>/dev/null
     cd /var/lib/ferry/guests 2>/dev/null && grep -H ^allow * || true`;
   const lines = (await lab.output(host, ["sh", "-c", script])).split("\n").sort();
-  const claims = rows(
-    lab,
-    host,
-    "/var/lib/ferry/journal.db",
-    "SELECT server, migration FROM document WHERE kind = 'claim'",
-  );
+  const claims = claimsOn(lab, host);
   return { lines, claims };
 }
 
 function controllerStanding(lab: Lab) {
-  const ask = (query: string) => rows(lab, "ctl", "/var/lib/ferry-controller/controller.db", query);
+  const ask = (query: string) => controllerRows(lab, query);
   return {
     servers: ask(
       "SELECT name, host, vm_state, task_state, power_state, migration_id FROM server ORDER BY id",
@@ -93,21 +85,4 @@ function controllerStanding(lab: Lab) {
     migrations: ask(`SELECT server_name, status, open, stuck, live
       FROM migration JOIN saga ON saga.id = migration.id ORDER BY created_at_ms, migration.id`),
   };
-}
-
-/** From a copy: both daemons keep their databases locked. */
-function rows(lab: Lab, host: Host, file: string, query: string): unknown[] {
-  const folder = mkdtempSync(join(tmpdir(), "ferry-refusal-"));
-  const copy = join(folder, "copy.db");
-  for (const suffix of ["", "-wal"]) {
-    const original = lab.path(host, `${file}${suffix}`);
-    if (existsSync(original)) copyFileSync(original, `${copy}${suffix}`);
-  }
-  const database = new Database(copy, { fileMustExist: true });
-  try {
-    return database.prepare(query).all();
-  } finally {
-    database.close();
-    rmSync(folder, { recursive: true });
-  }
 }

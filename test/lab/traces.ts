@@ -18,7 +18,10 @@ export interface Traces {
 
 export const NO_TRACES = { files: [], isDefined: false } as const;
 
-export async function tracesOf({ lab, name, uuid }: LabServer, host: Host): Promise<Traces> {
+export async function tracesOf(
+  { lab, name, uuid }: Pick<LabServer, "lab" | "name" | "uuid">,
+  host: Host,
+): Promise<Traces> {
   const files = await lab.output(host, ["find", IMAGE_DIR, "-name", `${name}[.-]*`, "-printf", "%f\n"]);
   const guestFile = await lab.exec(host, ["cut", "-d ", "-f1", `/var/lib/ferry/guests/${uuid}`]);
   return {

@@ -8,6 +8,7 @@ import { Aggregates } from "../../controller/fleet/aggregates.js";
 import { ServerGroups } from "../../controller/fleet/server-groups.js";
 import { auditPlacement } from "../../controller/placement/audit.js";
 import { insertFlavor } from "../../controller/store/flavors.js";
+import { Fault } from "../../proto/fault.js";
 import { CreateServerRequest } from "../../proto/gen/ferry/v1/controller.js";
 import { Flavor } from "../../proto/gen/ferry/v1/model.js";
 import { Datacenter, LARGE, WEB } from "../simulation/datacenter.js";
@@ -57,6 +58,18 @@ describe("reschedule", () => {
     refuse("h2");
     await center.migrate("");
     expect(await center.rest()).toMatchObject({ status: "finished", targetHost: "h3" });
+  });
+
+  it("a target that the source does not reach is passed over, and has forgotten what it had booked", async () => {
+    const fault = new Fault("unreachable", "no route to the data port");
+    center.agents.troubles.push({ verb: "probe_transfer", host: "h1", kind: "fail", fault, times: 2 });
+    await center.migrate("");
+    const { targetHost, refusals } = await center.rest();
+    expect([targetHost, refusals.map(({ host }) => host)]).toEqual(["h3", ["h2"]]);
+    const asked = center.agents.calls.filter(call => call.includes("h2")).join("\n");
+    expect(asked).toMatch(
+      /prepare_target[\s\S]*withdraw_target[\s\S]*remove_target_files[\s\S]*close_migration/,
+    );
   });
 
   it("test_resize_reschedule_uses_host_lists_not_enough_alts: everything is as it was, and says why", async () => {

@@ -213,6 +213,33 @@ describe("actions", () => {
     });
   });
 
+  it("tell of each target that was asked: why it refused, and which one took the server", async () => {
+    center.agents.troubles.push({
+      verb: "prepare_target",
+      host: "h2",
+      kind: "fail",
+      fault: new Fault("conflict", "the name is taken", { have: "another web", fix: "rename it" }),
+    });
+    await center.migrate("");
+    const { id } = await center.rest();
+    expect(await migrations().show(id)).toMatchObject({
+      targetHost: "h3",
+      fault: undefined,
+      refusals: [
+        { host: "h2", fault: { message: expect.stringMatching(/name is taken/), fix: "rename it" } },
+      ],
+    });
+    const [moved] = await servers().actions(WEB);
+    const preparations = moved?.events.filter(({ event }) => event === "compute_prep_resize") ?? [];
+    expect(preparations.map(({ host, result, details }) => [host, result, details])).toEqual([
+      ["h2", "Error", expect.stringMatching(/name is taken/)],
+      ["h3", "Success", ""],
+    ]);
+    const times = preparations.flatMap(({ startedAtMs, finishedAtMs }) => [startedAtMs, finishedAtMs]);
+    expect(times).toEqual(times.toSorted((one, other) => one - other));
+    expect(moved?.message).toBe("");
+  });
+
   it("tell why a move failed, and a revert", async () => {
     center.agents.troubles.push({
       verb: "receive_disks",

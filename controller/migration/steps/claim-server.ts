@@ -76,6 +76,7 @@ function recordOf(request: MigrationRequest, nowMs: number, epoch: number): Omit
     progress: undefined,
     receipt: [],
     notes: [],
+    refusals: [],
     downtimeMs: 0,
     autoConfirmAtMs: 0,
     autoConfirmLeftMs: 0,

@@ -10,6 +10,7 @@
 import { asFault, Fault } from "../../../proto/fault.js";
 import { fromFaultInfo, toFaultInfo } from "../../../proto/fault-info.js";
 import type { PerformResult, SourceManifest, TargetPlan } from "../../../proto/gen/ferry/v1/agent.js";
+import type { TargetRefusal } from "../../../proto/gen/ferry/v1/model.js";
 import type { Reversible } from "../../saga/step.js";
 import { updateMigration } from "../../store/migrations.js";
 import { leaveTarget, withdrawTarget } from "../leave-target.js";
@@ -30,6 +31,8 @@ type Known = MigrationRequest & SelectedTargets;
 /** A target was up when it was chosen; in this time its agent, libvirtd or link is back after a restart. */
 const LAST_TARGET_PATIENCE_MS = 60_000;
 const ASK_AGAIN_MS = 1_000;
+/** Of the way to a target that has alternates: an answer may be lost once. */
+const PROBES = 2;
 
 export const prepareTarget: Reversible<MigrationWorld, Known, PreparedTarget> = {
   name: "prepare-target",
@@ -37,15 +40,12 @@ export const prepareTarget: Reversible<MigrationWorld, Known, PreparedTarget> = 
 
   async run(known, world) {
     const manifest = await prepareSource(known, world);
-    const refusals: string[] = [];
     for (;;) {
-      const targetHost = await world.targetHost();
+      const [targetHost, askedAtMs] = [await world.targetHost(), world.nowMs];
       try {
         return { targetHost, manifest, plan: await prepareOn(targetHost, manifest, known, world) };
       } catch (error) {
-        const refusal = refusalOf(error, world);
-        refusals.push(`${targetHost}: ${refusal.message}`);
-        await moveOn(targetHost, known, refusal, refusals, world);
+        await moveOn({ host: targetHost, askedAtMs, refusal: refusalOf(error, world) }, known, world);
       }
     }
   },
@@ -100,19 +100,55 @@ async function prepareOn(
   });
   throwRefusals(answer, targetHost);
   if (answer.plan === undefined) throw new Fault("internal", `${targetHost} answered no plan`);
-  const plan = answer.plan;
   // Nothing crosses a network.
-  if (targetHost === sourceHost) return plan;
-  const effect = `prepare-target:run-${targetHost}`;
+  if (targetHost !== sourceHost) await proveWay(answer.plan, targetHost, known, world);
+  return answer.plan;
+}
+
+/** By the source: which folders both hosts have, and whether it reaches the target's data port. */
+async function proveWay(
+  plan: TargetPlan,
+  targetHost: string,
+  known: Known,
+  world: MigrationWorld,
+): Promise<void> {
+  const { sourceHost } = known;
+  const askSource = async ($case: "proveStorage" | "probeTransfer") => {
+    const effect = { effect: `prepare-target:run-${targetHost}` };
+    throwRefusals(
+      await world.perform(sourceHost, { $case, value: { plan, targetHost } }, effect),
+      sourceHost,
+    );
+  };
+  await askSource("proveStorage");
   // A path over which nothing is sent need not be there.
-  const isSending = plan.files.some(({ mode }) => mode === "copied");
-  for (const $case of isSending
-    ? (["proveStorage", "probeTransfer"] as const)
-    : (["proveStorage"] as const)) {
-    const said = await world.perform(sourceHost, { $case, value: { plan, targetHost } }, { effect });
-    throwRefusals(said, sourceHost);
+  if (!plan.files.some(({ mode }) => mode === "copied")) return;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await askSource("probeTransfer");
+    } catch (error) {
+      const fault = asFault(error);
+      if (!(await isAnswer(fault, targetHost, known, world))) throw fault;
+      if (attempt === PROBES)
+        throw new Fault("refused", fault.message, { host: targetHost, ...fault.detail });
+      await world.pause(ASK_AGAIN_MS, world.call.signal);
+    }
   }
-  return plan;
+}
+
+/**
+ * A probe has no effect that could be unknown: a source that answers, and has not reached the target, has said no. With
+ * nobody else to ask it is worth repeating for longer.
+ */
+async function isAnswer(
+  fault: Fault,
+  targetHost: string,
+  known: Known,
+  world: MigrationWorld,
+): Promise<boolean> {
+  const isLast = alternatesAfter(targetHost, known).length === 0;
+  if (!fault.isUnknown || isLast || world.call.signal.aborted) return false;
+  return (await silenceOf(known.sourceHost, world)) === undefined;
 }
 
 /** All of them, so that a person corrects everything at once. */
@@ -171,30 +207,38 @@ async function silenceOf(targetHost: string, world: MigrationWorld): Promise<Fau
 const alternatesAfter = (refusing: string, { requestedHost, candidates }: Known): readonly string[] =>
   requestedHost === "" ? candidates.slice(candidates.indexOf(refusing) + 1) : [];
 
+interface Refused {
+  readonly host: string;
+  readonly askedAtMs: number;
+  readonly refusal: Fault;
+}
+
+/** The next target is booked in the transaction that records why this one would not. */
 async function moveOn(
-  refusing: string,
+  { host, askedAtMs, refusal }: Refused,
   known: Known,
-  refusal: Fault,
-  refusals: readonly string[],
   world: MigrationWorld,
 ): Promise<void> {
-  const rest = alternatesAfter(refusing, known);
+  const rest = alternatesAfter(host, known);
+  const fault = toFaultInfo(refusal);
+  const refusals = [...(await world.record()).refusals, { host, askedAtMs, refusedAtMs: world.nowMs, fault }];
   if (rest.length === 0) throw lastRefusal(known, refusal, refusals);
   await withdrawTarget(known, world);
   await leaveTarget(known, world, "unwound");
   await world.commit(async write => {
     const { queries, sagaId, nowMs } = write;
-    const notice = { ...REFUSED, fault: toFaultInfo(refusal) };
-    const text = `${refusing} refused: ${refusal.message}`;
-    await tellMigration(queries, sagaId, { text, notice }, nowMs);
+    const text = `${host} refused: ${refusal.message}`;
+    await tellMigration(queries, sagaId, { text, notice: { ...REFUSED, fault } }, nowMs);
+    await updateMigration(queries, sagaId, { refusals }, nowMs);
     await bookFirst(known, rest, write);
   });
 }
 
 const REFUSED = { type: "instance.resize_prep.error", side: "target", message: "" } as const;
 
-function lastRefusal({ candidates }: Known, refusal: Fault, refusals: readonly string[]): Fault {
+function lastRefusal({ candidates }: Known, refusal: Fault, refusals: readonly TargetRefusal[]): Fault {
   if (candidates.length === 1) return refusal;
   const { code, detail } = refusal;
-  return new Fault(code, `No valid host was found. ${refusals.join("; ")}`, detail, { cause: refusal });
+  const said = refusals.map(({ host, fault }) => `${host}: ${fault?.message}`).join("; ");
+  return new Fault(code, `No valid host was found. ${said}`, detail, { cause: refusal });
 }

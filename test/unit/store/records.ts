@@ -57,6 +57,7 @@ export const migrationRecord = (changes: Partial<MigrationRecord>): Omit<Migrati
   progress: undefined,
   receipt: [],
   notes: [],
+  refusals: [],
   downtimeMs: 0,
   autoConfirmAtMs: 0,
   autoConfirmLeftMs: 0,
