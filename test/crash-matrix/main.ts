@@ -4,10 +4,11 @@
  *
  * `--parts FILE` joins several runs, for machines on which one would take too long; the page says what was not run.
  *
- * One lab serves all cells, and the server travels back and forth between its two hosts; after a cell that failed both are
- * made anew. The last line is `crash-matrix: N cells, F failed`.
+ * Each of `--labs N` labs (one for each processor) serves one cell after the other, and its server travels back and forth
+ * between its two hosts; after a cell that failed both are made anew. The last line is `crash-matrix: N cells, F failed`.
  */
 
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { NeverTwice } from "../lab/never-twice.js";
 import { BOUNDARIES } from "./boundaries.js";
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
     /** Joins the cells of several runs. */
     parts: { type: "string" },
+    labs: { type: "string", default: String(availableParallelism()) },
     /** Leaves the lab of the first cell that fails. */
     stay: { type: "boolean", default: false },
   },
@@ -38,35 +40,49 @@ function chosen<Named extends { readonly name: string }>(
   return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
 }
 
-const boundaries = chosen(BOUNDARIES, values.only);
-const faults = chosen(FAULTS, values.column);
+const labCount = Number(values.labs);
+if (!Number.isInteger(labCount) || labCount < 1)
+  throw new Error(`--labs ${values.labs}: how many, 1 or more`);
+const waiting = chosen(BOUNDARIES, values.only).flatMap(boundary =>
+  chosen(FAULTS, values.column).map(fault => ({ boundary, fault })),
+);
 const startedMs = Date.now();
 const results: CellResult[] = [];
 let virtType = "";
-const guard = new NeverTwice();
-let { lab, traveller } = await matrixLab("crash-matrix");
-try {
-  virtType = await lab.virtType();
-  for (const boundary of boundaries) {
-    for (const fault of faults) {
-      const result = await runCell(traveller, boundary, fault);
+
+/** One lab, as long as there are cells. */
+async function serve(id: string): Promise<void> {
+  let { lab, traveller } = await matrixLab(id);
+  try {
+    virtType = await lab.virtType();
+    for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
+      const result = await runCell(traveller, cell.boundary, cell.fault);
       results.push(result);
-      const { outcome, seconds, problem } = result;
-      process.stderr.write(`${boundary.name} × ${fault.name}: ${problem ?? outcome} (${seconds} s)\n`);
-      for (const { msg, step = "", fault: why = "" } of result.story ?? [])
-        process.stderr.write(`    ${msg} ${step} ${why}\n`);
-      if (problem === undefined) continue;
+      tell(result);
+      if (result.problem === undefined) continue;
       if (values.stay) throw new Error(`left as it is: LAB_ID=${lab.id}`);
       await lab.down();
-      ({ lab, traveller } = await matrixLab("crash-matrix"));
+      ({ lab, traveller } = await matrixLab(id));
     }
-  }
-} finally {
-  if (!values.stay) {
-    await lab.down();
+  } finally {
+    if (!values.stay) await lab.down();
   }
 }
+
+function tell({ boundary, fault, outcome, seconds, problem, story = [] }: CellResult): void {
+  process.stderr.write(`${boundary} × ${fault}: ${problem ?? outcome} (${seconds} s)\n`);
+  for (const { msg, step = "", fault: why = "" } of story)
+    process.stderr.write(`    ${msg} ${step} ${why}\n`);
+}
+
+const guard = new NeverTwice();
+const labs = Array.from(
+  { length: Math.min(labCount, waiting.length) },
+  (_, index) => `crash-matrix-${index + 1}`,
+);
+const ends = await Promise.allSettled(labs.map(serve));
 await guard[Symbol.asyncDispose]();
+for (const end of ends) if (end.status === "rejected") throw end.reason;
 
 const run: Run = { cells: results, virtType, seconds: (Date.now() - startedMs) / 1000 };
 const whole = values.parts === undefined ? run : await joined(values.parts, run);
