@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { ShowHostResponse } from "../../../proto/gen/ferry/v1/controller.js";
 import {
   CopiedFile,
@@ -22,15 +22,7 @@ import {
 } from "../../../proto/gen/ferry/v1/placement.js";
 import { FakeController } from "./fake-controller.js";
 
-let controller: FakeController;
-beforeAll(async () => {
-  controller = await FakeController.start();
-});
-afterAll(async () => await controller[Symbol.asyncDispose]());
-beforeEach(() => {
-  controller.answers = {};
-  controller.requests.length = 0;
-});
+const controller = await FakeController.forThisFile();
 
 const asked = () => controller.requests.at(-1)?.request;
 

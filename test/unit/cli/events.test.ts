@@ -1,19 +1,11 @@
 /** `ferry event`: filters, what a line says, and a watch that goes on where it broke off. */
 
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { Fault } from "../../../proto/fault.js";
 import { Event, type WatchEventsRequest } from "../../../proto/gen/ferry/v1/event.js";
 import { FakeController } from "./fake-controller.js";
 
-let controller: FakeController;
-beforeAll(async () => {
-  controller = await FakeController.start();
-});
-afterAll(async () => await controller[Symbol.asyncDispose]());
-beforeEach(() => {
-  controller.answers = {};
-  controller.requests.length = 0;
-});
+const controller = await FakeController.forThisFile();
 
 const event = (number: number, type: string): Event =>
   Event.create({ number, type, atMs: 1_000, serverName: "web-3", serverStatus: "RESIZE", host: "h1" });

@@ -1,19 +1,11 @@
 /** How commands end when they cannot do what was asked: exit codes, words, and what stays unsaid. */
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FAULTS, Fault, type FaultCode } from "../../../proto/fault.js";
 import { FakeController } from "./fake-controller.js";
 import { run } from "./shell.js";
 
-let controller: FakeController;
-beforeAll(async () => {
-  controller = await FakeController.start();
-});
-afterAll(async () => await controller[Symbol.asyncDispose]());
-beforeEach(() => {
-  controller.answers = {};
-  controller.requests.length = 0;
-});
+const controller = await FakeController.forThisFile();
 
 describe("a failure", () => {
   it.each(Object.keys(FAULTS) as FaultCode[])("%s ends with the exit code of the table", async faultCode => {

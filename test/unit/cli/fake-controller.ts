@@ -5,6 +5,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { afterAll, beforeEach } from "vitest";
 import { Fault } from "../../../proto/fault.js";
 import {
   FlavorServiceService,
@@ -53,7 +54,18 @@ export class FakeController implements AsyncDisposable {
     this.#server = server;
   }
 
-  static async start(): Promise<FakeController> {
+  /** One for all tests of a file, which awaits it at its top; each test begins with nothing asked and no answers. */
+  static async forThisFile(): Promise<FakeController> {
+    const controller = await FakeController.#start();
+    afterAll(() => controller[Symbol.asyncDispose]());
+    beforeEach(() => {
+      controller.answers = {};
+      controller.requests.length = 0;
+    });
+    return controller;
+  }
+
+  static async #start(): Promise<FakeController> {
     const certificates = await Certificates.make();
     const tls = await certificates.tls({ kind: "controller", name: "ctl" });
     await certificates.files({ kind: "user", name: "alice", role: "admin" });

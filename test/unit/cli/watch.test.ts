@@ -1,6 +1,6 @@
 /** `--wait`, `--watch` and `migration watch` against a controller that comes, goes and tells the end. */
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { Session } from "../../../cli/session.js";
 import { followMigration } from "../../../cli/watch/follow-migration.js";
 import { Fault } from "../../../proto/fault.js";
@@ -8,13 +8,8 @@ import { WatchMigrationResponse } from "../../../proto/gen/ferry/v1/controller.j
 import { FaultInfo, Migration, type Progress } from "../../../proto/gen/ferry/v1/model.js";
 import { FakeController } from "./fake-controller.js";
 
-let controller: FakeController;
-beforeAll(async () => {
-  controller = await FakeController.start();
-});
-afterAll(async () => await controller[Symbol.asyncDispose]());
+const controller = await FakeController.forThisFile();
 beforeEach(() => {
-  controller.requests.length = 0;
   controller.answers = {
     migrateServer: async () => ({ migration: at("pre-migrating"), verdicts: [] }),
     showMigration: async () => ({ migration: at("migrating") }),
