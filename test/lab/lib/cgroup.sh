@@ -53,10 +53,15 @@ cgroup_join() {
   done
 }
 
-cgroup_remove() {
-  local mount
+cgroup_remove() { # a group is busy for a moment after its last process
+  wait_until 2 cgroup_is_removed "$1" || say "$1: a control group is still in use"
+}
+
+cgroup_is_removed() {
+  local mount group
   for mount in $(cgroup_mounts); do
-    find "$mount/$(cgroup_name "$1")" -depth -type d -exec rmdir {} \; 2>/dev/null
+    group=$mount/$(cgroup_name "$1")
+    [[ ! -d $group ]] || find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null
+    [[ ! -d $group ]] || return 1
   done
-  return 0
 }

@@ -194,11 +194,12 @@ ferry_wait_known() { # the controller has heard every agent: until then it knows
 }
 
 ferry_is_known() {
-  local said
-  if systemd_wanted; then said=$(host_exec "$1" journalctl --no-pager); else
-    said=$(cat "$LAB_DIR/$1/var/log/ferry/agent.log" 2>/dev/null)
+  local sentence="the controller knows this host"
+  if systemd_wanted; then
+    [[ -n $(host_exec "$1" journalctl --quiet --unit ferry-agent --grep "$sentence" --lines 1) ]]
+  else
+    grep -qs "$sentence" "$LAB_DIR/$1/var/log/ferry/agent.log"
   fi
-  [[ $said == *"the controller knows this host"* ]]
 }
 
 ferry_wait_listening() {

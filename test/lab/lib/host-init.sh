@@ -22,7 +22,10 @@ mount_runtime() {
   mkdir -p /run/{lock,libvirt,host,shared,ferry,ferry-lab,private}
   mount --rbind "$host_dir" /run/host
   mount --bind "$lab_dir/shared" /run/shared
-  [[ $LAB_INIT != systemd ]] || mount_installed "$lab_dir"
+  if [[ $LAB_INIT == systemd ]]; then
+    mount_installed "$lab_dir"
+    mount_private_tmp
+  fi
   mount -t tmpfs -o mode=755,size=1m,ro tmpfs "$lab_dir"
 }
 
@@ -38,6 +41,13 @@ mount_private() { # mount_private TREE [LOWER]: a tree of the machine, writable 
   local layer=/run/private/$1
   mkdir -p "$layer"/{upper,work}
   mount -t overlay overlay -o "lowerdir=${2:-/$1},upperdir=$layer/upper,workdir=$layer/work" "/$1"
+}
+
+# Where systemd makes a service's PrivateTmp; a power cut leaves it there.
+mount_private_tmp() {
+  mount_private tmp
+  mount_private var/tmp
+  chmod 1777 /tmp /var/tmp
 }
 
 mount_private_trees() {
