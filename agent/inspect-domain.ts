@@ -49,7 +49,7 @@ function deviceWords(devices: readonly AssignedDevice[]): Record<string, string>
   return counts.length === 0 ? {} : { "pci_passthrough:alias": counts.join(",") };
 }
 
-export async function findByNameOrUuid(text: string, { hypervisor }: World): Promise<DomainSummary> {
+async function findByNameOrUuid(text: string, { hypervisor }: World): Promise<DomainSummary> {
   const byUuid = UUID.test(text) ? await hypervisor.findDomain(text.toLowerCase()) : undefined;
   const found = byUuid ?? (await hypervisor.findDomainByName(text));
   if (found === undefined) {

@@ -56,7 +56,6 @@ const statementSchema = z.strictObject({
 
 export type Statement = z.infer<typeof statementSchema>;
 export type FenceStatement = Statement & { kind: "fence" };
-export type MirrorStatement = Statement & { kind: "mirror" };
 
 /** `key` and `certificate` are PEM: those of the agent's TLS identity. */
 export function signStatement(

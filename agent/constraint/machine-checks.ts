@@ -101,7 +101,7 @@ const versionCheck = (name: string, program: string, which: keyof Versions): Che
 });
 
 /** libvirt's major * 1000000 + minor * 1000 + release. */
-export const formatVersion = (version: number): string =>
+const formatVersion = (version: number): string =>
   [Math.floor(version / 1_000_000), Math.floor(version / 1000) % 1000, version % 1000].join(".");
 
 const securityLabels: Check = {

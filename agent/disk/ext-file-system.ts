@@ -15,7 +15,7 @@ export interface ExtFileSystem {
 }
 
 /** Boot block and superblock. */
-export const EXT_PROBE_BYTES = 2048;
+const EXT_PROBE_BYTES = 2048;
 
 const SUPERBLOCK_AT = 1024;
 const MAGIC = 0xef53;

@@ -24,7 +24,7 @@ export interface ImageLayer {
   readonly header: Qcow2Header | undefined;
 }
 
-export const MAX_CHAIN_LAYERS = 16;
+const MAX_CHAIN_LAYERS = 16;
 
 /** A format as libvirt or an image names it. Fault("unsupported") for one that Ferry does not handle. */
 export function imageFormat(name: string): ImageFormat {

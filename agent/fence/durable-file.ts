@@ -30,7 +30,7 @@ export async function writeDurably(path: string, text: string, options: DurableF
 }
 
 /** Also one that is there already: whoever made it may have been killed before its name was flushed. */
-export async function makeDirectoryDurably(path: string, mode: number): Promise<void> {
+async function makeDirectoryDurably(path: string, mode: number): Promise<void> {
   const firstMade = await mkdir(path, { recursive: true, mode });
   for (let made = path; ; made = dirname(made)) {
     await flushDirectory(dirname(made));

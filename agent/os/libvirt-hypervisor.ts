@@ -32,8 +32,8 @@ import { terminateQemu } from "./terminate-qemu.js";
 import { undefineDomain } from "./undefine-domain.js";
 
 /** Names Ferry's element inside `<metadata>`. */
-export const METADATA_URI = "https://ferry.dev/xmlns/domain/1";
-export const METADATA_KEY = "ferry";
+const METADATA_URI = "https://ferry.dev/xmlns/domain/1";
+const METADATA_KEY = "ferry";
 
 /** How long QEMU may take to end after SIGTERM (SAFETY R20). */
 const TERMINATE_LIMIT_MS = 15_000;

@@ -49,7 +49,7 @@ async function readDescriptor(tree: Tree, path: string): Promise<GuestFirmware |
 }
 
 /** Undefined when the text is not a descriptor. */
-export function parseFirmware(text: string): GuestFirmware | undefined {
+function parseFirmware(text: string): GuestFirmware | undefined {
   const parsed = descriptor.safeParse(parseJson(text));
   if (!parsed.success) return undefined;
   const { mapping, ...rest } = parsed.data;

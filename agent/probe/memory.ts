@@ -40,7 +40,7 @@ export async function readMemoryInfo(
 }
 
 /** Lines `MemTotal:  1024 kB`; in a cell's file they begin with `Node 0`. Other lines are passed over. */
-export function parseMemoryInfo(text: string): Map<string, number> {
+function parseMemoryInfo(text: string): Map<string, number> {
   const sizes = new Map<string, number>();
   for (const line of text.split("\n")) {
     const match = /^(?:Node \d+ )?([A-Za-z_()]+):\s+(\d+) kB$/.exec(line.trim());

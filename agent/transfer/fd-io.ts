@@ -4,7 +4,7 @@
  * Node's `read` and `write` may do less than asked; these do all of it or reject with the system's error.
  */
 
-import { close, constants, fdatasync, fsync, open, read, readv, write } from "node:fs";
+import { close, constants, fdatasync, fsync, open, read, write } from "node:fs";
 import { dirname, isAbsolute, relative } from "node:path";
 import { promisify } from "node:util";
 import type { Files } from "../os/files.js";
@@ -14,7 +14,6 @@ export const syncAll = promisify(fsync);
 export const closeFd = promisify(close);
 export const openFd: (path: string, flags: number, mode?: number) => Promise<number> = promisify(open);
 const readOnce = promisify(read);
-const readvOnce = promisify(readv);
 const writeOnce = promisify(write);
 
 export async function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
@@ -31,20 +30,6 @@ export async function readFull(fd: number, into: Buffer, position: number): Prom
     const { bytesRead } = await readOnce(fd, into, done, into.length - done, position + done);
     if (bytesRead === 0) break;
     done += bytesRead;
-  }
-  return done;
-}
-
-/** As `readFull`, over several buffers in one call where the system obliges. */
-export async function readFullVector(fd: number, into: readonly Buffer[], position: number): Promise<number> {
-  const wanted = into.reduce((sum, buffer) => sum + buffer.length, 0);
-  const { bytesRead } = await readvOnce(fd, into, position);
-  if (bytesRead === wanted) return bytesRead;
-  let done = 0;
-  for (const buffer of into) {
-    const got = await readFull(fd, buffer, position + done);
-    done += got;
-    if (got < buffer.length) break;
   }
   return done;
 }

@@ -136,7 +136,7 @@ function keptMode(file: ManifestFile, before: readonly ManifestFile[]): Manifest
 }
 
 /** What belongs to the incarnation and is moved aside, unless it is shared. Backing files and media never are (SAFETY R10). */
-export function incarnationFiles(files: readonly ManifestFile[], serverId: string): IncarnationFile[] {
+function incarnationFiles(files: readonly ManifestFile[], serverId: string): IncarnationFile[] {
   const moved = files.filter(({ kind }) => ["disk", "swap", "config-drive", "nvram"].includes(kind));
   const tpm = files.some(({ kind }) => kind === "tpm")
     ? [{ id: "tpm", path: `${SWTPM_DIR}/${serverId}`, mode: "copied" as const }]

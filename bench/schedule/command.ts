@@ -64,7 +64,7 @@ export function addScheduleCommand(program: Command): void {
     });
 }
 
-export async function benchSchedule(
+async function benchSchedule(
   hosts: number,
   { decisions, seconds, folder = tmpdir() }: Pick<ScheduleOptions, "decisions" | "seconds" | "folder">,
 ): Promise<ScheduleReport> {

@@ -40,8 +40,8 @@ export function migrationService({ migrations, servers, policy }: Api): ServiceI
       return { migration: await migrations.show(id) };
     },
     verifyReceipt: ({ id, files }, { signal }) => migrations.verify(id, files, signal),
-    cancelMigration: async ({ id }, caller) => ({
-      migration: await migrations.cancel(id, requestedBy(caller)),
+    cancelMigration: async ({ id }) => ({
+      migration: await migrations.cancel(id),
     }),
     recoverMigration: ({ id, ...asked }, caller) =>
       migrations.recover(id, { ...asked, requestedBy: requestedBy(caller) }),

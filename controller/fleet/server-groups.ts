@@ -12,8 +12,7 @@ import {
 import type { Transactions } from "../store/store.js";
 import { refuseName } from "./aggregates.js";
 
-export const GROUP_POLICIES = ["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"] as const;
-export type GroupPolicy = (typeof GROUP_POLICIES)[number];
+const GROUP_POLICIES = ["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"] as const;
 
 interface Dependencies {
   readonly store: Transactions;

@@ -86,8 +86,7 @@ export class Deletion {
 
   async #end({ id, serverId, status, direction, stuck }: MigrationRecord): Promise<void> {
     if (status === "finished") await this.#migrations.confirm(serverId, "delete", { migration: id });
-    else if (direction === "forward" && status !== "confirming" && !stuck)
-      await this.#migrations.cancel(id, "delete");
+    else if (direction === "forward" && status !== "confirming" && !stuck) await this.#migrations.cancel(id);
   }
 
   async #take(serverId: string, also: (queries: Queries) => Promise<void>): Promise<void> {

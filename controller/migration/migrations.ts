@@ -115,7 +115,7 @@ export class Migrations {
   }
 
   /** Takes everything back, as long as the target's CPUs cannot have run. */
-  async cancel(id: string, _requestedBy: string): Promise<Migration> {
+  async cancel(id: string): Promise<Migration> {
     await this.#find(id);
     await refuseFrozen(this.#deps.store.queries);
     await this.#runner.cancel(id);

@@ -86,9 +86,7 @@ export function planOf(record: MigrationRecord, state: SagaState, { fencedHost, 
   const what = "step" in next ? `${VERBS[next.kind]} ${next.step}` : "end it";
   const lines = [`${what}, then carry on ${state.phase}`];
   if (state.crossed && state.phase === "forward") {
-    lines.push(
-      `or go back and lose the target's writes: ferry server revert ${record.serverName} --discard-writes`,
-    );
+    lines.push(`or go back and lose the target's writes: ferry server revert ${record.serverName}`);
   }
   return lines;
 }
@@ -114,8 +112,5 @@ function planWithout(host: string, { serverName, sourceHost }: MigrationRecord, 
     return [...always, `restore ${serverName} on ${sourceHost} without the word of ${host}`];
   if (state.phase === "forward" && !state.crossed)
     return [...always, `take everything back: ${serverName} runs on ${sourceHost} again`];
-  return [
-    ...always,
-    `then go back and lose what it wrote there: ferry server revert ${serverName} --discard-writes`,
-  ];
+  return [...always, `then go back and lose what it wrote there: ferry server revert ${serverName}`];
 }

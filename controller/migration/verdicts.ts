@@ -166,8 +166,8 @@ function wouldDiscard({ targetHost, serverName, steps }: MigrationRecord): Fault
     "refused",
     `what ${serverName} has written on ${targetHost} since ${time} will be discarded by a revert`,
     {
-      need: "your consent to that loss",
-      fix: `ferry server revert ${serverName} --discard-writes, or keep it with ferry server confirm`,
+      need: "your consent to that loss (discard_writes)",
+      fix: `ferry server revert ${serverName}, which asks for it; or keep them: ferry server confirm ${serverName}`,
     },
   );
 }

@@ -23,7 +23,7 @@ export async function listBookings(queries: Queries, host: string): Promise<Allo
 type OneConsumer = [AllocationRecord, ...AllocationRecord[]];
 
 /** By consumer and host; never empty. */
-export function groupByConsumer(records: readonly AllocationRecord[]): Map<string, OneConsumer> {
+function groupByConsumer(records: readonly AllocationRecord[]): Map<string, OneConsumer> {
   const groups = new Map<string, OneConsumer>();
   for (const record of records) {
     const key = `${record.consumer} ${record.host}`;

@@ -3,8 +3,7 @@
 import { PostgresAdapter, type RawBuilder, type SelectQueryBuilder, sql } from "kysely";
 import type { Queries, Schema } from "./schema.js";
 
-export const isPostgres = (queries: Queries): boolean =>
-  queries.getExecutor().adapter instanceof PostgresAdapter;
+const isPostgres = (queries: Queries): boolean => queries.getExecutor().adapter instanceof PostgresAdapter;
 
 /**
  * Holds the selected rows against other transactions until this one ends; one that wants them too waits instead of

@@ -40,4 +40,4 @@ export async function deleteFlavor(queries: Queries, id: string): Promise<void> 
   await queries.deleteFrom("flavor").where("id", "=", id).execute();
 }
 
-export const flavorOf = (body: string): Flavor => Flavor.fromJSON(JSON.parse(body));
+const flavorOf = (body: string): Flavor => Flavor.fromJSON(JSON.parse(body));

@@ -43,9 +43,6 @@ export const FLOATING: GuestHardware = {
   devices: [],
 };
 
-export const asksNothing = ({ cells, devices }: GuestHardware): boolean =>
-  cells.length === 0 && devices.length === 0;
-
 /** How many dedicated CPUs are booked, the one of isolated emulator threads included. */
 export function dedicatedCount({ cells, emulatorThreads }: GuestHardware): number {
   const ofVcpus = cells.reduce((sum, { dedicated }) => sum + dedicated.length, 0);

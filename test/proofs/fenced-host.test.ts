@@ -52,7 +52,7 @@ it("a target that is lost after its CPUs ran is gone back from without it, and i
   await center.rest();
   loses("h2");
   expect((await declareDead("h2", true)).plan.at(-1)).toBe(
-    "then go back and lose what it wrote there: ferry server revert web --discard-writes",
+    "then go back and lose what it wrote there: ferry server revert web",
   );
   await declareDead("h2");
   expect(await center.events()).toContain(`h2 was declared dead by user/ann: ${REASON}`);

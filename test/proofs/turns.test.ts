@@ -80,7 +80,7 @@ describe("migrations that want to copy at once", () => {
       await queued(index);
     }
     const [first = "", last = ""] = await queue();
-    await crowd.migrations.cancel(first, "test");
+    await crowd.migrations.cancel(first);
     expect(await crowd.until(all => all.some(({ id, endedAtMs }) => id === first && endedAtMs > 0))).toBe(
       true,
     );

@@ -48,9 +48,6 @@ export const noSuchResource = (): NovaError => new NovaError(404, "The resource 
 
 export const isAdmin = ({ identity }: Pick<NovaRequest, "identity">): boolean => identity.role === "admin";
 
-export const linkTo = ({ origin }: Pick<NovaRequest, "origin">, path: string): string =>
-  `${origin}/v2.1/${path}`;
-
 /** As Nova links a resource: with the version, and without (`bookmark`). */
 export const linksOf = ({ origin }: Pick<NovaRequest, "origin">, path: string) => [
   { rel: "self", href: `${origin}/v2.1/${path}` },

@@ -42,7 +42,7 @@ export interface World {
   dispose(): Promise<void>;
 }
 
-export const quickLimits = { idleMs: 2000, connectMs: 2000, attempts: 4, retryDelayMs: 20 };
+const quickLimits = { idleMs: 2000, connectMs: 2000, attempts: 4, retryDelayMs: 20 };
 
 export async function createWorld(parent = tmpdir()): Promise<World> {
   const directory = await mkdtemp(join(parent, "ferry-transfer-"));

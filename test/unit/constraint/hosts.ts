@@ -98,7 +98,7 @@ export const factsOn = (host: TargetHost, needs: GuestNeeds = needsOf()): Target
   bytesNeeded: 100,
 });
 
-export const GUEST_CPU = '<cpu mode="custom" match="exact"><model>Nehalem</model></cpu>';
+const GUEST_CPU = '<cpu mode="custom" match="exact"><model>Nehalem</model></cpu>';
 
 export const manifestFrom = (
   { architecture, cpu, versions, swtpm }: TargetHost,

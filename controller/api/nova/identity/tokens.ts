@@ -26,7 +26,7 @@ const saidSchema = z.object({
 
 export type IssuedToken = z.infer<typeof saidSchema>;
 
-export const TOKEN_LIFE_MS = 60 * 60_000;
+const TOKEN_LIFE_MS = 60 * 60_000;
 const PREFIX = "gAAAAA";
 const LONGEST = 2_048;
 const KEY = "token_key";
