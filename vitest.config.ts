@@ -23,7 +23,11 @@ export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
     projects: [
-      projectOf("fast", ["test/{unit,proofs,transcripts,types,tidy}/**/*.test.ts"], 20_000),
+      projectOf(
+        "fast",
+        ["test/{unit,proofs,transcripts,types,tidy}/**/*.test.ts", "test/fuzz/readers.test.ts"],
+        20_000,
+      ),
       {
         test: {
           ...projectOf(
@@ -35,7 +39,7 @@ export default defineConfig({
         },
       },
       {
-        ...projectOf("simulation", ["test/{simulation,fuzz}/**/*.test.ts"], 60_000),
+        ...projectOf("simulation", ["test/simulation/**/*.test.ts", "test/fuzz/services.test.ts"], 60_000),
         plugins: [simulatedEdges()],
       },
       projectOf("native", ["test/{native,contract}/**/*.test.ts"], 60_000, true),

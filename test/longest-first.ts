@@ -19,6 +19,7 @@ const LONG = [
   "lab/failures-guest",
   "lab/refusals-source",
   "lab/crash-matrix",
+  "fuzz/readers",
   "proofs/every-moment",
   "postgres/three-controllers",
 ];

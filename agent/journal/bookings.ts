@@ -5,6 +5,7 @@
  * fenced source keeps what it had until it is retired. A guest that has nothing for itself has no row.
  */
 
+import { readStored } from "../../proto/stored.js";
 import { type HardwareBooking, isEmptyBooking } from "../claim/hardware-booking.js";
 import type { Journal } from "./journal.js";
 
@@ -62,7 +63,10 @@ export class Bookings {
         serverId: row.server,
         incarnation: row.incarnation,
         migrationId: row.migration,
-        hardware: JSON.parse(row.hardware) as HardwareBooking,
+        hardware: readStored(
+          `the agent's journal: what ${row.server} has booked`,
+          () => JSON.parse(row.hardware) as HardwareBooking,
+        ),
       }));
   }
 }

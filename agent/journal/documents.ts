@@ -3,6 +3,7 @@
  * migrations that are closed here (SAFETY R13).
  */
 
+import { readStored } from "../../proto/stored.js";
 import type { Journal } from "./journal.js";
 
 export class Documents {
@@ -28,7 +29,7 @@ export class Documents {
         "SELECT body FROM document WHERE server = ? AND migration = ? AND kind = ?",
       )
       .get(serverId, migrationId, kind);
-    return row && parse<T>(row.body);
+    return row && documentOf<T>(row.body, `${kind} of ${migrationId || serverId}`);
   }
 
   /** All documents whose kind matches (SQL LIKE), whichever server and migration they belong to. */
@@ -38,7 +39,11 @@ export class Documents {
         "SELECT server, migration, body FROM document WHERE kind LIKE ? ORDER BY server, migration",
       )
       .all(kindPattern)
-      .map(row => ({ serverId: row.server, migrationId: row.migration, body: parse<T>(row.body) }));
+      .map(({ server, migration, body }) => ({
+        serverId: server,
+        migrationId: migration,
+        body: documentOf<T>(body, `a document of ${migration || server}`),
+      }));
   }
 
   remove(serverId: string, migrationId: string, kind: string): void {
@@ -63,6 +68,10 @@ export class Documents {
     return row?.outcome;
   }
 }
+
+/** The document that a row holds; a fault when it cannot be one. */
+export const documentOf = <T>(body: string, what: string): T =>
+  readStored(`the agent's journal: ${what}`, () => parse<T>(body));
 
 /** As it was put there: bytes, which JSON writes as an object of their numbers, are bytes again. */
 function parse<T>(body: string): T {

@@ -6,6 +6,7 @@
  */
 
 import type { Disk } from "../../proto/gen/ferry/v1/model.js";
+import { readStored } from "../../proto/stored.js";
 import type { Journal } from "./journal.js";
 
 export type Role = "active" | "fenced" | "incoming" | "retired" | "none";
@@ -37,7 +38,7 @@ interface Row {
   disks: string;
 }
 
-const guestOf = (row: Row): Guest => ({
+export const guestOf = (row: Row): Guest => ({
   serverId: row.server,
   name: row.name,
   role: row.role,
@@ -46,7 +47,7 @@ const guestOf = (row: Row): Guest => ({
   epoch: row.epoch,
   term: row.term,
   mayHaveRun: row.may_have_run === 1,
-  disks: JSON.parse(row.disks) as Disk[],
+  disks: readStored(`the agent's journal: the disks of ${row.server}`, () => JSON.parse(row.disks) as Disk[]),
 });
 
 export class Guests {

@@ -2,6 +2,7 @@
 
 import { PerformResult } from "../../proto/gen/ferry/v1/agent.js";
 import { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
+import { readStored } from "../../proto/stored.js";
 import type { Journal } from "./journal.js";
 
 export type OperationState = "accepted" | "done" | "failed" | "interrupted";
@@ -85,7 +86,7 @@ export class OperationRows {
   }
 }
 
-const operationOf = (row: Row): OperationRow => ({
+export const operationOf = (row: Row): OperationRow => ({
   key: row.key,
   serverId: row.server,
   migrationId: row.migration,
@@ -93,6 +94,9 @@ const operationOf = (row: Row): OperationRow => ({
   verb: row.verb,
   requestHash: row.request_hash,
   state: row.state,
-  result: row.state === "done" ? PerformResult.fromJSON(JSON.parse(row.outcome)) : undefined,
-  fault: row.state === "failed" ? FaultInfo.fromJSON(JSON.parse(row.outcome)) : undefined,
+  result: row.state === "done" ? outcomeOf(row, PerformResult) : undefined,
+  fault: row.state === "failed" ? outcomeOf(row, FaultInfo) : undefined,
 });
+
+const outcomeOf = <Outcome>(row: Row, codec: { fromJSON(json: unknown): Outcome }): Outcome =>
+  readStored(`the agent's journal: the outcome of ${row.key}`, () => codec.fromJSON(JSON.parse(row.outcome)));

@@ -4,7 +4,7 @@
  * Node's `read` and `write` may do less than asked; these do all of it or reject with the system's error.
  */
 
-import { close, constants, fdatasync, fsync, open, read, write } from "node:fs";
+import { close, constants, fdatasync, fstat, fsync, open, read, type Stats, write } from "node:fs";
 import { dirname, isAbsolute, relative } from "node:path";
 import { promisify } from "node:util";
 import type { Files } from "../os/files.js";
@@ -12,6 +12,7 @@ import type { Files } from "../os/files.js";
 export const syncData = promisify(fdatasync);
 export const syncAll = promisify(fsync);
 export const closeFd = promisify(close);
+const statFd: (fd: number) => Promise<Stats> = promisify(fstat);
 export const openFd: (path: string, flags: number, mode?: number) => Promise<number> = promisify(open);
 const readOnce = promisify(read);
 const writeOnce = promisify(write);
@@ -42,7 +43,7 @@ export async function withFd<T>(fd: number, use: (fd: number) => Promise<T>): Pr
   }
 }
 
-/** Opens `path` without following a link anywhere below `root`, which is trusted. */
+/** Opens the file or block device `path` without following a link anywhere below `root`, which is trusted. */
 export async function openBelow(
   files: Files,
   path: string,
@@ -55,7 +56,14 @@ export async function openBelow(
     throw Object.assign(new Error(`${path} is not below ${root}`), { code: "EXDEV" });
   }
   const rootFd = await openFd(root, constants.O_RDONLY | constants.O_DIRECTORY);
-  return await withFd(rootFd, fd => files.openBeneath(fd, inside, flags, mode));
+  // Non-blocking, so that a pipe in a disk's place cannot hold the agent up.
+  const fd = await withFd(rootFd, below =>
+    files.openBeneath(below, inside, flags | constants.O_NONBLOCK, mode),
+  );
+  const stats = await statFd(fd);
+  if (stats.isFile() || stats.isBlockDevice()) return fd;
+  await closeFd(fd);
+  throw Object.assign(new Error(`${path} is neither a file nor a block device`), { code: "EXDEV" });
 }
 
 /** Makes the names in a directory durable. */

@@ -42,7 +42,7 @@ export class Policy {
 
   static parse(text: string): Policy {
     const known = new Set(allRules().map(({ name }) => name));
-    const overrides = Object.entries(parse(text)).map(([name, role]) => {
+    const overrides = Object.entries(tableOf(text)).map(([name, role]) => {
       if (!known.has(name))
         throw new Fault("invalid-argument", `there is no rule ${name}`, { have: [...known].join(", ") });
       if (typeof role !== "string" || !isRole(role)) {
@@ -114,6 +114,17 @@ export class Policy {
     if (rule === undefined || rule === AGENT_ONLY || !rule.owner || seesAll(identity)) return;
     if (owns(identity, server)) return;
     throw new Fault("not-found", `Instance ${server.name} could not be found.`);
+  }
+}
+
+function tableOf(text: string): Record<string, unknown> {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new Fault(
+      "invalid-argument",
+      `not TOML: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
+import { readStored } from "../../proto/stored.js";
 import type { Facts } from "./plan.js";
 
 export type Verdict = "confirm" | "revert";
@@ -43,8 +44,10 @@ export function encodeJson(value: unknown): string {
 }
 
 export function decodeJson<T>(text: string): T {
-  const value: unknown = JSON.parse(text);
-  return (text.includes(BYTES) ? withBytes(value) : value) as T;
+  return readStored("a saga's line in the store", () => {
+    const value: unknown = JSON.parse(text);
+    return (text.includes(BYTES) ? withBytes(value) : value) as T;
+  });
 }
 
 /** Several times as fast as a reviver, and a saga's lines are read at each of its steps. */

@@ -3,6 +3,8 @@
  * partial updates come from that one table, so a field cannot be written one way and read another.
  */
 
+import { readStored } from "../../proto/stored.js";
+
 export type Cell = string | number | null;
 
 export interface Column<Value> {
@@ -78,7 +80,7 @@ export function toRecord<Record extends object>(columns: Columns<Record>, row: o
   const cells = new Map<string, Cell>(Object.entries(row));
   const fields = Object.entries(columns).map(([field, column]) => {
     const { name, read } = column as AnyColumn;
-    return [field, read(cells.get(name) ?? null)];
+    return [field, readStored(`column ${name} of the store`, () => read(cells.get(name) ?? null))];
   });
   return Object.fromEntries(fields);
 }

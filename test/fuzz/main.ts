@@ -1,9 +1,14 @@
-/** `npm run fuzz -- [--inputs N] [--seed N]`: hostile bytes to every reader, hostile messages to every method. */
+/**
+ * `npm run fuzz -- [--inputs N] [--seed N]`: hostile bytes to every reader and to the REST API, and beside them, on a simulated
+ * fleet in a process of its own (its edges are others), hostile messages to every gRPC method.
+ */
 
-import { parseArgs } from "node:util";
-import { watchUnhandledRejections } from "../simulation/unhandled.js";
+import { execFile } from "node:child_process";
+import { parseArgs, promisify } from "node:util";
 import { fuzzReaders } from "./fuzz-readers.js";
-import { fuzzServices } from "./services.js";
+import { fuzzRest } from "./rest.js";
+import { REST_SHARE, SERVICE_SHARE } from "./shares.js";
+import { complaintsOf, inputsOf, printed, type Tally } from "./tally.js";
 
 const { values } = parseArgs({
   options: { inputs: { type: "string", default: "100000" }, seed: { type: "string" } },
@@ -11,18 +16,28 @@ const { values } = parseArgs({
 const inputs = Number(values.inputs);
 const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
 const print = (text: string) => process.stdout.write(`${text}\n`);
-
-watchUnhandledRejections(error => {
-  print(`unhandled rejection: ${error instanceof Error ? error.stack : String(error)}`);
-  process.exitCode = 1;
+const unhandled: string[] = [];
+process.on("unhandledRejection", error => {
+  unhandled.push(`unhandled rejection: ${error instanceof Error ? error.stack : String(error)}`);
 });
 
-/** Calls go through a whole fleet, and cost a hundred times what a reader does. */
-const SERVICE_SHARE = 0.05;
+async function services(): Promise<Tally[]> {
+  const edges = new URL("../simulation/edges/register.mjs", import.meta.url).href;
+  const main = new URL("./services-main.ts", import.meta.url).pathname;
+  const words = ["--import", edges, main, String(Math.ceil(inputs * SERVICE_SHARE)), String(seed)];
+  const { stdout } = await promisify(execFile)(process.execPath, words, { maxBuffer: 2 ** 26 });
+  return JSON.parse(stdout) as Tally[];
+}
 
-const readers = fuzzReaders(inputs * (1 - SERVICE_SHARE), seed);
-const services = await fuzzServices(Math.ceil(inputs * SERVICE_SHARE), seed);
-const complaints = [...readers.complaints, ...services.complaints];
+const messages = services();
+const tallies = [
+  ...(await fuzzReaders(inputs * (1 - SERVICE_SHARE - REST_SHARE), seed)),
+  ...(await fuzzRest(inputs * REST_SHARE, seed)),
+  ...(await messages),
+];
+const complaints = [...complaintsOf(tallies), ...unhandled];
+print(printed(tallies));
 for (const complaint of complaints) print(complaint);
-print(`fuzz: ${readers.inputs + services.inputs} inputs, ${complaints.length} complaints, seed ${seed}`);
+print(`seed ${seed}`);
+print(`fuzz: ${inputsOf(tallies)} inputs, ${complaints.length} failed`);
 if (complaints.length > 0) process.exitCode = 1;

@@ -15,7 +15,8 @@ import type { Machine } from "../simulation/world/machine.js";
 import { Process } from "../simulation/world/process.js";
 import type { Random } from "../simulation/world/random.js";
 import { World } from "../simulation/world/world.js";
-import type { FuzzResult } from "./fuzz-readers.js";
+import type { Outcome } from "./reader.js";
+import type { Tally } from "./tally.js";
 
 interface AnyMethod {
   readonly path: string;
@@ -36,34 +37,50 @@ const methodsOf = (module: Readonly<Record<string, unknown>>): AnyMethod[] =>
 const AGENT_METHODS = methodsOf({ AgentServiceService });
 const CONTROLLER_METHODS = methodsOf(controllerMessages);
 
-export async function fuzzServices(inputs: number, seed: number): Promise<FuzzResult> {
+export async function fuzzServices(inputs: number, seed: number): Promise<Tally[]> {
   const world = new World(seed);
   try {
     const fleet = await Fleet.open(world, { hosts: 2, servers: 1, confirmWindow: 0 });
     const [server = ""] = fleet.servers;
     const [host] = fleet.hosts;
     if (host === undefined) throw new Error("no host");
-    plantTraps(host);
+    const opened = plantTraps(host);
     const before = outsideOf(host);
     const callers = await makeCallers(world);
-    const complaints: string[] = [];
     const random = world.random.fork("hostile");
-    for (let input = 0; input < inputs && complaints.length < 5; input += 1) {
-      const complaint = await attempt(random, random.pick(callers), wordsFor(server));
-      if (complaint !== undefined) complaints.push(`${complaint}\nseed ${seed}, input ${input}`);
-    }
+    const share = Math.ceil(inputs / callers.length);
+    const tallies: Tally[] = [];
+    for (const caller of callers) tallies.push(await fuzz(caller, share, { random, server, seed }));
     const after = outsideOf(host);
-    if (after !== before) complaints.push(`files outside the pools were changed:\n${before}\n${after}`);
-    complaints.push(...world.bugs, ...(await stillWorks(fleet)));
-    return { inputs, complaints };
+    const changed = after === before ? [] : [`files outside the pools were changed:\n${before}\n${after}`];
+    const complaints = [...changed, ...opened, ...world.bugs, ...(await stillWorks(fleet))];
+    return [...tallies, { target: "(fleet afterwards)", inputs: 0, accepted: 0, refused: 0, complaints }];
   } finally {
     world.close();
   }
 }
 
+interface Choice {
+  readonly random: Random;
+  readonly server: string;
+  readonly seed: number;
+}
+
+async function fuzz(caller: Caller, inputs: number, { random, server, seed }: Choice): Promise<Tally> {
+  const complaints: string[] = [];
+  const counts = { accepted: 0, refused: 0 };
+  for (let input = 0; input < inputs && complaints.length === 0; input += 1) {
+    const outcome = await attempt(random, caller, wordsFor(server));
+    if (typeof outcome === "object") complaints.push(`${outcome.complaint}\nseed ${seed}, input ${input}`);
+    else counts[outcome] += 1;
+  }
+  return { target: `gRPC of the ${caller.callee} by ${caller.who}`, inputs, ...counts, complaints };
+}
+
 /** Somebody with a certificate, and the daemon that they talk to. */
 interface Caller {
   readonly who: string;
+  readonly callee: "agent" | "controller";
   readonly process: Process;
   readonly client: Client;
   readonly methods: readonly AnyMethod[];
@@ -91,7 +108,8 @@ async function makeCallers(world: World): Promise<Caller[]> {
     const client = await inProcess(process, async () =>
       createClient(address, new TlsSource(paths), { kind }),
     );
-    callers.push({ who: `${identity.kind}/${identity.name}`, process, client, methods, mustBeRefused });
+    const who = `${identity.kind}/${identity.name}`;
+    callers.push({ who, callee: kind, process, client, methods, mustBeRefused });
   };
   await add({ kind: "controller", name: "ctl" }, "h1:7401", AGENT_METHODS);
   await add({ kind: "user", name: "root", role: "admin" }, "ctl:7400", CONTROLLER_METHODS);
@@ -102,26 +120,33 @@ async function makeCallers(world: World): Promise<Caller[]> {
   return callers;
 }
 
-async function attempt(
-  random: Random,
-  caller: Caller,
-  words: readonly string[],
-): Promise<string | undefined> {
+async function attempt(random: Random, caller: Caller, words: readonly string[]): Promise<Outcome> {
   const method = random.pick(caller.methods);
   const request = requestFor(method, random, words);
   const machine = caller.process.machine;
-  let outcome: { answer?: string; fault?: Fault } | undefined;
+  let outcome: Answered | undefined;
   void inProcess(caller.process, () => ask(caller, method, request)).then(
     answer => (outcome = { answer }),
     (error: unknown) => (outcome = { fault: error instanceof Fault ? error : asFault(error) }),
   );
   await machine.world.time.run(() => outcome !== undefined, CALL_LIMIT_MS);
   const what = `${caller.who} calls ${method.path} with ${JSON.stringify(request)?.slice(0, 400)}`;
-  if (outcome === undefined) return `${what}: no answer`;
+  const complaint = complaintAbout(outcome, caller);
+  if (complaint !== undefined) return { complaint: `${what}: ${complaint}` };
+  return outcome?.fault === undefined ? "accepted" : "refused";
+}
+
+interface Answered {
+  readonly answer?: string;
+  readonly fault?: Fault;
+}
+
+function complaintAbout(outcome: Answered | undefined, { mustBeRefused }: Caller): string | undefined {
+  if (outcome === undefined) return "no answer";
   const { answer, fault } = outcome;
-  if (fault?.code === "internal") return `${what}: ${fault.stack}`;
-  if (caller.mustBeRefused && fault?.code !== "permission-denied") return `${what}: was not refused`;
-  if (answer?.includes(SECRET) || fault?.message.includes(SECRET)) return `${what}: told the secret`;
+  if (fault?.code === "internal") return String(fault.stack);
+  if (mustBeRefused && fault?.code !== "permission-denied") return "was not refused";
+  if (answer?.includes(SECRET) || fault?.message.includes(SECRET)) return "told the secret";
   return undefined;
 }
 
@@ -202,11 +227,18 @@ const wordsFor = (server: string): readonly string[] => [
   "\\u0000\\ud800",
 ];
 
-/** What must not be reached: by name, through a link in the pool, or above it. */
-function plantTraps(host: Machine): void {
+/** What must not be reached: by name, through a link in the pool, or above it. Answers a list of each time that it is opened. */
+function plantTraps(host: Machine): string[] {
   host.writeFile("/etc/shadow", SECRET, 0o600);
+  const opened: string[] = [];
+  const { opens } = host.disk.need("/etc/shadow", "open");
+  opens.add = file => {
+    opened.push(`${file.path} was opened`);
+    return Set.prototype.add.call(opens, file) as typeof opens;
+  };
   const link = host.disk.create("/var/lib/libvirt/images/link", "symlink", 0o777);
   link.linkTarget = "/etc";
+  return opened;
 }
 
 function outsideOf(host: Machine): string {
