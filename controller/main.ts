@@ -24,6 +24,7 @@ import { Aggregates } from "./fleet/aggregates.js";
 import { Fleet } from "./fleet/fleet.js";
 import { GrpcAgents } from "./fleet/grpc-agents.js";
 import { ServerGroups } from "./fleet/server-groups.js";
+import { SilenceWatch } from "./fleet/silence-watch.js";
 import { keepEvents } from "./keep-events.js";
 import { controllerMetrics } from "./metrics.js";
 import { Audit } from "./migration/audit.js";
@@ -125,6 +126,7 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
   await Promise.all([
     new AutoConfirm(deps, migrations).run(stopped),
     driftWatch.run(stopped),
+    new SilenceWatch({ ...deps, onSilent: host => log.warn({ host }, "host not heard") }).run(stopped),
     keepEvents(
       {
         store,
@@ -185,6 +187,7 @@ async function startMetrics(
     hosts: () => fleet.list(),
     liveMigrations: () => migrations.list({ live: true, limit: Number.MAX_SAFE_INTEGER }),
     endedMigrations: endedSinceMs => migrations.list({ endedSinceMs, limit: Number.MAX_SAFE_INTEGER }),
+    waiting: () => migrations.waiting(),
     nowMs: () => systemClock.nowMs(),
     drifts: () => driftWatch.drifts,
     isFrozen: async () => (await readFreeze(store.queries)) !== undefined,

@@ -7,6 +7,7 @@ import { Gauge, type Registry } from "prom-client";
 import type { Drift } from "../proto/gen/ferry/v1/controller.js";
 import type { Host, Migration } from "../proto/gen/ferry/v1/model.js";
 import { countEndedMigrations, type ReadEnded } from "./count-ended-migrations.js";
+import type { Waiting } from "./migration/turns.js";
 import { sharedLook } from "./shared-look.js";
 
 export interface MetricSources {
@@ -14,6 +15,8 @@ export interface MetricSources {
   /** Not ended: on their way, stuck, or waiting for a verdict. */
   readonly liveMigrations: () => Promise<readonly Migration[]>;
   readonly endedMigrations: ReadEnded;
+  /** For their turn, and why. */
+  readonly waiting: () => Promise<readonly Waiting[]>;
   readonly nowMs: () => number;
   /** Of the last audit. */
   readonly drifts: () => readonly Pick<Drift, "kind">[];
@@ -24,6 +27,7 @@ export function controllerMetrics(registry: Registry, sources: MetricSources): v
   countEndedMigrations(registry, sources.endedMigrations);
   hostMetrics([registry], sources);
   liveMetrics([registry], sources);
+  queueMetrics([registry], sources);
   driftMetrics([registry], sources);
 }
 
@@ -48,11 +52,40 @@ function driftMetrics(registers: Registry[], { drifts, isFrozen }: MetricSources
   });
 }
 
-function hostMetrics(registers: Registry[], { hosts }: MetricSources): void {
+/** Whoever asks for an alarm wants a series for each reason, also while it is 0. */
+const REASONS: readonly Waiting["reason"][] = ["total", "source", "target", "next"];
+
+function queueMetrics(registers: Registry[], { waiting, nowMs }: MetricSources): void {
+  const common = { registers, collect: sharedLook(() => look()) };
+  const count = new Gauge({
+    name: "ferry_migrations_waiting",
+    help: "Migrations that wait for their turn, by where there is no room: in all, at their source, at their target; or next",
+    labelNames: ["reason"],
+    ...common,
+  });
+  const oldest = new Gauge({
+    name: "ferry_migrations_waiting_oldest_seconds",
+    help: "How long the one that waits longest has been waiting for its turn; 0 when none is",
+    ...common,
+  });
+  const look = async (): Promise<void> => {
+    const all = await waiting();
+    for (const reason of REASONS) count.set({ reason }, all.filter(one => one.reason === reason).length);
+    oldest.set(Math.max(0, ...all.map(({ queuedAtMs }) => nowMs() - queuedAtMs)) / 1000);
+  };
+}
+
+function hostMetrics(registers: Registry[], { hosts, nowMs }: MetricSources): void {
   const common = { registers, collect: sharedLook(() => look()) };
   const up = new Gauge({
     name: "ferry_agent_up",
     help: "1 while the agent of a host is heard",
+    labelNames: ["host"],
+    ...common,
+  });
+  const silence = new Gauge({
+    name: "ferry_agent_silence_seconds",
+    help: "How long ago the agent of a host was heard last",
     labelNames: ["host"],
     ...common,
   });
@@ -76,9 +109,10 @@ function hostMetrics(registers: Registry[], { hosts }: MetricSources): void {
   });
   const look = async (): Promise<void> => {
     const all = await hosts();
-    for (const gauge of [up, servers, capacity, allocated]) gauge.reset();
+    for (const gauge of [up, silence, servers, capacity, allocated]) gauge.reset();
     for (const host of all) {
       up.set({ host: host.name }, host.state === "up" ? 1 : 0);
+      silence.set({ host: host.name }, Math.max(0, nowMs() - host.lastHeartbeatMs) / 1000);
       servers.set({ host: host.name }, host.servers);
       for (const { resourceClass, total, reserved, allocationRatio, used } of host.inventories) {
         const labels = { host: host.name, resource_class: resourceClass };

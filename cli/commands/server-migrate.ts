@@ -4,7 +4,6 @@ import { type Command, Option } from "commander";
 import { Fault } from "../../proto/fault.js";
 import { MigrationServiceService, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Migration, Server } from "../../proto/gen/ferry/v1/model.js";
-import { signedInteger } from "../arguments.js";
 import { printable } from "../output/printable.js";
 import { formatAge, formatTime } from "../output/units.js";
 import { present } from "../present.js";
@@ -19,6 +18,7 @@ import {
   type MoveOptions,
   moveRequest,
   proceed,
+  QUEUE_HELP,
 } from "./server-move.js";
 
 /** The source is looked at before a revert is accepted. */
@@ -28,15 +28,13 @@ interface MigrateOptions extends MoveOptions {
   readonly host: string;
   readonly force?: boolean;
   readonly diskFormat?: string;
-  readonly priority?: number;
 }
 
 const MIGRATE_HELP = `
 Everything that can fail is checked before the guest is stopped. Until it is confirmed, the source keeps all that
 it needs to have the server back.
 
-Only so many migrations copy at a time, in all and at each host, as the controller is configured; the others wait with
-their guests running. Each step of --priority is worth ten minutes of waiting.
+${QUEUE_HELP}
 
 --force takes a host that is disabled or that another filter is against. What placement has no room for, and what the
 host itself refuses, stays refused.
@@ -59,18 +57,13 @@ export function addMigrate(server: Command, runner: Runner): void {
     .option("--force", "that host even where the scheduler advises against it")
     .addOption(
       new Option("--disk-format <format>", "convert copied disks on the target").choices(["raw", "qcow2"]),
-    )
-    .option(
-      "--priority <number>",
-      "-10 to 10: a head start over others that wait for their turn",
-      signedInteger,
     );
   addMoveOptions(command)
     .addHelpText("after", MIGRATE_HELP)
     .action(
       runner.online(async (session, options: MigrateOptions, name = "") => {
-        const { host, force = false, priority, diskFormat } = options;
-        const request = { server: name, host, force, priority, diskFormat, ...moveRequest(options) };
+        const { host, force = false, diskFormat } = options;
+        const request = { server: name, host, force, diskFormat, ...moveRequest(options) };
         const answer = await session.call(ServerServiceService.migrateServer, request, MOVE_MS);
         return concludeMove(session, answer, options);
       }),

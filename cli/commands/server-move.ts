@@ -3,7 +3,7 @@
 import { type Command, Option } from "commander";
 import { FAULTS } from "../../proto/fault.js";
 import type { HostVerdict, Migration } from "../../proto/gen/ferry/v1/model.js";
-import { networkMapping, positiveInteger } from "../arguments.js";
+import { networkMapping, positiveInteger, signedInteger } from "../arguments.js";
 import { VERDICT_COLUMNS, verdictLines } from "../output/server-view.js";
 import { present } from "../present.js";
 import type { Session } from "../session.js";
@@ -20,6 +20,7 @@ export interface MoveOptions extends WaitOptions {
   readonly gracefulOnly?: boolean;
   readonly readOnlyDrives: string;
   readonly networkMap?: Readonly<Record<string, string>>;
+  readonly priority?: number;
 }
 
 export function addMoveOptions(command: Command): Command {
@@ -32,7 +33,12 @@ export function addMoveOptions(command: Command): Command {
     )
     .option("--graceful-only", "go back rather than switch off a guest that does not shut down")
     .addOption(readOnlyDrivesOption())
-    .addOption(networkMapOption());
+    .addOption(networkMapOption())
+    .option(
+      "--priority <number>",
+      "-10 to 10: a head start over others that wait for their turn",
+      signedInteger,
+    );
   return addWaitOptions(command);
 }
 
@@ -43,12 +49,14 @@ export const moveRequest = ({
   gracefulOnly,
   readOnlyDrives,
   networkMap,
+  priority,
 }: MoveOptions) => ({
   dryRun: dryRun ?? false,
   shutdownTimeoutSeconds: shutdownTimeout ?? 0,
   gracefulOnly: gracefulOnly ?? false,
   readOnlyDrives,
   networkMap: { ...networkMap },
+  priority,
 });
 
 export const networkMapOption = (): Option =>
@@ -56,6 +64,9 @@ export const networkMapOption = (): Option =>
     "--network-map <[host/]kind:name=name>",
     "a bridge or network that the target calls otherwise, as bridge:br0=br1; may be repeated",
   ).argParser(networkMapping);
+
+export const QUEUE_HELP = `Only so many migrations copy at a time, in all and at each host, as the controller is configured; the others wait with
+their guests running. Each step of --priority is worth ten minutes of waiting.`;
 
 interface MoveAnswer {
   readonly migration?: Migration | undefined;

@@ -3,7 +3,14 @@
 import type { Command } from "commander";
 import { ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Runner } from "../runner.js";
-import { addMoveOptions, concludeMove, MOVE_MS, type MoveOptions, moveRequest } from "./server-move.js";
+import {
+  addMoveOptions,
+  concludeMove,
+  MOVE_MS,
+  type MoveOptions,
+  moveRequest,
+  QUEUE_HELP,
+} from "./server-move.js";
 
 interface ResizeOptions extends MoveOptions {
   readonly flavor: string;
@@ -13,6 +20,8 @@ const RESIZE_HELP = `
 The server moves to a host with room for the flavor, which the scheduler chooses, and becomes that size on the way:
 vCPUs, memory, a larger root or ephemeral disk, swap made anew. Disks never shrink. A revert brings back the old
 sizes with the old data. Its own host counts as well if controller.toml says allow_resize_to_same_host = true.
+
+${QUEUE_HELP}
 
 Examples:
   ferry server resize web-3 --flavor m1.large --dry-run

@@ -49,9 +49,9 @@ function sentence(migration: Migration): string {
     finished: `${serverName} is on ${targetHost}${measures(migration)}. Next: ferry server confirm ${serverName}, or ferry server revert ${serverName}`,
     confirmed:
       sourceHost === targetHost
-        ? `${serverName} stays as it is on ${targetHost}; what it was before is gone`
-        : `${serverName} stays on ${targetHost}; what ${sourceHost} kept of it is gone`,
-    reverted: `${serverName} is back on ${sourceHost}, as it was before`,
+        ? `${serverName} stays as it is on ${targetHost}; what it was before is gone (migration ${id})`
+        : `${serverName} stays on ${targetHost}; what ${sourceHost} kept of it is gone (migration ${id})`,
+    reverted: `${serverName} is back on ${sourceHost}, as it was before (migration ${id})`,
     error: wasUntouched(migration)
       ? `Migration ${id} was refused${because}. ${serverName} is on ${sourceHost} and was not touched`
       : `Migration ${id} failed${because}. ${serverName} is on ${sourceHost}, as it was`,

@@ -105,7 +105,8 @@ export function serverService(api: Api): ServiceImplementation {
     },
     resizeServer: async (request, caller) => {
       const { id } = await permitted(request.server, caller);
-      return migrations.resize({ server: id, flavor: request.flavor, ...moved(request, caller) });
+      const { flavor, priority } = request;
+      return migrations.resize({ server: id, flavor, priority, ...moved(request, caller) });
     },
     checkServer: async (request, caller) => {
       const { id } = await permitted(request.server, caller);

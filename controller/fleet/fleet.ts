@@ -34,10 +34,11 @@ import type { Transactions } from "../store/store.js";
 import { followDomains } from "./follow-domains.js";
 import { whyStoreIsOlder } from "./older-store.js";
 import { suspicionOf } from "./suspicion.js";
-import { type HostNews, tellHost } from "./tell-host.js";
+import { type HostNews, heardAgain, tellHost } from "./tell-host.js";
 
 export const HEARTBEAT_INTERVAL_MS = 5_000;
 const MISSED_UNTIL_DOWN = 3;
+export const SILENT_AFTER_MS = HEARTBEAT_INTERVAL_MS * MISSED_UNTIL_DOWN;
 
 export type HostState = "up" | "down" | "unknown";
 
@@ -98,7 +99,7 @@ export class Fleet {
   stateOf(name: string): HostState {
     const heardMs = this.#heardMs.get(name);
     const silenceMs = this.#clock.monotonicMs() - (heardMs ?? this.#startedMs);
-    if (silenceMs > HEARTBEAT_INTERVAL_MS * MISSED_UNTIL_DOWN) return "down";
+    if (silenceMs > SILENT_AFTER_MS) return "down";
     return heardMs === undefined ? "unknown" : "up";
   }
 
@@ -205,6 +206,7 @@ export class Fleet {
       hook_problem: report.hookProblem,
       ...hardwareOf(report),
       last_heartbeat_ms: this.#clock.nowMs(),
+      silent: 0,
     };
     const identity = {
       machine_id: report.machineId,
@@ -225,14 +227,20 @@ export class Fleet {
         ? Math.max(known.incarnation, report.incarnation)
         : report.incarnation;
     await updateHost(tx, report.host, { ...said, ...identity, incarnation, quarantine });
+    const isBack = known.silent === 1;
     const isNew =
+      isBack ||
       quarantine !== known.quarantine ||
       report.hookProblem !== known.hook_problem ||
       (said.hardware ?? known.hardware) !== known.hardware;
     const problem = quarantine || report.hookProblem;
     const isChanged = problem !== (known.quarantine || known.hook_problem);
-    const news = { type: "service.update", message: problem || "it may take servers" } as const;
-    return { isNew, quarantine, news: isChanged ? news : undefined };
+    const words = [
+      ...(isBack ? [heardAgain(this.#clock.nowMs() - known.last_heartbeat_ms)] : []),
+      ...(isChanged ? [problem || "it may take servers"] : []),
+    ];
+    const news = { type: "service.update", message: words.join("; ") } as const;
+    return { isNew, quarantine, news: words.length > 0 ? news : undefined };
   }
 
   #hostOf(row: BriefHostRow, { servers, inventories, aggregates }: FleetView): Host {

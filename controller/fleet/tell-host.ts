@@ -9,6 +9,10 @@ export interface HostNews {
   readonly message: string;
 }
 
+/** The wall clock may have stepped meanwhile. */
+export const heardAgain = (silenceMs: number): string =>
+  `up: heard again after ${Math.max(0, Math.round(silenceMs / 1000))} s`;
+
 const GENERATION_DIGITS = 12;
 
 /** In the transaction that has changed the host, after its generation was raised. */

@@ -30,29 +30,44 @@ export const HEAD_START_MS = 10 * 60_000;
 export const PATIENCE_MS = 5 * 60_000;
 export const MOST_PRIORITY = 10;
 
+/** Where room has to be made before a migration may begin. */
+export type Obstacle = "total" | "source" | "target";
+
+export interface Judged {
+  readonly turn: Turn;
+  /** Nothing: it may begin now. */
+  readonly waitsFor: Obstacle | undefined;
+}
+
 /** Those that may begin now, in the order in which they come to it. */
-export function nextTurns(turns: readonly Turn[], limits: QueueLimits, nowMs: number): string[] {
+export const nextTurns = (turns: readonly Turn[], limits: QueueLimits, nowMs: number): string[] =>
+  judgeTurns(turns, limits, nowMs)
+    .filter(({ waitsFor }) => waitsFor === undefined)
+    .map(({ turn }) => turn.migration);
+
+/** All that have not begun, in the order in which they come to it. */
+export function judgeTurns(turns: readonly Turn[], limits: QueueLimits, nowMs: number): Judged[] {
   const atHost = new Map<string, number>();
   let total = 0;
-  const hostsOf = ({ sourceHost, targetHost }: Turn) => new Set([sourceHost, targetHost]);
-  const occupy = (turn: Turn) => {
-    for (const host of hostsOf(turn)) atHost.set(host, (atHost.get(host) ?? 0) + 1);
+  const occupy = ({ sourceHost, targetHost }: Turn) => {
+    for (const host of new Set([sourceHost, targetHost])) atHost.set(host, (atHost.get(host) ?? 0) + 1);
+  };
+  const isFull = (host: string) => !hasRoom(limits.perHost, atHost.get(host) ?? 0);
+  const obstacleTo = ({ sourceHost, targetHost }: Turn): Obstacle | undefined => {
+    if (!hasRoom(limits.total, total)) return "total";
+    if (isFull(sourceHost)) return "source";
+    return isFull(targetHost) ? "target" : undefined;
   };
   for (const turn of turns.filter(({ taken }) => taken)) {
     occupy(turn);
     total += 1;
   }
-  const next: string[] = [];
-  for (const turn of inOrder(turns)) {
-    if (!hasRoom(limits.total, total)) break;
-    const isFree = [...hostsOf(turn)].every(host => hasRoom(limits.perHost, atHost.get(host) ?? 0));
-    if (isFree) {
-      next.push(turn.migration);
-      total += 1;
-    }
-    if (isFree || nowMs - placeOf(turn) > PATIENCE_MS) occupy(turn);
-  }
-  return next;
+  return inOrder(turns).map(turn => {
+    const waitsFor = obstacleTo(turn);
+    if (waitsFor === undefined) total += 1;
+    if (waitsFor === undefined || nowMs - placeOf(turn) > PATIENCE_MS) occupy(turn);
+    return { turn, waitsFor };
+  });
 }
 
 /** Those that wait, the next one first. */

@@ -30,7 +30,7 @@ import { type Recovered, type RecoverRequest, recover } from "./recover.js";
 import type { RequestedBy } from "./requester.js";
 import { story } from "./story.js";
 import { TurnGiver } from "./turn-giver.js";
-import { placesInQueue } from "./turns.js";
+import { placesInQueue, type Waiting } from "./turns.js";
 import { type ConfirmOptions, type RevertRequest, Verdicts } from "./verdicts.js";
 import { verifyReceipt } from "./verify-receipt.js";
 import { type MigrationChange, watchMigration } from "./watch.js";
@@ -81,6 +81,11 @@ export class Migrations {
   /** Until the signal aborts: gives turns that nobody gave. */
   followTurns(signal: AbortSignal): Promise<void> {
     return this.#turns.follow(signal);
+  }
+
+  /** Those that wait for their turn, and why. */
+  waiting(): Promise<readonly Waiting[]> {
+    return this.#turns.waiting();
   }
 
   /** Everything stood still, and may go on. */

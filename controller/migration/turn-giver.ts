@@ -8,7 +8,7 @@ import { listTaken } from "../store/turns.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import type { QueueLimits } from "./fair-queue.js";
 import type { MigrationWorld } from "./migration-world.js";
-import { giveTurns, setPriority } from "./turns.js";
+import { giveTurns, setPriority, type Waiting, waitingTurns } from "./turns.js";
 
 const TICK_MS = 5_000;
 
@@ -40,6 +40,12 @@ export class TurnGiver {
   async prioritise(id: string, priority: number): Promise<void> {
     await setPriority(this.#deps.store, id, priority);
     this.freed();
+  }
+
+  /** Those that wait, and why. */
+  waiting(): Promise<readonly Waiting[]> {
+    const { store, clock, limits } = this.#deps;
+    return waitingTurns(store.queries, limits, clock.nowMs());
   }
 
   /** Somebody else may copy now. What fails here is done at the next tick. */

@@ -21,7 +21,15 @@ import {
   type TurnRow,
   takeTurns,
 } from "../store/turns.js";
-import { inOrder, MOST_PRIORITY, nextTurns, type QueueLimits, type Turn } from "./fair-queue.js";
+import {
+  inOrder,
+  judgeTurns,
+  MOST_PRIORITY,
+  nextTurns,
+  type Obstacle,
+  type QueueLimits,
+  type Turn,
+} from "./fair-queue.js";
 import type { MigrationRequest } from "./request.js";
 
 /** The step that waits for its turn. */
@@ -76,6 +84,21 @@ export async function giveTurns(store: Transactions, limits: QueueLimits, nowMs:
     await takeTurns(queries, next);
     return next;
   });
+}
+
+/** One that waits for its turn, and why. `next`: for nothing; whoever gives turns has not come to it. */
+export interface Waiting {
+  readonly reason: Obstacle | "next";
+  readonly queuedAtMs: number;
+}
+
+export async function waitingTurns(
+  queries: Queries,
+  limits: QueueLimits,
+  nowMs: number,
+): Promise<readonly Waiting[]> {
+  const judged = judgeTurns((await listTurns(queries)).map(turnOf), limits, nowMs);
+  return judged.map(({ turn: { queuedAtMs }, waitsFor }) => ({ reason: waitsFor ?? "next", queuedAtMs }));
 }
 
 /** Places of those that wait, from 1. */

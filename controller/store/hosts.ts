@@ -22,6 +22,7 @@ const BRIEF = [
   "hook_problem",
   "quarantine",
   "forced_down",
+  "silent",
   "last_heartbeat_ms",
   "generation",
   "traits",

@@ -134,6 +134,9 @@ const VERSION_10 = [
 /** Targets that a migration was refused by before it found one. */
 const VERSION_11 = [`ALTER TABLE migration ADD COLUMN refusals TEXT NOT NULL DEFAULT '[]'`];
 
+/** Whether everybody was told that a host is not heard any more. */
+const VERSION_12 = [`ALTER TABLE host ADD COLUMN silent BIGINT NOT NULL DEFAULT 0`];
+
 const VERSIONS: readonly (readonly string[])[] = [
   VERSION_1,
   VERSION_2,
@@ -146,6 +149,7 @@ const VERSIONS: readonly (readonly string[])[] = [
   VERSION_9,
   VERSION_10,
   VERSION_11,
+  VERSION_12,
 ];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */

@@ -36,6 +36,8 @@ export interface HostTable {
   quarantine: string;
   /** A person says that it is down. */
   forced_down: Flag;
+  /** It is not heard, and everybody was told so. */
+  silent: Flag;
   last_heartbeat_ms: Int;
   /** Raised by every change of this host that the scheduler can see: bookings, offers, status, traits, aggregates. */
   generation: Int;

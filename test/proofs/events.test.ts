@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Api } from "../../controller/api/api.js";
 import { eventService } from "../../controller/api/event-service.js";
+import { SilenceWatch } from "../../controller/fleet/silence-watch.js";
 import { Policy } from "../../controller/policy/policy.js";
 import { numberNotifications, numbersOf } from "../../controller/store/notifications.js";
 import { updateServer } from "../../controller/store/servers.js";
@@ -146,6 +147,31 @@ it("hosts tell when they come, and when they may take servers no more", async ()
     "service.create",
     "service.update disabled: new fans",
   ]);
+});
+
+it("hosts tell once that they are not heard any more, and that they are heard again, whoever looks", async () => {
+  const { store, clock } = center;
+  const told: string[] = [];
+  const watches = [1, 2].map(
+    () => new SilenceWatch({ store, clock, onSilent: host => void told.push(host) }),
+  );
+  const passTime = async (seconds: number) => {
+    for (let passed = 0; passed < seconds; passed += 5) {
+      await center.elapse(5_000);
+      for (const watch of watches) await watch.look();
+    }
+  };
+  await passTime(30);
+  center.agents.agent("h2").isReachable = false;
+  await passTime(60);
+  expect(told).toEqual(["h2"]);
+  center.agents.agent("h2").isReachable = true;
+  await passTime(30);
+  expect((await list({ host: "h2", type: "service.update" })).map(({ message }) => message)).toEqual([
+    "down: not heard for 15 s",
+    "up: heard again after 65 s",
+  ]);
+  expect(await list({ host: "h3", type: "service.update" })).toEqual([]);
 });
 
 describe("whoever follows", () => {

@@ -49,6 +49,9 @@ describe("migrations that want to copy at once", () => {
     }
     const before = await queue();
     expect(before).toHaveLength(5);
+    const oldest = Math.min(...(await crowd.migrations.waiting()).map(({ queuedAtMs }) => queuedAtMs));
+    expect((await crowd.migrations.waiting()).map(({ reason }) => reason)).toEqual(Array(5).fill("total"));
+    expect(crowd.clock.nowMs() - oldest).toBeGreaterThan(3_000);
     expect(await crowd.restart()).toBe(6);
     expect(await queue()).toEqual(before);
     expect(await crowd.until(finished)).toBe(true);

@@ -347,7 +347,7 @@ describe("a resize", () => {
   it("asks for another flavor, and for no host", async () => {
     controller.answers.resizeServer = async () => ({ migration: { ...moved, type: "resize" }, verdicts: [] });
     const { code } = await controller.ferry(
-      "server resize web-3 --flavor m1.large --shutdown-timeout 5 --graceful-only",
+      "server resize web-3 --flavor m1.large --shutdown-timeout 5 --graceful-only --priority 3",
     );
     expect(code).toBe(0);
     expect(asked()).toEqual({
@@ -355,6 +355,7 @@ describe("a resize", () => {
       flavor: "m1.large",
       dryRun: false,
       shutdownTimeoutSeconds: 5,
+      priority: 3,
       gracefulOnly: true,
       readOnlyDrives: "refuse",
       networkMap: {},

@@ -48,10 +48,10 @@ const watches = () => controller.requests.filter(({ method }) => method === "wat
 describe("--wait", () => {
   it.each([
     ["finished", 0, "web-3 is on h2. Next: ferry server confirm web-3"],
-    ["confirmed", 0, "web-3 stays on h2"],
+    ["confirmed", 0, "web-3 stays on h2; what h1 kept of it is gone (migration 42)"],
     ["error", 5, "Migration 42 failed: no space on h2. web-3 is on h1, as it was"],
     ["stuck", 6, "Next: ferry migration recover 42 --plan"],
-    ["reverted", 5, "web-3 is back on h1"],
+    ["reverted", 5, "web-3 is back on h1, as it was before (migration 42)"],
   ])("ends a migration that is %s with %i", async (status, code, sentence) => {
     const fault =
       status === "error" ? { fault: FaultInfo.create({ message: "no space on h2", fix: "make some" }) } : {};

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import {
   HEAD_START_MS,
   inOrder,
+  judgeTurns,
   nextTurns,
   PATIENCE_MS,
   type QueueLimits,
@@ -31,6 +32,20 @@ describe("the queue", () => {
     ];
     expect(nextTurns(turns, { total: 2, perHost: 0 }, 2)).toEqual(["m1", "m2"]);
     expect(nextTurns(turns, { total: 0, perHost: 0 }, 2)).toEqual(["m1", "m2", "m3"]);
+  });
+
+  it("says of each that waits where there is no room", () => {
+    const turns = [
+      turn("m1", "ab", { taken: true }),
+      turn("m2", "ac", { queuedAtMs: 1 }),
+      turn("m3", "cb", { queuedAtMs: 2 }),
+      turn("m4", "cd", { queuedAtMs: 3 }),
+      turn("m5", "ef", { queuedAtMs: 4 }),
+    ];
+    const reasons = judgeTurns(turns, { total: 2, perHost: 1 }, 5).map(
+      ({ turn: { migration }, waitsFor = "nothing" }) => `${migration} ${waitsFor}`,
+    );
+    expect(reasons).toEqual(["m2 source", "m3 target", "m4 nothing", "m5 total"]);
   });
 
   it("counts a host as source and as target, and a migration that stays there once", () => {

@@ -1,6 +1,7 @@
 import { Registry } from "prom-client";
 import { beforeEach, describe, expect, it } from "vitest";
 import { controllerMetrics } from "../../../controller/metrics.js";
+import type { Waiting } from "../../../controller/migration/turns.js";
 import { Host, Migration } from "../../../proto/gen/ferry/v1/model.js";
 
 const MINUTE_MS = 60_000;
@@ -27,6 +28,7 @@ const ended = (id: string, endedAtMs: number, changes: Partial<Migration> = {}):
 
 let history: Migration[];
 let live: Migration[];
+let queue: Waiting[];
 let registry: Registry;
 /** How the store was asked, each time. */
 let looks: number[];
@@ -38,7 +40,7 @@ async function scrape(name: string): Promise<string[]> {
 }
 
 beforeEach(() => {
-  [history, live, looks] = [[], [], []];
+  [history, live, queue, looks] = [[], [], [], []];
   registry = new Registry();
   controllerMetrics(registry, {
     hosts: async () => [
@@ -48,13 +50,14 @@ beforeEach(() => {
         servers: 2,
         inventories: [{ resourceClass: "VCPU", total: 8, reserved: 2, allocationRatio: 4, used: 3 }],
       }),
-      Host.fromPartial({ name: "h2", state: "down" }),
+      Host.fromPartial({ name: "h2", state: "down", lastHeartbeatMs: 9 * MINUTE_MS }),
     ],
     liveMigrations: async () => live,
     endedMigrations: async sinceMs => {
       looks.push(sinceMs);
       return history.filter(({ endedAtMs }) => endedAtMs >= sinceMs);
     },
+    waiting: async () => queue,
     nowMs: () => 10 * MINUTE_MS,
     drifts: () => [],
     isFrozen: async () => false,
@@ -68,6 +71,7 @@ describe("a scrape", () => {
     expect(text).toContain('ferry_migrations_total{type="migration",status="confirmed"} 1');
     expect(text).toContain('ferry_migration_bytes_total{kind="data"} 700');
     expect(text).toContain('ferry_agent_up{host="h2"} 0');
+    expect(text).toContain('ferry_agent_silence_seconds{host="h2"} 60');
   });
 
   it("reads the store once for all the metrics that come from it", async () => {
@@ -130,6 +134,29 @@ describe("ended migrations", () => {
       'ferry_migration_duration_seconds_sum{type="migration",status="error"} 30',
     ]);
     expect(await scrape("ferry_migration_downtime_seconds_count")).toEqual([]);
+  });
+});
+
+describe("migrations that wait for their turn", () => {
+  it("are counted by what they wait for, and the oldest is told", async () => {
+    queue = [
+      { reason: "target", queuedAtMs: 8 * MINUTE_MS },
+      { reason: "total", queuedAtMs: 7 * MINUTE_MS },
+      { reason: "target", queuedAtMs: 9 * MINUTE_MS },
+    ];
+    expect(await scrape("ferry_migrations_waiting")).toEqual([
+      'ferry_migrations_waiting{reason="total"} 1',
+      'ferry_migrations_waiting{reason="source"} 0',
+      'ferry_migrations_waiting{reason="target"} 2',
+      'ferry_migrations_waiting{reason="next"} 0',
+    ]);
+    expect(await scrape("ferry_migrations_waiting_oldest_seconds")).toEqual([
+      "ferry_migrations_waiting_oldest_seconds 180",
+    ]);
+    queue = [];
+    expect(await scrape("ferry_migrations_waiting_oldest_seconds")).toEqual([
+      "ferry_migrations_waiting_oldest_seconds 0",
+    ]);
   });
 });
 

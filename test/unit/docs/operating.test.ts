@@ -57,6 +57,7 @@ describe("the metrics", () => {
       hosts: async () => [],
       liveMigrations: async () => [],
       endedMigrations: async () => [],
+      waiting: async () => [],
       nowMs: () => 0,
       drifts: () => [],
       isFrozen: async () => false,

@@ -178,6 +178,20 @@ describe("resize", () => {
 });
 
 describe("confirm and revert", () => {
+  it("name the migration in a header, as migrate does", async () => {
+    const { headers } = await nova.act({ migrate: { host: "h2" } }, V56);
+    await nova.center.rest();
+    const { id } = await nova.center.migration();
+    expect(headers["x-ferry-migration-id"]).toBe(id);
+    expect((await nova.act({ revertResize: null })).headers["x-ferry-migration-id"]).toBe(id);
+    await nova.center.ended();
+    await inVerify();
+    const { id: next } = await nova.center.migration();
+    expect((await nova.act({ confirmResize: null })).headers["x-ferry-migration-id"]).toBe(next);
+    expect(next).not.toBe(id);
+    await nova.center.ended();
+  });
+
   it("answer 204 and 202, and end the migration", async () => {
     await inVerify();
     const retire = nova.hold("retireSource");

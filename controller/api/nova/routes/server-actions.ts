@@ -5,6 +5,7 @@
 
 import { Fault } from "../../../../proto/fault.js";
 import { FlavorServiceService, ServerServiceService } from "../../../../proto/gen/ferry/v1/controller.js";
+import type { Migration } from "../../../../proto/gen/ferry/v1/model.js";
 import type { Microversion } from "../microversion.js";
 import { NovaError } from "../nova-error.js";
 import { booleanSchema, isTrue, optionalBooleanSchema } from "../python-boolean.js";
@@ -79,6 +80,12 @@ const MOVE_DEFAULTS = {
   networkMap: {},
 };
 
+/** Nova answers these without a body; its clients leave alone a header that they do not know. */
+const named = (answer: Answer, { migration }: { readonly migration?: Migration | undefined }): Answer =>
+  migration === undefined ? answer : { ...answer, headers: { [MIGRATION_HEADER]: migration.id } };
+
+const MIGRATION_HEADER = "x-ferry-migration-id";
+
 const ACTIONS: Readonly<Record<string, Action>> = {
   migrate: {
     schema: version => (version >= 56 ? MIGRATE : undefined),
@@ -86,8 +93,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       // Before 2.56 whatever stands there means nothing.
       const target = version >= 56 && typeof host === "string" ? host : "";
       const request = { server, host: target, force: version >= 56 && isTrue(force), ...MOVE_DEFAULTS };
-      await call(ServerServiceService.migrateServer, request).catch(notFoundIsBad);
-      return ACCEPTED;
+      return named(ACCEPTED, await call(ServerServiceService.migrateServer, request).catch(notFoundIsBad));
     },
   },
   resize: {
@@ -96,23 +102,20 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       const id = String(flavorRef);
       const { flavor } = await call(FlavorServiceService.showFlavor, { flavor: id }).catch(notFoundIsBad);
       if (flavor?.id !== id) throw new NovaError(400, `Flavor ${id} could not be found.`);
-      await call(ServerServiceService.resizeServer, { server, flavor: id, ...MOVE_DEFAULTS }).catch(
-        notFoundIsBad,
-      );
-      return ACCEPTED;
+      const request = { server, flavor: id, ...MOVE_DEFAULTS };
+      return named(ACCEPTED, await call(ServerServiceService.resizeServer, request).catch(notFoundIsBad));
     },
   },
   confirmResize: {
     act: async ({ call }, server) => {
-      await call(ServerServiceService.confirmServer, { server, migration: "" });
-      return NO_CONTENT;
+      return named(NO_CONTENT, await call(ServerServiceService.confirmServer, { server, migration: "" }));
     },
   },
   revertResize: {
     act: async ({ call }, server) => {
       // Nova asks nobody about the writes that are lost, and so its clients cannot answer.
-      await call(ServerServiceService.revertServer, { server, discardWrites: true, migration: "" });
-      return ACCEPTED;
+      const request = { server, discardWrites: true, migration: "" };
+      return named(ACCEPTED, await call(ServerServiceService.revertServer, request));
     },
   },
   "os-start": {
