@@ -74,6 +74,10 @@ export const agentConfigSchema = z
     run_dir: absolutePath.default("/run/ferry"),
     /** Folders in which disks and images may lie; nothing outside is opened. The first is where new disks go. */
     image_dirs: z.array(absolutePath).min(1).default(["/var/lib/libvirt/images"]),
+    /** Block devices that disks may lie on: paths below /dev, `*` for what holds no slash. */
+    block_devices: z
+      .array(z.string().regex(/^\/dev\/[^/]+(\/[^/]+)*$/, "must be a path below /dev"))
+      .default(["/dev/disk/by-id/*", "/dev/mapper/*"]),
     /** What other hosts call a bridge or a network → what this one calls it: "bridge:br0" = "br1". */
     network_map: z.record(z.string().regex(/^(bridge|network):[^/]+$/), z.string().min(1)).default({}),
     libvirt_uri: z.string().default("qemu:///system"),

@@ -121,10 +121,17 @@ export const diskOf = (disk: LaidOutDisk): Disk => ({
   backing: disk.chain
     .slice(1)
     .map(({ path, format, facts }) => ({ path, format, sizeBytes: facts.sizeBytes })),
-  mode: disk.volume !== undefined ? "volume" : disk.role === "swap" ? "re-created" : "copied",
+  mode: modeOf(disk),
   reason: disk.reason,
   readOnly: disk.role === "media",
 });
+
+/** As far as the source alone can say; which files are shared is settled with the target. */
+function modeOf({ volume, blockDevice, role }: LaidOutDisk): Disk["mode"] {
+  if (volume !== undefined) return "volume";
+  if (blockDevice !== undefined) return "shared";
+  return role === "swap" ? "re-created" : "copied";
+}
 
 async function inspect(summary: DomainSummary, { hypervisor }: World): Promise<Inspection> {
   const { uuid } = summary;
@@ -153,26 +160,41 @@ async function layOut(
 ): Promise<{ disks: LaidOutDisk[]; refusals: FaultInfo[] }> {
   try {
     const disks = layOutDisks(await probeDisks(world, domain), declared);
-    return { disks, refusals: disks.flatMap(blockDeviceRefusals) };
+    const refusals = await Promise.all(disks.map(disk => claimRefusals(disk, world)));
+    return { disks, refusals: refusals.flat() };
   } catch (error) {
     if (!(error instanceof Fault) || error.isUnknown) throw error;
     return { disks: [], refusals: [refusal("refused", error.message, error.detail)] };
   }
 }
 
-const blockDeviceRefusals = ({ targetDev, chain }: LaidOutDisk): FaultInfo[] =>
-  chain
-    .filter(layer => layer.isBlockDevice)
-    .map(layer =>
-      refusal("unsupported", `disk ${targetDev} lies on the block device ${layer.path}`, {
-        need: "a file in an image folder",
-        fix: "convert it to a file with qemu-img convert",
-      }),
-    );
+/** Mounted, or part of another device: then the guest is not alone with it. */
+async function claimRefusals({ targetDev, blockDevice }: LaidOutDisk, world: World): Promise<FaultInfo[]> {
+  if (blockDevice === undefined) return [];
+  const { path } = blockDevice;
+  const holder = await world.blockDevices.whyClaimed(path);
+  if (holder === undefined) return [];
+  return [
+    refusal("refused", `disk ${targetDev}: the block device ${path} is not the guest's alone`, {
+      have: holder,
+      need: "a device that only the guest uses",
+      fix: `see lsblk ${path}: unmount it, or name the multipath device that it belongs to`,
+    }),
+  ];
+}
 
-const suggestionsOf = ({ suggestion, targetDev }: LaidOutDisk): string[] =>
+const suggestionsOf = (disk: LaidOutDisk): string[] => [...swapSuggestions(disk), ...deviceSuggestions(disk)];
+
+const swapSuggestions = ({ suggestion, targetDev }: LaidOutDisk): string[] =>
   suggestion === undefined
     ? []
     : [
         `disk ${targetDev} looks like swap; name it with --swap-disk ${targetDev} if it is, or it will be copied as data`,
+      ];
+
+const deviceSuggestions = ({ blockDevice, targetDev }: LaidOutDisk): string[] =>
+  blockDevice === undefined || blockDevice.worldWideId !== ""
+    ? []
+    : [
+        `disk ${targetDev} lies on ${blockDevice.path}, and ${blockDevice.lacking}: no other host can be proven to have it, so the server cannot leave this one`,
       ];

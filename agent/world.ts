@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { Fault } from "../proto/fault.js";
 import type { TlsSource } from "../proto/tls-source.js";
 import type { AgentConfig } from "./config.js";
+import { type BlockDevices, blockDevices } from "./disk/block-devices.js";
 import { findQemuProcesses } from "./disk/process-watch.js";
 import { canonicalXml } from "./domain/canonical-xml.js";
 import { readDomain } from "./domain/domain-xml.js";
@@ -49,6 +50,7 @@ export function createWorld(edges: Edges): World {
   keptPolicy(config.compression, edges.engine.compressions);
   const now = Date.now;
   const documents = new Documents(journal, now);
+  const devices = blockDevices({ listed: config.block_devices, roots: LIVE_ROOTS, bootId: edges.bootId });
   return {
     config,
     hypervisor: edges.hypervisor,
@@ -58,8 +60,9 @@ export function createWorld(edges: Edges): World {
     engine: edges.engine,
     bandwidth: limitedBandwidth(edges),
     places: { directories: config.image_dirs, blockDevices: [] },
+    blockDevices: devices,
     runTool,
-    fence: fenceEdges(edges, new FenceRecords(documents)),
+    fence: fenceEdges(edges, devices, new FenceRecords(documents)),
     transfer: edges.transfer,
     tls: edges.tls,
     hook,
@@ -91,10 +94,15 @@ const REMEMBERED = { ageLimitMs: 600_000, nowMs: () => performance.now() };
 export const readBootId = async (): Promise<string> =>
   (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
 
-function fenceEdges({ config, hypervisor, files, bootId }: Edges, records: FenceRecords): FenceEdges {
+function fenceEdges(
+  { config, hypervisor, files, bootId }: Edges,
+  devices: BlockDevices,
+  records: FenceRecords,
+): FenceEdges {
   return {
     hypervisor,
     files,
+    blockDevices: devices,
     bootId,
     guestFiles: guestFiles(config.state_dir),
     journal: records,

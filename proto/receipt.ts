@@ -31,6 +31,8 @@ const fileSchema = z.strictObject({
   birthNs: digits,
 });
 
+const deviceSchema = z.strictObject({ id: text, path: text, identity: text });
+
 const statementSchema = z.strictObject({
   kind: z.enum(["fence", "mirror"]),
   server: text,
@@ -52,6 +54,8 @@ const statementSchema = z.strictObject({
     refusesBelowEpoch: z.int().nonnegative(),
   }),
   files: z.array(fileSchema),
+  /** Block devices that nobody there has open; absent: none. */
+  devices: z.array(deviceSchema).readonly().exactOptional(),
 });
 
 export type Statement = z.infer<typeof statementSchema>;

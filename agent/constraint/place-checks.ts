@@ -83,6 +83,12 @@ const volumes: Check = {
   judge: ({ volumeRefusals }) => volumeRefusals.map(reason => ({ outcome: "refused", reason })),
 };
 
+const blockDevices: Check = {
+  name: "block-devices",
+  source: "/sys/dev/block of both hosts, open(O_EXCL) and /proc/PID/fd of the target",
+  judge: ({ deviceRefusals }) => deviceRefusals.map(reason => ({ outcome: "refused", reason })),
+};
+
 const space: Check = {
   name: "space",
   source: "statfs of the image folder, less reserve and claims",
@@ -130,5 +136,6 @@ export const PLACE_CHECKS: readonly Check[] = [
   paths,
   files,
   volumes,
+  blockDevices,
   space,
 ];

@@ -71,6 +71,8 @@ export interface TargetFacts {
   readonly fileRefusals: readonly FaultInfo[];
   /** Volumes that this host does not reach, or finds otherwise than the source. */
   readonly volumeRefusals: readonly FaultInfo[];
+  /** Block devices that this host lacks, cannot be proven to have, or does not have for the guest alone. */
+  readonly deviceRefusals: readonly FaultInfo[];
   /** Networks of the target on which its ports are guaranteed bandwidth. */
   readonly portBandwidths: readonly PortBandwidth[];
   /** Of this host; hosts without one are all of one cell. */

@@ -12,6 +12,8 @@ import type { Domain } from "../domain/domain-xml.js";
 import type { Files } from "../os/files.js";
 import type { RunTool } from "../os/tool.js";
 import { reachVolume, type Volume } from "../volume/volumes.js";
+import type { BlockDevice } from "./block-device.js";
+import type { BlockDevices } from "./block-devices.js";
 import {
   CONFIG_DRIVE_PROBE_BYTES,
   type ConfigDriveKind,
@@ -38,6 +40,8 @@ export interface ProbedDisk {
   readonly signs: DiskSigns;
   /** Of a disk that is reached over a network, which has no chain. */
   readonly volume?: Volume;
+  /** Of a disk that lies on a block device, which has no chain either: it is never read as an image. */
+  readonly blockDevice?: BlockDevice;
 }
 
 export interface LaidOutDisk {
@@ -56,6 +60,7 @@ export interface LaidOutDisk {
   readonly chain: readonly ImageLayer[];
   readonly swap: SwapSpace | undefined;
   readonly volume: Volume | undefined;
+  readonly blockDevice: BlockDevice | undefined;
 }
 
 /** Target device → role. */
@@ -64,6 +69,7 @@ export type DeclaredRoles = ReadonlyMap<string, DiskRole>;
 interface ProbeEdges {
   readonly files: Files;
   readonly places: ImagePlaces;
+  readonly blockDevices: Pick<BlockDevices, "read">;
   readonly runTool: RunTool;
 }
 
@@ -91,6 +97,8 @@ async function probeDisk(edges: ProbeEdges, disk: DomainDisk): Promise<ProbedDis
     const have = disk.sourcePath === undefined ? `a source of type ${disk.type}` : "no declared format";
     throw new Fault("refused", "it is no file or block device with a declared format", { have });
   }
+  if (disk.type === "block")
+    return { disk, chain: [], signs: NO_SIGNS, blockDevice: await edges.blockDevices.read(disk.sourcePath) };
   const format = imageFormat(disk.format);
   const chain = await walkImageChain(files, places, { path: disk.sourcePath, format });
   // Content can be read directly in a raw image only; in a qcow2 the guest's bytes are elsewhere.
@@ -116,16 +124,21 @@ export function layOutDisks(probed: readonly ProbedDisk[], declared: DeclaredRol
       reason,
       suggestion: one.signs.swap && role !== "swap" ? "swap" : undefined,
       targetDev: one.disk.targetDev,
-      path: active?.path ?? one.volume?.uri,
-      format: active?.format ?? (one.volume && "raw"),
-      virtualSizeBytes: active?.virtualSizeBytes ?? one.volume?.sizeBytes ?? 0,
+      path: active?.path ?? one.volume?.uri ?? one.blockDevice?.path,
+      format: active?.format ?? (isElsewhere(one) ? "raw" : undefined),
+      virtualSizeBytes: active?.virtualSizeBytes ?? one.volume?.sizeBytes ?? one.blockDevice?.sizeBytes ?? 0,
       allocatedBytes: active?.facts.allocatedBytes ?? 0,
       chain: one.chain,
       swap: one.signs.swap,
       volume: one.volume,
+      blockDevice: one.blockDevice,
     };
   });
 }
+
+/** No file of this host: the disk stays where it is when its server moves. */
+const isElsewhere = ({ volume, blockDevice }: ProbedDisk): boolean =>
+  volume !== undefined || blockDevice !== undefined;
 
 function refuseUnknownDeclarations(probed: readonly ProbedDisk[], declared: DeclaredRoles): void {
   const devices = probed.map(({ disk }) => disk.targetDev);
@@ -158,8 +171,10 @@ function rootOf(probed: readonly ProbedDisk[], declared: DeclaredRoles): ProbedD
 }
 
 /** A disk with content of the guest's own, rather than a drive for media or metadata. */
-const isData = ({ disk, chain, signs, volume }: ProbedDisk): boolean =>
-  disk.device === "disk" && (chain.length > 0 || volume !== undefined) && signs.configDrive === undefined;
+const isData = (one: ProbedDisk): boolean =>
+  one.disk.device === "disk" &&
+  (one.chain.length > 0 || isElsewhere(one)) &&
+  one.signs.configDrive === undefined;
 
 interface RoleWithReason {
   readonly role: DiskRole;
@@ -169,7 +184,7 @@ interface RoleWithReason {
 function roleOf(probed: ProbedDisk, root: ProbedDisk, declared: DeclaredRoles): RoleWithReason {
   const { disk, chain, signs } = probed;
   const role = declared.get(disk.targetDev);
-  if (probed.volume !== undefined) return roleOfVolume(probed, root, role);
+  if (isElsewhere(probed)) return roleOfVolume(probed, root, role);
   if (chain.length === 0) return { role: "empty", reason: "the drive holds no media" };
   if (role !== undefined) return { role, reason: "declared" };
   if (signs.configDrive) {
@@ -185,14 +200,15 @@ function roleOf(probed: ProbedDisk, root: ProbedDisk, declared: DeclaredRoles): 
 
 /** Its content is its owner's: it is neither dropped as swap nor changed with the flavor. */
 function roleOfVolume(probed: ProbedDisk, root: ProbedDisk, declared: DiskRole | undefined): RoleWithReason {
-  const { disk } = probed;
+  const { disk, blockDevice } = probed;
+  const what = blockDevice === undefined ? "a volume" : "a block device";
   if (declared === "swap" || declared === "ephemeral") {
-    throw new Fault("refused", `disk ${disk.targetDev} is a volume and cannot be declared ${declared}`, {
-      fix: "leave it undeclared: a volume stays where it is",
+    throw new Fault("refused", `disk ${disk.targetDev} is ${what} and cannot be declared ${declared}`, {
+      fix: `leave it undeclared: ${what} stays where it is`,
     });
   }
   if (probed === root) return { role: "root", reason: reasonOfRoot(disk) };
-  return { role: "volume", reason: "reached over a network" };
+  return { role: "volume", reason: blockDevice === undefined ? "reached over a network" : what };
 }
 
 function reasonOfRoot({ serial, bootOrder }: DomainDisk): string {

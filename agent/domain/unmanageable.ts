@@ -238,11 +238,17 @@ function diskRefusals(disk: DomainDisk, rules: ManageRules): Refusal[] {
   if (!disk.hasSource) return [];
   const what = `${disk.device} ${disk.targetDev}`;
   if (disk.type === "network" && disk.device === "disk") return volumeRefusals(disk, what, rules);
-  if (disk.type !== "file" || disk.device === "lun") {
+  const isOnDevice = disk.type === "block" && disk.device === "disk";
+  if ((disk.type !== "file" && !isOnDevice) || disk.device === "lun") {
     const message = `${what} has a source of type ${disk.type}`;
     return [refusal("disk-source", message, disk.type, "a file", "copy it to a file in a pool")];
   }
   const found = usageRefusals(disk, what);
+  if (isOnDevice && disk.format !== "raw") {
+    const have = `format ${disk.format ?? "undeclared"}`;
+    const message = `${what} lies on a block device and is not declared raw`;
+    found.push(refusal("disk-source", message, have, "raw", "copy it to a file in a pool"));
+  }
   if (disk.encrypted) {
     const message = `${what} is encrypted with a secret of this host`;
     found.push(refusal("encrypted-disk", message, "encryption", "no secret of libvirt", "decrypt it"));
@@ -252,7 +258,8 @@ function diskRefusals(disk: DomainDisk, rules: ManageRules): Refusal[] {
     const message = `the format of ${what} is not declared`;
     found.push(refusal("implicit-format", message, "no driver type", "raw or qcow2", fix));
   }
-  return [...found, ...mediaRefusals(disk, what, rules), ...placeRefusals(disk, what, rules)];
+  const ofPlace = isOnDevice ? [] : placeRefusals(disk, what, rules);
+  return [...found, ...mediaRefusals(disk, what, rules), ...ofPlace];
 }
 
 function volumeRefusals(disk: DomainDisk, what: string, rules: ManageRules): Refusal[] {

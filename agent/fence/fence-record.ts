@@ -24,6 +24,15 @@ export interface IncarnationFile {
   readonly identity?: FileIdentity;
 }
 
+/** A block device that the incarnation uses: not a file, so that no rename or removal can ever be given one. */
+export interface FencedDevice {
+  /** As in the receipt: "vdb/0". */
+  readonly id: string;
+  readonly path: string;
+  /** As its host knows it again. */
+  readonly identity: string;
+}
+
 /** Everything an undo needs to make the domain what it was (R18). */
 export interface SavedDomain {
   readonly name: string;
@@ -63,6 +72,8 @@ export interface FenceRecord extends FenceKey {
   /** Undefined: the incarnation was never defined here, or its saved state has been removed. */
   readonly saved?: SavedDomain;
   readonly files: readonly FencedFile[];
+  /** None: it has none, or was fenced by a release that knew of none. */
+  readonly devices?: readonly FencedDevice[];
   /** The statement that stands; none once it is revoked (R4). */
   readonly statement?: FenceStatement;
   /** The other side's statement that this record was undone with. */

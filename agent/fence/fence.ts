@@ -10,11 +10,13 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import type { BlockDevices } from "../disk/block-devices.js";
 import { isSameFile } from "../disk/file-identity.js";
 import type { Files } from "../os/files.js";
 import type { DomainSummary, Hypervisor } from "../os/hypervisor.js";
 import {
   denialReason,
+  type FencedDevice,
   type FencedFile,
   type FenceJournal,
   type FenceKey,
@@ -40,6 +42,7 @@ export interface FenceEdges extends DeadEdges {
     | "checkpointXmls"
   >;
   readonly files: Pick<Files, "facts" | "renameNoReplace"> & DeadEdges["files"];
+  readonly blockDevices: Pick<BlockDevices, "read" | "holders">;
   readonly guestFiles: GuestFiles;
   readonly journal: FenceJournal;
   /** The incarnation that a domain's XML is marked with; undefined without a mark. */
@@ -56,6 +59,7 @@ export interface FenceOrder extends FenceKey {
   /** Host of the other incarnation, for whom the statement is. */
   readonly peerHost: string;
   readonly files: readonly IncarnationFile[];
+  readonly devices?: readonly FencedDevice[];
 }
 
 export interface Fenced {
@@ -118,6 +122,7 @@ async function journalIntent({ edges, order, kind }: Tightening): Promise<FenceR
         epoch,
         ...(await saveDomain(tightening)),
         files: await identifyFiles(tightening),
+        ...(order.devices === undefined ? {} : { devices: order.devices }),
       };
   await edges.journal.put(intent);
   return intent;
@@ -209,7 +214,8 @@ async function holdDead({ edges }: Tightening, record: FenceRecord): Promise<Hol
   const marked = await definedIncarnation(edges, record.server);
   // What has the uuid but no mark may be anything, also this incarnation with its mark removed.
   const otherIncarnation = marked !== undefined && marked !== record.incarnation;
-  return verifyDead(edges, { server: record.server, files, otherIncarnation });
+  const devices = (record.devices ?? []).map(({ path }) => path);
+  return verifyDead(edges, { server: record.server, files, devices, otherIncarnation });
 }
 
 async function turnAutostartOff({ edges }: Tightening, record: FenceRecord): Promise<void> {
@@ -257,6 +263,7 @@ async function journalFenced(
       at: edges.clock(),
     },
     record.files.map(({ id, asidePath, mode, identity }) => ({ id, path: asidePath, mode, ...identity })),
+    record.devices ?? [],
   );
   const fenced = { ...record, state: "fenced" as const, statement };
   await edges.journal.put(fenced);

@@ -16,6 +16,12 @@ export interface StatedFile extends FileIdentity {
   readonly mode: string;
 }
 
+export interface StatedDevice {
+  readonly id: string;
+  readonly path: string;
+  readonly identity: string;
+}
+
 export interface FenceStatement {
   readonly kind: "fence" | "mirror";
   readonly server: string;
@@ -35,16 +41,20 @@ export interface FenceStatement {
     readonly refusesBelowEpoch: number;
   };
   readonly files: readonly StatedFile[];
+  /** Block devices that nobody on the host has open; they stay where they are. */
+  readonly devices?: readonly StatedDevice[];
 }
 
 /** Just checked, each of it: not defined, not running, no process has its files open. */
 export function fenceStatement(
-  subject: Omit<FenceStatement, "facts" | "files">,
+  subject: Omit<FenceStatement, "facts" | "files" | "devices">,
   files: readonly StatedFile[],
+  devices: readonly StatedDevice[] = [],
 ): FenceStatement {
   return {
     ...subject,
     facts: { domain: "undefined", running: false, filesOpen: false, refusesBelowEpoch: subject.epoch },
     files,
+    ...(devices.length === 0 ? {} : { devices }),
   };
 }

@@ -11,12 +11,14 @@ import type { FenceEdges } from "./fence.js";
 import {
   type Declaration,
   denialReason,
+  type FencedDevice,
   type FenceKey,
   type FenceRecord,
   type SavedDomain,
 } from "./fence-record.js";
 import type { FenceStatement } from "./receipt-facts.js";
 import { locate, moveBack } from "./set-aside.js";
+import { deviceProblem } from "./why-not-unfence.js";
 
 export interface UnfenceOrder extends FenceKey {
   readonly epoch: number;
@@ -91,8 +93,18 @@ async function moveFilesBack(edges: FenceEdges, record: FenceRecord): Promise<vo
   // An active record's files belong to the guest again, which may have replaced them since.
   if (record.state === "active") return;
   // All of them or none: a missing one is found before the first one moves.
+  for (const device of record.devices ?? []) await requireDevice(edges, device);
   for (const file of record.files) await locate(edges.files, file);
   for (const file of record.files) await moveBack(edges.files, file);
+}
+
+async function requireDevice(edges: FenceEdges, device: FencedDevice): Promise<void> {
+  const problem = await deviceProblem(edges, device);
+  if (problem === undefined) return;
+  throw new Fault("corrupt", `restore ${device.id}: ${problem}`, {
+    need: device.identity,
+    fix: "make the device visible on this host again under its path, then repeat",
+  });
 }
 
 async function defineSaved(edges: FenceEdges, record: FenceRecord): Promise<void> {

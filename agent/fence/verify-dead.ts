@@ -5,7 +5,8 @@
  *   - libvirt knows no running domain of that uuid, other than an incarnation that may run,
  *   - /proc shows no QEMU of that uuid beyond it,
  *   - the kernel grants a write lease on every file (nobody has it open), or, where the file system has no leases,
- *     QEMU's own image lock.
+ *     QEMU's own image lock,
+ *   - nobody has one of its block devices open: they have no leases, so the kernel's claim and /proc are asked.
  *
  * What cannot be found out is a fault. Leases and locks stay with the returned hold until it is disposed. Taking a
  * lease keeps this process from dying of SIGIO when somebody asks for the file (see the addon).
@@ -15,12 +16,14 @@ import { constants } from "node:fs";
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Fault } from "../../proto/fault.js";
+import type { BlockDevices } from "../disk/block-devices.js";
 import type { Files } from "../os/files.js";
 import type { Hypervisor } from "../os/hypervisor.js";
 
 export interface DeadEdges {
   readonly hypervisor: Pick<Hypervisor, "findDomain">;
   readonly files: Pick<Files, "takeWriteLease" | "holdsWriteLease" | "takeQemuLock" | "fileSystem">;
+  readonly blockDevices: Pick<BlockDevices, "holders">;
   /** Process ids of every QEMU with that uuid in its command line; rejects when one could not be looked at. */
   readonly findProcesses: (uuid: string) => Promise<readonly number[]>;
 }
@@ -29,6 +32,8 @@ export interface DeadSubject {
   readonly server: string;
   /** Regular files, and directories all of whose files count, where they lie now. */
   readonly files: readonly { readonly id: string; readonly path: string }[];
+  /** Block devices, by path. */
+  readonly devices?: readonly string[];
   /** Another incarnation of the server is defined on this host and may run (same-host resize). */
   readonly otherIncarnation: boolean;
 }
@@ -48,6 +53,7 @@ export async function verifyDead(edges: DeadEdges, subject: DeadSubject): Promis
   await requireNoGuest(edges, subject);
   const hold = await holdFiles(edges.files, subject.files);
   try {
+    for (const path of subject.devices ?? []) await requireFree(edges, path);
     // A guest may have come up between the look and the leases: leases first, then the look that counts.
     await requireNoGuest(edges, subject);
     return hold;
@@ -70,6 +76,20 @@ async function requireNoGuest(edges: DeadEdges, { server, otherIncarnation }: De
       fix: `find out what it is; it writes to the disks. End it only if its guest may be lost`,
     });
   }
+}
+
+/** For whoever looks at a device that a guest has just let go of. */
+const SETTLE_MS = 10_000;
+
+/** Not held on to: the other side may be on this kernel, and has to see it free as well. */
+async function requireFree({ blockDevices }: DeadEdges, path: string): Promise<void> {
+  const holders = await blockDevices.holders(path, SETTLE_MS);
+  if (holders.length === 0) return;
+  throw new Fault("refused", `the block device ${path} is open on this host`, {
+    have: holders.join(", "),
+    need: "a device that nobody here has open",
+    fix: `see which: fuser -v ${path}, lsblk ${path}`,
+  });
 }
 
 interface Place {

@@ -6,15 +6,18 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import { identityOf } from "../disk/block-device.js";
+import type { BlockDevices } from "../disk/block-devices.js";
 import type { FileFacts, Files } from "../os/files.js";
 import type { Hypervisor } from "../os/hypervisor.js";
-import type { FencedFile, FenceJournal, FenceKey, FenceRecord } from "./fence-record.js";
+import type { FencedDevice, FencedFile, FenceJournal, FenceKey, FenceRecord } from "./fence-record.js";
 import { factsAt, locate } from "./set-aside.js";
 
 export interface WhyNotUnfenceEdges {
   readonly hypervisor: Pick<Hypervisor, "findDomain" | "findDomainByName" | "domainXml">;
   readonly incarnationOf: (domainXml: string) => string | undefined;
   readonly files: Pick<Files, "facts">;
+  readonly blockDevices: Pick<BlockDevices, "read">;
   readonly journal: Pick<FenceJournal, "find">;
   /** What has the name of a fenced file belongs to the other side of the migration on this host, and goes with it. */
   readonly goesWithTarget: (path: string, facts: FileFacts) => Promise<boolean>;
@@ -25,7 +28,24 @@ export async function whyNotUnfence(edges: WhyNotUnfenceEdges, key: FenceKey): P
   if (record?.state !== "fenced")
     return [`${key.incarnation} is ${record?.state ?? "unknown here"}, not fenced`];
   const problems = await Promise.all(record.files.map(file => fileProblem(edges, file)));
-  return [...problems, await nameProblem(edges, record)].filter(problem => problem !== undefined);
+  const ofDevices = await Promise.all((record.devices ?? []).map(device => deviceProblem(edges, device)));
+  return [...problems, ...ofDevices, await nameProblem(edges, record)].filter(
+    problem => problem !== undefined,
+  );
+}
+
+/** Whether it is still here, and still the one that was fenced; the target's guest may have it open. */
+export async function deviceProblem(
+  { blockDevices }: Pick<WhyNotUnfenceEdges, "blockDevices">,
+  { path, identity }: FencedDevice,
+): Promise<string | undefined> {
+  try {
+    if (identityOf(await blockDevices.read(path)) === identity) return undefined;
+    return `the block device ${path} is another one than was fenced`;
+  } catch (error) {
+    if (error instanceof Fault && !error.isUnknown) return error.message;
+    throw error;
+  }
 }
 
 async function fileProblem(edges: WhyNotUnfenceEdges, file: FencedFile): Promise<string | undefined> {

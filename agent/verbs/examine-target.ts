@@ -21,6 +21,7 @@ import { compareGuestCpu, machineSupport } from "./machine-support.js";
 import { placeOnTarget } from "./place-on-target.js";
 import { portBandwidths } from "./port-bandwidths.js";
 import { occupiedBy, takenIdentity, takenPaths } from "./taken-on-target.js";
+import { deviceRefusals } from "./target-block-devices.js";
 import { targetIncarnation } from "./target-document.js";
 import { missingHostPaths, targetMapping } from "./target-mapping.js";
 import { mapNetworks, missingNetworks } from "./target-networks.js";
@@ -118,12 +119,13 @@ async function gatherFacts(
     missingPaths: withoutFilesOf(manifest, await missingHostPaths(domainXml, shape.files, world)),
     fileRefusals: [...placement.refusals, ...(await takenPaths(sourceHost, shape, domainXml, world))],
     volumeRefusals: await volumeRefusals(manifest, world, call.signal),
+    deviceRefusals: await deviceRefusals(manifest, sourceHost, world),
     memoryAvailableMib: await memoryAvailableMib(call, world),
     bytesAvailable: await bytesAvailable(call, world),
     bytesNeeded: bytesNeeded(manifest, shape),
   };
 }
 
-/** A file that got no place is refused as such; to copy it by hand would be no help. */
-const withoutFilesOf = ({ files }: SourceManifest, paths: readonly string[]): string[] =>
-  paths.filter(path => !files.some(file => file.path === path));
+/** A file or device that got no place is refused as such; to copy it by hand would be no help. */
+const withoutFilesOf = ({ files, blockDevices }: SourceManifest, paths: readonly string[]): string[] =>
+  paths.filter(path => ![...files, ...blockDevices].some(known => known.path === path));

@@ -6,8 +6,9 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import type { FenceIncarnation, ManifestFile } from "../../proto/gen/ferry/v1/agent.js";
-import { fence } from "../fence/fence.js";
+import type { FenceIncarnation, ManifestFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
+import { identityOf } from "../disk/block-device.js";
+import { type FenceOrder, fence } from "../fence/fence.js";
 import type { IncarnationFile } from "../fence/fence-record.js";
 import { bookDefined } from "./book-hardware.js";
 import { logFiles } from "./log-files.js";
@@ -51,6 +52,7 @@ export const fenceIncarnation: Verb<FenceIncarnation> = async (request, call, wo
       ...incarnationFiles(manifest.files, call.serverId),
       ...(await logFiles(manifest.domainXml, world)),
     ],
+    ...fencedDevices(manifest.blockDevices),
   });
   await fenced.hold[Symbol.asyncDispose]();
   world.guests.update(call.serverId, { role: "fenced", migrationId: call.migrationId });
@@ -149,6 +151,20 @@ function incarnationFiles(files: readonly ManifestFile[], serverId: string): Inc
     })),
     ...tpm,
   ];
+}
+
+/** Left out where there are none. */
+export function fencedDevices(
+  devices: SourceManifest["blockDevices"] | undefined,
+): Pick<FenceOrder, "devices"> {
+  if (devices === undefined || devices.length === 0) return {};
+  return {
+    devices: devices.map(device => ({
+      id: `${device.targetDev}/0`,
+      path: device.path,
+      identity: identityOf(device),
+    })),
+  };
 }
 
 const fencedMode = (mode: string): IncarnationFile["mode"] =>

@@ -21,6 +21,7 @@ import { isSameHost } from "./same-host.js";
 import { requireSettledHook } from "./settled-hook.js";
 import { writeNonces } from "./storage-proof.js";
 import { occupiedBy } from "./taken-on-target.js";
+import { readAsHere } from "./target-block-devices.js";
 import { findTargetDocument, type TargetDocument, targetIncarnation } from "./target-document.js";
 import { shapeForTarget, type TargetShape } from "./target-shape.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
@@ -45,7 +46,8 @@ export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) =
   const folders = isSameHost(sourceHost, world)
     ? []
     : await writeNonces(manifest.folders, "target", call, world);
-  const plan = { ...planOf(shape, examination.domainXml, call, world), folders };
+  const blockDevices = await readAsHere(manifest.blockDevices, world);
+  const plan = { ...planOf(shape, examination.domainXml, call, world), folders, blockDevices };
   // Somebody has planned the same base meanwhile, or claimed what was judged to be free. From here until plan and claim
   // are journalled nothing awaits.
   const received = plan.files.filter(({ mode }) => mode === "copied").map(({ path }) => path);
@@ -74,6 +76,7 @@ function planOf({ files, disks }: TargetShape, domainXml: string, call: Call, wo
     dataPort: world.config.data_port,
     token: findTargetDocument(call, world)?.plan.token ?? createToken(),
     folders: [],
+    blockDevices: [],
   };
 }
 

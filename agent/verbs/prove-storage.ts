@@ -5,11 +5,12 @@
 
 import { dirname } from "node:path";
 import { Fault } from "../../proto/fault.js";
-import type { PlannedFile, ProveStorage, StorageFolder } from "../../proto/gen/ferry/v1/agent.js";
+import type { DiskDevice, PlannedFile, ProveStorage, StorageFolder } from "../../proto/gen/ferry/v1/agent.js";
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { refusal } from "../claim/refusal.js";
 import { type StorageDocument, sourceDocument } from "./source-document.js";
 import { isNonceSeen } from "./storage-proof.js";
+import { isSameDisk } from "./target-block-devices.js";
 import { result, type Verb, type World } from "./verb.js";
 
 export const proveStorage: Verb<ProveStorage> = async ({ plan, targetHost }, call, world) => {
@@ -21,7 +22,11 @@ export const proveStorage: Verb<ProveStorage> = async ({ plan, targetHost }, cal
     throw new Fault("invalid-argument", `${id} at ${path} is no file of this migration`);
   }
   const seen = await foldersSeen(plan.folders, world);
-  const refusals = [...unseen(shared, seen), ...seenApart(plan.files, seen)];
+  const refusals = [
+    ...unseen(shared, seen),
+    ...seenApart(plan.files, seen),
+    ...unprovenDevices(manifest.blockDevices, plan.blockDevices),
+  ];
   if (refusals.length > 0) return result({ refusals });
   const document: StorageDocument = { peerHost: targetHost, shared: shared.map(({ id }) => id) };
   world.documents.put(call.serverId, call.migrationId, "storage", document);
@@ -62,4 +67,16 @@ const seenApart = (files: readonly PlannedFile[], seen: ReadonlySet<string>): Fa
           fix: "see how it is mounted on both hosts, then migrate again",
         },
       ),
+    );
+
+/** Both sides have read what the device is; this one compares it with its own word, not with what the target was told. */
+const unprovenDevices = (own: readonly DiskDevice[], theirs: readonly DiskDevice[]): FaultInfo[] =>
+  own
+    .filter(
+      device => !theirs.some(other => other.targetDev === device.targetDev && isSameDisk(device, other)),
+    )
+    .map(({ targetDev, path }) =>
+      refusal("refused", `disk ${targetDev}: the target did not prove that it has ${path} as well`, {
+        fix: "migrate again",
+      }),
     );

@@ -4,8 +4,15 @@
  */
 
 import { dirname } from "node:path";
-import type { CopyReceipt, ManifestFile, ReceiveDisks, TargetPlan } from "../../proto/gen/ferry/v1/agent.js";
+import type {
+  CopyReceipt,
+  DiskDevice,
+  ManifestFile,
+  ReceiveDisks,
+  TargetPlan,
+} from "../../proto/gen/ferry/v1/agent.js";
 import type { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
+import { identityOf } from "../disk/block-device.js";
 import { factsAt } from "../disk/file-identity.js";
 import { forgetTransfer, type IncomingFile } from "../transfer/incoming-file.js";
 import type { TransferProgress } from "../transfer/progress.js";
@@ -111,15 +118,31 @@ function receiptOf(received: Received, plan: TargetPlan, described: readonly Man
 
 /** Files that were here already, or are on both hosts, have their line too: every file of the plan is accounted for. */
 export const presentLines = (
-  { files }: TargetPlan,
+  { files, blockDevices }: TargetPlan,
   described: readonly ManifestFile[],
   { algorithm, finishedAtMs }: Pick<Received, "algorithm" | "finishedAtMs">,
-): CopiedFile[] =>
-  files
+): CopiedFile[] => [
+  ...files
     .filter(({ mode }) => mode === "present" || mode === "shared")
     .map(({ id, path, sizeBytes, mode }) => {
       // By which both sides were found to be equal, when they were compared.
       const digest = described.find(file => file.id === id)?.digest ?? "";
       const known = { algorithm: digest === "" ? "" : algorithm, digest, atMs: finishedAtMs };
       return { id, path, sizeBytes, mode, dataBytes: 0, readBack: "", changes: [], ...known };
-    });
+    }),
+  ...blockDevices.map(device => deviceLine(device, finishedAtMs)),
+];
+
+/** What it is known by in place of a digest: its content is never looked at. */
+const deviceLine = (device: DiskDevice, atMs: number): CopiedFile => ({
+  id: `${device.targetDev}/0`,
+  path: device.path,
+  mode: "shared",
+  sizeBytes: device.sizeBytes,
+  dataBytes: 0,
+  algorithm: "",
+  digest: `device ${identityOf(device)}`,
+  readBack: "",
+  changes: [],
+  atMs,
+});

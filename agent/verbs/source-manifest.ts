@@ -53,6 +53,9 @@ export async function manifestOf(
     facts: undefined,
     folders: await describeFolders(files, world),
     networkNames: fleetNames(domain.interfaces, world.config.network_map),
+    blockDevices: survey.disks.flatMap(({ targetDev, blockDevice }) =>
+      blockDevice ? [{ targetDev, ...blockDevice }] : [],
+    ),
     volumes: survey.disks.flatMap(({ targetDev, volume }) => (volume ? [{ targetDev, ...volume }] : [])),
   };
 }

@@ -61,7 +61,7 @@ export function shapeForTarget(
   const hardwareIsTold = speaksOfHardware(extraSpecs, flavor.extraSpecs);
   const refusals = [
     ...plan.refusals,
-    ...sharedRefusals(shape.files),
+    ...sharedRefusals(shape.disks, plan),
     ...domainRefusals(manifest, sizes, hardwareIsTold),
   ];
   return { ...shape, sizes, memoryMib: flavor.ramMib, vcpus: flavor.vcpus, refusals };
@@ -72,17 +72,19 @@ const activeLayerOf = (targetDev: string): string => `${targetDev}/0`;
 const serialOf = (role: AddedDisk["role"]): string => (role === "swap" ? "swap" : ephemeralLabel(0));
 
 /** It is the source's disk as much as the target's: after a revert it would not be what it was (SAFETY R1). */
-const sharedRefusals = (files: readonly PlannedFile[]): FaultInfo[] =>
-  files
-    .filter(({ mode, newSizeBytes }) => mode === "shared" && newSizeBytes > 0)
-    .map(({ role, path, newSizeBytes }) =>
+const sharedRefusals = (disks: readonly Disk[], { resized }: DiskPlan): FaultInfo[] =>
+  disks
+    .filter(({ mode, targetDev }) => mode === "shared" && resized.has(targetDev))
+    .map(({ role, path, targetDev }) =>
       refusal(
         "refused",
         `the ${role} disk ${path} lies on storage that both hosts have and would change its size`,
         {
           have: "a shared disk, which a migration never changes",
-          need: `${newSizeBytes} bytes`,
-          fix: "choose a flavor with the same disks, or let the resize stay on its host (allow_resize_to_same_host)",
+          need: `${resized.get(targetDev)} bytes`,
+          fix: path.startsWith("/dev/")
+            ? "choose a flavor with the same disks, and grow a block device where it is made"
+            : "choose a flavor with the same disks, or let the resize stay on its host (allow_resize_to_same_host)",
         },
       ),
     );

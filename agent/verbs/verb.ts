@@ -8,6 +8,7 @@ import type { PerformResult } from "../../proto/gen/ferry/v1/agent.js";
 import type { FaultInfo, Progress } from "../../proto/gen/ferry/v1/model.js";
 import type { TlsSource } from "../../proto/tls-source.js";
 import type { AgentConfig } from "../config.js";
+import type { BlockDevices } from "../disk/block-devices.js";
 import type { ImagePlaces } from "../disk/image-file.js";
 import type { FenceEdges } from "../fence/fence.js";
 import type { Artifacts } from "../journal/artifacts.js";
@@ -47,6 +48,8 @@ export interface World {
   readonly bandwidth: Bandwidth;
   /** Where images may lie. */
   readonly places: ImagePlaces;
+  /** Those that disks may lie on. */
+  readonly blockDevices: BlockDevices;
   readonly runTool: RunTool;
   readonly fence: FenceEdges;
   readonly transfer: TransferListener;

@@ -11,6 +11,7 @@ import { factsAt, isSameFile } from "../disk/file-identity.js";
 import { withdraw } from "../fence/fence.js";
 import type { IncarnationFile } from "../fence/fence-record.js";
 import { readRanMark } from "../fence/ran-mark.js";
+import { fencedDevices } from "./fence-incarnation.js";
 import { isFreeFor } from "./guest-row.js";
 import { incomingIdentity } from "./incoming-artifacts.js";
 import { journalRanMark } from "./journal-ran-mark.js";
@@ -37,6 +38,7 @@ export const withdrawTarget: Verb<WithdrawTarget> = async ({ afterRun, peerHost 
       document === undefined
         ? []
         : [...(await receivedFiles(document, call, world)), ...(await targetLogs(document, call, world))],
+    ...fencedDevices(document?.plan.blockDevices),
   });
   await fenced.hold[Symbol.asyncDispose]();
   world.atomically(() => {

@@ -65,6 +65,8 @@ const stateOf = async () => (await hypervisor.findDomain(UUID))?.state;
 /** This machine's /proc shows the host's processes too, and no other test has this uuid. */
 const qemuProcesses = async () => (await findQemuProcesses("/proc", UUID)).found.map(({ pid }) => pid);
 
+const noBlockDevices = { read: () => Promise.reject(new Error("there is none")), holders: async () => [] };
+
 const records = new Map<string, FenceRecord>();
 const journal: FenceJournal = {
   find: async ({ migration, incarnation }) => records.get(`${migration} ${incarnation}`),
@@ -74,6 +76,7 @@ const journal: FenceJournal = {
 const edges = (): FenceEdges => ({
   hypervisor,
   files: nativeFiles(),
+  blockDevices: noBlockDevices,
   guestFiles: guestFiles(stateDir()),
   journal,
   findProcesses: qemuProcesses,

@@ -3,8 +3,12 @@
  * against digests that another program computed, and the guest proves its own data.
  */
 
-import { writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findOpeners } from "../../agent/disk/process-watch.js";
 import { CheckServerResponse } from "../../proto/gen/ferry/v1/controller.js";
 import { type Host, type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import { LabServer } from "./lab-server.js";
@@ -30,6 +34,7 @@ import {
   swapFacts,
 } from "./support/host-files.js";
 
+const run = promisify(execFile);
 const MIB = 1024 ** 2;
 const CONFIG_FILE = "/run/shared/ferry-lab.conf";
 const VERDICTS = /(MARKER|EPH)-(\S+) \S+ boots=(\d+) id=\S+/g;
@@ -291,13 +296,29 @@ describe("a server with UEFI and a TPM", () => {
   });
 });
 
-describe("a server with its disks on storage that both hosts have, and an NBD and an iSCSI volume", () => {
+describe("a server with its disks on storage that both hosts have, a block device, and an NBD and an iSCSI volume", () => {
   const FOLDER = "/run/shared/vms";
   const VOLUME_BYTES = 64 * MIB;
   const TARGET = "iqn.2026-01.lab:disks";
   const volume = (device: string, source: string) =>
     `<disk type='network' device='disk'><driver name='qemu' type='raw'/>
       <source ${source}</source><target dev='${device}' bus='virtio'/></disk>`;
+  /** Of the machine's kernel, which is both hosts': one device by proof. The guest puts a file system's worth of data on it. */
+  const makeDevice = async (): Promise<string> => {
+    const image = await mkdtemp("/var/tmp/ferry-lab-device-").then(folder => `${folder}/image`);
+    await run("mkfs.ext4", ["-q", "-L", "ephemeral1", image, "24M"]);
+    const { stdout } = await run("losetup", ["--find", "--show", image]);
+    const device = stdout.trim();
+    atEnd.push(async () => {
+      await run("losetup", ["--detach", device]);
+      await rm(dirname(image), { recursive: true });
+    });
+    return device;
+  };
+  const atEnd: (() => Promise<void>)[] = [];
+  const deviceXml = (device: string) =>
+    `<disk type='block' device='disk'><driver name='qemu' type='raw' cache='none'/>
+      <source dev='${device}'/><target dev='vdg' bus='virtio'/></disk>`;
   const disksXml = [
     volume("vde", "protocol='nbd' name='data'><host name='ctl' port='10809'/>"),
     volume("vdf", `protocol='iscsi' name='${TARGET}/1'><host name='ctl' port='3260'/>`),
@@ -320,19 +341,45 @@ describe("a server with its disks on storage that both hosts have, and an NBD an
   };
   const inodes = (host: Host) =>
     lab.output(host, ["sh", "-c", `stat -c '%n %i' ${FOLDER}/* && ls -A ${FOLDER}`]);
+  /** Whoever has the device open: this machine's /proc shows the processes of all hosts. */
+  const openersOf = async (device: string) => (await findOpeners("/proc", [device])).found;
   let server: LabServer;
+  let device: string;
 
   beforeAll(async () => {
+    device = await makeDevice();
+    const disks = `${disksXml}\n${deviceXml(device)}`;
     await lab.output("h1", ["mkdir", FOLDER]);
     await lab.output("ctl", ["sh", "-eu"], { input: serveVolumes });
-    server = await LabServer.adopt(lab, "h1", { name: "shared", folder: FOLDER, disksXml });
+    server = await LabServer.adopt(lab, "h1", { name: "shared", folder: FOLDER, disksXml: disks });
+  });
+  afterAll(async () => {
+    await lab.exec("h1", ["virsh", "-q", "destroy", "shared"]);
+    for (const undo of atEnd) await undo();
+  });
+
+  it("is refused while somebody on the target has the block device open, and runs on", async () => {
+    const hold = `exec sleep 600 3<${device} >/run/sleep.log 2>&1 & echo $!`;
+    const holder = (await lab.output("h2", ["sh", "-c", hold])).trim();
+    const words = ["shared", "--host", "h2", "--read-only-drives", "carry", "--wait"];
+    const refused = await lab.ferry("server", "migrate", ...words);
+    await lab.output("h2", ["kill", holder]);
+    expect(refused.stderr).toContain(`the block device ${device} is open on the target`);
+    expect(refused.stderr).toMatch(/have: +process \d+ \(sleep\)/);
+    expect(refused.code).toBe(3);
+    await server.processOn("h1");
   });
 
   it("moves without a byte of them crossing, and stays on the very same files", async () => {
     const [files, carried] = [await inodes("h1"), await carriedBytes()];
     const migration = await server.rested(await server.migrate("h2"));
     expect(migration).toMatchObject({ status: "finished", targetHost: "h2" });
-    expect(migration.receipt.map(({ mode }) => mode)).toEqual(["shared", "shared", "shared", "shared"]);
+    expect(migration.receipt.map(({ mode }) => mode)).toEqual(Array(5).fill("shared"));
+    expect(migration.receipt.find(({ path }) => path === device)).toMatchObject({
+      id: "vdg/0",
+      dataBytes: 0,
+      digest: expect.stringMatching(/^device [0-9a-f-]{36}\/7:\d+\/\d+$/),
+    });
     const { disks } = await serverOf(lab, "shared");
     expect(disks.filter(({ mode }) => mode === "volume").map(({ role, path }) => `${role} ${path}`)).toEqual([
       "volume nbd://ctl:10809/data",
@@ -344,6 +391,9 @@ describe("a server with its disks on storage that both hosts have, and an NBD an
     const boot = await lab.console("h2", "shared");
     for (const bytes of [VOLUME_BYTES, 16 * MIB])
       expect(boot).toMatch(new RegExp(`DISK vd[de] bytes=${bytes} `));
+    // What the guest wrote to the block device on h1 is there on h2, and only its process has it open.
+    expect([...boot.matchAll(/EPH-OK vd\w boots=2/g)]).toHaveLength(2);
+    expect((await openersOf(device)).map(({ pid }) => pid)).toEqual([await server.processOn("h2")]);
     expect(await inodes("h2")).toBe(files);
     expect(await domainsOn(lab, "h1")).not.toContain("shared");
   });
@@ -353,8 +403,10 @@ describe("a server with its disks on storage that both hosts have, and an NBD an
     await server.revert();
     // Its third boot, not its second again: the disks are the same ones.
     await server.dataIntact("h1", 3);
-    await server.processOn("h1");
+    const process = await server.processOn("h1");
     expect(await inodes("h1")).toBe(files);
+    expect([...(await lab.console("h1", "shared")).matchAll(/EPH-OK vd\w boots=3/g)]).toHaveLength(2);
+    expect((await openersOf(device)).map(({ pid }) => pid)).toEqual([process]);
     expect(await domainsOn(lab, "h2")).not.toContain("shared");
   });
 });

@@ -26,6 +26,7 @@ const verify = () =>
     {
       hypervisor: { findDomain: async () => undefined },
       files: nativeFiles(),
+      blockDevices: { holders: async () => [] },
       findProcesses: async () => [],
     },
     {

@@ -24,6 +24,7 @@ export function manifestOf(host: FakeHost, serverId: string): SourceManifest {
     virtType: "qemu",
     facts: undefined,
     folders: [],
+    blockDevices: [],
     volumes: [],
     networkNames: {},
   };

@@ -159,6 +159,7 @@ export const FAKE_VERBS: { readonly [Name in VerbName]: FakeVerb<Name> } = {
       dataPort: 1,
       token: `token-${migrationId}`,
       folders: [],
+      blockDevices: [],
     };
     journal.putDocument(migrationId, "target", {
       incarnation,

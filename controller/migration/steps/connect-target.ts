@@ -1,6 +1,6 @@
 /**
- * The server's volumes are reached from the target, now that the source has let go of them. Bridges and networks are named by
- * the domain itself and are connected with its definition, so there is nothing to do for a server without volumes.
+ * The server's volumes and block devices are reached from the target, now that the source has let go of them. Bridges and
+ * networks are named by the domain itself and are connected with its definition: there is nothing to do for a server without.
  */
 
 import { nothingToUndo, type Reversible } from "../../saga/step.js";
@@ -12,7 +12,8 @@ export const connectTarget: Reversible<MigrationWorld, PreparedTarget, object> =
   limitMs: 5 * 60_000,
 
   async run({ targetHost, manifest }, world) {
-    if (manifest.volumes.length > 0) await world.perform(targetHost, { $case: "connectTarget", value: {} });
+    const staysPut = manifest.volumes.length + manifest.blockDevices.length > 0;
+    if (staysPut) await world.perform(targetHost, { $case: "connectTarget", value: {} });
     return {};
   },
 

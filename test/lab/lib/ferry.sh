@@ -133,6 +133,7 @@ migration_address = "$LAB_MIGNET.$2"
 data_port = 7402
 state_dir = "/var/lib/ferry"
 image_dirs = ["/var/lib/libvirt/images", "/run/shared"]
+block_devices = ["/dev/loop*"]
 metrics_listen = "$LAB_NET.$2:7403"
 libvirt_uri = "qemu:///system"
 virt_type = "$(kvm_verdict)"

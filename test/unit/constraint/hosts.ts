@@ -82,6 +82,7 @@ export const factsOn = (host: TargetHost, needs: GuestNeeds = needsOf()): Target
   hookProblem: "",
   occupiedBy: "",
   volumeRefusals: [],
+  deviceRefusals: [],
   uuidTaken: false,
   nameTakenBy: undefined,
   emulatorPresent: true,

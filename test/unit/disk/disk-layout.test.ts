@@ -9,6 +9,12 @@ import { plainFiles } from "./plain-files.js";
 import { qcow2Image } from "./qcow2-image.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
+const LUN = {
+  sizeBytes: 8 * 1024 ** 2,
+  worldWideId: "naa.6001405aaaabbbbccccddddeeeeffff0",
+  lacking: "",
+  kernelId: "",
+};
 const MIB = 1024 * 1024;
 const UUID = "b2b5a3a0-5b1c-4d4e-9b8e-0123456789ab";
 
@@ -27,7 +33,12 @@ async function guest(change: (xml: string) => string = xml => xml) {
   const layOut = async (declared: Record<string, DiskRole> = {}) =>
     layOutDisks(
       await probeDisks(
-        { files: plainFiles, places: { directories: [directory], blockDevices: [] }, runTool },
+        {
+          files: plainFiles,
+          places: { directories: [directory], blockDevices: [] },
+          runTool,
+          blockDevices: { read: async at => ({ ...LUN, path: at }) },
+        },
         domain,
       ),
       new Map(Object.entries(declared)),
@@ -112,6 +123,24 @@ describe("the disks of a guest", () => {
       chain: [],
     });
     await expect(layOut({ vdx: "swap" })).rejects.toThrow("disk vdx is a volume and cannot be declared swap");
+  });
+
+  it("include block devices, which are never read", async () => {
+    const withDevice = (xml: string) =>
+      xml.replace(
+        "<disk ",
+        "<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/mapper/lun'/><target dev='vdx'/><boot order='9'/></disk><disk ",
+      );
+    const { layOut } = await guest(withDevice);
+    expect((await layOut())[0]).toMatchObject({
+      role: "volume",
+      reason: "a block device",
+      path: "/dev/mapper/lun",
+      format: "raw",
+      virtualSizeBytes: 8 * MIB,
+      chain: [],
+    });
+    await expect(layOut({ vdx: "ephemeral" })).rejects.toThrow("is a block device and cannot be declared");
   });
 
   it("include a writable config drive, told by its label", async () => {

@@ -22,7 +22,7 @@ const layer: ImageLayer = {
 const base: ImageLayer = { ...layer, path: "/images/base", facts: { ...layer.facts, inode: "13" } };
 
 const fingerprint = (xml: string, ...chain: ImageLayer[]) =>
-  sourceFingerprint(xml, [{ targetDev: "vda", chain }]);
+  sourceFingerprint(xml, [{ targetDev: "vda", chain, blockDevice: undefined }]);
 const before = fingerprint(definedXml, layer, base);
 
 describe("the fingerprint of a source", () => {
@@ -56,7 +56,10 @@ describe("the fingerprint of a source", () => {
       fingerprint(definedXml, layer, { ...base, facts: { ...base.facts, birthNs: "7" } }),
     ],
     ["a disk that was grown", fingerprint(definedXml, { ...layer, virtualSizeBytes: 8192 }, base)],
-    ["another disk", sourceFingerprint(definedXml, [{ targetDev: "vdb", chain: [layer, base] }])],
+    [
+      "another disk",
+      sourceFingerprint(definedXml, [{ targetDev: "vdb", chain: [layer, base], blockDevice: undefined }]),
+    ],
   ])("differs with %s", (_what, after) => {
     expect(after).not.toBe(before);
   });

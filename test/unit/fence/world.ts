@@ -40,6 +40,9 @@ export class World implements AsyncDisposable {
   namesake: DomainSummary | undefined;
   /** Paths that another process has open. */
   readonly open = new Set<string>();
+  /** What every block device is, and who has it open. */
+  deviceName = "naa.6001405aaaabbbbccccddddeeeeffff0";
+  deviceHolders: string[] = [];
   readonly records = new Map<string, FenceRecord>();
   /** Names of the edge calls made, in order. */
   readonly calls: string[] = [];
@@ -82,6 +85,10 @@ export class World implements AsyncDisposable {
     return {
       hypervisor: this.#crashing("hypervisor", this.#hypervisor()),
       files: this.#crashing("files", this.#files()),
+      blockDevices: {
+        read: async path => ({ path, sizeBytes: 1, worldWideId: this.deviceName, lacking: "", kernelId: "" }),
+        holders: async () => this.deviceHolders,
+      },
       guestFiles: this.#crashing("guestFiles", guestFiles(this.stateDir)),
       journal: this.#crashing("journal", this.#journal()),
       findProcesses: async () => this.processes,

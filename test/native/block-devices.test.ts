@@ -1,0 +1,125 @@
+/** What this kernel says of a block device, and who has one open: with loop devices of this machine. */
+
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { type BlockDevices, blockDevices } from "../../agent/disk/block-devices.js";
+import { LIVE_ROOTS } from "../../agent/probe/roots.js";
+
+const run = promisify(execFile);
+const MIB = 1024 ** 2;
+
+/** Containers without device rights have none. */
+const canLoop = ((): boolean => {
+  try {
+    execFileSync("losetup", ["--find"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+let root: string;
+let device: string;
+let devices: BlockDevices;
+
+/** The processes of this test alone: a container may forbid to look at others, which is no answer (and a test below). */
+const procRoot = () => join(root, "proc");
+const show = (pid: number | undefined) => symlinkSync(`/proc/${pid}`, join(procRoot(), `${pid}`));
+
+async function attach(name: string): Promise<string> {
+  const image = join(root, name);
+  writeFileSync(image, "");
+  truncateSync(image, 4 * MIB);
+  return (await run("losetup", ["--find", "--show", image])).stdout.trim();
+}
+
+/** A process that has it open once it has said so. */
+async function holder(program: string): Promise<ChildProcess> {
+  const child = spawn("python3", ["-c", program, device], { stdio: ["pipe", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await once(child.stdout, "data");
+  show(child.pid);
+  return child;
+}
+
+const OPEN = "import os,sys; os.open(sys.argv[1], os.O_RDWR); print('open', flush=True); sys.stdin.read()";
+const CLAIM = OPEN.replace("os.O_RDWR", "os.O_RDONLY | os.O_EXCL");
+
+describe.skipIf(!canLoop)("a block device of this machine", () => {
+  beforeEach(async () => {
+    root = mkdtempSync("/var/tmp/ferry-loop-");
+    mkdirSync(procRoot());
+    show(process.pid);
+    const roots = { ...LIVE_ROOTS, proc: procRoot() };
+    devices = blockDevices({ listed: ["/dev/loop*"], roots, bootId: "boot-1" });
+    device = await attach("one");
+  });
+  afterEach(async () => {
+    await run("losetup", ["--detach", device]);
+    rmSync(root, { recursive: true });
+  });
+
+  it("has its size, no world-wide name, and a number that is its own for one life", async () => {
+    const first = await devices.read(device);
+    expect(first).toMatchObject({ sizeBytes: 4 * MIB, worldWideId: "", lacking: "it is a loop device" });
+    expect(first.kernelId).toMatch(/^boot-1\/7:\d+\/\d+$/);
+    expect(await devices.read(device)).toEqual(first);
+    await run("losetup", ["--detach", device]);
+    await run("losetup", [device, join(root, "one")]);
+    expect((await devices.read(device)).kernelId).not.toBe(first.kernelId);
+  });
+
+  it("is nobody's, and has been flushed, when nobody has it open", async () => {
+    expect(await devices.holders(device, 0)).toEqual([]);
+    expect(await devices.whyClaimed(device)).toBeUndefined();
+  });
+
+  it("is held by whoever has it open under any name, until that ends", async () => {
+    const child = await holder(OPEN);
+    expect(await devices.holders(device, 0)).toEqual([
+      expect.stringMatching(`^process ${child.pid} \\(.*python3`),
+    ]);
+    // A guest's device is not claimed: that it is open is seen by its processes alone.
+    expect(await devices.whyClaimed(device)).toBeUndefined();
+    const waiting = devices.holders(device, 60_000);
+    child.stdin?.end();
+    expect(await waiting).toEqual([]);
+  });
+
+  it("is held by the host where the kernel has given it away", async () => {
+    await holder(CLAIM);
+    expect(await devices.whyClaimed(device)).toMatch(/^the host itself/);
+    expect(await devices.holders(device, 0)).toEqual([expect.stringMatching(/^the host itself/)]);
+  });
+
+  it("is not known to be free where a process cannot be looked at", async () => {
+    mkdirSync(join(procRoot(), "1/fd"), { recursive: true });
+    symlinkSync("0", join(procRoot(), "1/fd/0"));
+    await expect(devices.holders(device, 0)).rejects.toThrow(
+      /cannot tell who has \/dev\/loop\d+ open: 1: ELOOP/,
+    );
+  });
+
+  it("is not touched by being asked about", async () => {
+    const before = await readFile(join(root, "one"));
+    await devices.read(device);
+    await devices.holders(device, 0);
+    expect((await readFile(join(root, "one"))).equals(before)).toBe(true);
+  });
+});
+
+describe("what is no listed block device", () => {
+  const none = blockDevices({ listed: ["/dev/loop*"], roots: LIVE_ROOTS, bootId: "boot-1" });
+  it.each([
+    ["/dev/null", /is not listed/],
+    ["/dev/loop-control", /is no block device/],
+    ["/dev/loop-that-is-not-there", /there is no block device/],
+  ])("is refused: %s", async (path, reason) => {
+    await expect(none.read(path)).rejects.toThrow(reason);
+  });
+});
