@@ -12,6 +12,7 @@ import { type DaemonProcess, runDaemon } from "../proto/daemon.js";
 import { asFault } from "../proto/fault.js";
 import type { HostDescription } from "../proto/gen/ferry/v1/host.js";
 import { createRegistry, serveMetrics } from "../proto/metrics.js";
+import { Notifier } from "../proto/notifier.js";
 import { createClient } from "../proto/rpc-client.js";
 import { createServer } from "../proto/rpc-server.js";
 import { TlsSource } from "../proto/tls-source.js";
@@ -38,7 +39,6 @@ import { Operations } from "./operations.js";
 import { nativeEngine } from "./os/engine.js";
 import { LibvirtHypervisor } from "./os/libvirt-hypervisor.js";
 import { nativeFiles } from "./os/native-files.js";
-import { Notifier } from "./os/notifier.js";
 import { describeHost } from "./probe/host.js";
 import { SpaceProbe } from "./probe/space.js";
 import { readSystemOnce } from "./probe/system.js";
@@ -57,7 +57,7 @@ async function serve(config: AgentConfig, { log, stopped, environment }: DaemonP
   for (const folder of [config.state_dir, config.run_dir])
     mkdirSync(folder, { recursive: true, mode: 0o755 });
   const files = nativeFiles();
-  const notifier = new Notifier(files, environment);
+  const notifier = new Notifier(environment, files.notify);
   const tls = new TlsSource(config.tls);
   const journal = Journal.open(config.state_dir);
   await denyAgain(config, journal, log);

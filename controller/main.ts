@@ -12,6 +12,7 @@ import type { Logger } from "pino";
 import { type DaemonProcess, runDaemon } from "../proto/daemon.js";
 import { asFault } from "../proto/fault.js";
 import { createRegistry, serveMetrics } from "../proto/metrics.js";
+import { Notifier } from "../proto/notifier.js";
 import { createServer } from "../proto/rpc-server.js";
 import { TlsSource } from "../proto/tls-source.js";
 import { VERSION } from "../proto/version.js";
@@ -35,7 +36,6 @@ import { ReturnedHosts } from "./migration/returned-host.js";
 import { Servers } from "./migration/servers.js";
 import type { MigrationSettings } from "./migration/settings.js";
 import { DriftWatch } from "./migration/watch-drift.js";
-import { Notifier } from "./notifier.js";
 import { Policy } from "./policy/policy.js";
 import { ProcessLease } from "./process-lease.js";
 import type { Line } from "./saga/journal-line.js";
@@ -47,12 +47,13 @@ import { controllerServices } from "./service.js";
 import { readFreeze } from "./store/freeze.js";
 import { listServers } from "./store/servers.js";
 import { Store } from "./store/store.js";
+import { systemdNotify } from "./systemd-notify.js";
 
 const STOP_GRACE_MS = 2_000;
 
 async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<void> {
   const { log, stopped, environment, crash } = daemon;
-  const notifier = new Notifier(environment);
+  const notifier = new Notifier(environment, systemdNotify);
   const tls = new TlsSource(config.tls);
   const policy = config.policy_file === undefined ? new Policy() : Policy.read(config.policy_file);
   const store = await openStore(config);

@@ -3,24 +3,22 @@
 import { type Command, Option } from "commander";
 import { FAULTS, isFaultCode } from "../../proto/fault.js";
 import { type AdoptServerResponse, ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
-import { collect, wholeNumber } from "../arguments.js";
+import { collect } from "../arguments.js";
 import { renderDetail } from "../output/failure.js";
 import { printable } from "../output/printable.js";
 import { serverFields } from "../output/server-view.js";
 import type { Runner } from "../runner.js";
 import type { Session } from "../session.js";
-import { addPlacingOptions, type PlacingOptions, placingRequest } from "./server-placing.js";
+import { addNewServerOptions, type NewServerOptions, newServerRequest } from "./new-server.js";
 
 const ADOPT_MS = 120_000;
 
-interface AdoptOptions extends PlacingOptions {
+interface AdoptOptions extends NewServerOptions {
   readonly host: string;
   readonly swapDisk?: readonly string[];
   readonly ephemeralDisk?: readonly string[];
   readonly readOnlyDrives: string;
   readonly dryRun?: boolean;
-  readonly maxDowntime: number;
-  readonly project: string;
 }
 
 const HELP = `
@@ -33,21 +31,16 @@ Examples:
 `;
 
 export function addAdopt(server: Command, runner: Runner): void {
-  addPlacingOptions(server.command("adopt"))
+  const command = server
+    .command("adopt")
     .description("manage a libvirt domain that exists already")
     .argument("<domain>", "libvirt's name or uuid of it")
     .requiredOption("--host <host>", "where it is")
     .option("--swap-disk <dev>", "this disk is swap, e.g. vdc; may be repeated", collect)
     .option("--ephemeral-disk <dev>", "this disk is ephemeral, e.g. vdb; may be repeated", collect)
     .addOption(readOnlyDrivesOption())
-    .option("--dry-run", "only say what would be found and refused")
-    .option(
-      "--max-downtime <seconds>",
-      "longest downtime of a migration before it goes back; 0: the controller's",
-      wholeNumber,
-      0,
-    )
-    .option("--project <name>", "project that owns it; otherwise the caller's", "")
+    .option("--dry-run", "only say what would be found and refused");
+  addNewServerOptions(command)
     .addHelpText("after", HELP)
     .action(
       runner.online(async (session, options: AdoptOptions, domain = "") => {
@@ -58,9 +51,7 @@ export function addAdopt(server: Command, runner: Runner): void {
           ephemeralDisks: [...(options.ephemeralDisk ?? [])],
           dryRun: options.dryRun ?? false,
           readOnlyDrives: options.readOnlyDrives,
-          maxDowntimeSeconds: options.maxDowntime,
-          project: options.project,
-          ...placingRequest(options),
+          ...newServerRequest(options),
         };
         const answer = await session.call(ServerServiceService.adoptServer, request, ADOPT_MS);
         if (session.output.format === "json") session.output.json(answer);

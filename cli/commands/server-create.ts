@@ -5,16 +5,16 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { Fault } from "../../proto/fault.js";
 import { ServerServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import { NetworkInterface } from "../../proto/gen/ferry/v1/model.js";
-import { keyValue, wholeNumber } from "../arguments.js";
+import { keyValue } from "../arguments.js";
 import { serverFields } from "../output/server-view.js";
 import { present } from "../present.js";
 import type { Runner } from "../runner.js";
-import { addPlacingOptions, type PlacingOptions, placingRequest } from "./server-placing.js";
+import { addNewServerOptions, type NewServerOptions, newServerRequest } from "./new-server.js";
 
 /** An image may have to be copied first. */
 const CREATE_MS = 600_000;
 
-interface CreateOptions extends PlacingOptions {
+interface CreateOptions extends NewServerOptions {
   readonly flavor: string;
   readonly image: string;
   readonly imageFormat: string;
@@ -25,8 +25,6 @@ interface CreateOptions extends PlacingOptions {
   readonly rootMode: string;
   readonly configDrive?: Readonly<Record<string, string>>;
   readonly start: boolean;
-  readonly maxDowntime: number;
-  readonly project: string;
 }
 
 const HELP = `
@@ -41,7 +39,8 @@ Examples:
 `;
 
 export function addCreate(server: Command, runner: Runner): void {
-  addPlacingOptions(server.command("create"))
+  const command = server
+    .command("create")
     .description("create a server from a flavor and an image")
     .argument("<name>", "name of the server")
     .requiredOption("--flavor <flavor>", "name or id of its size")
@@ -67,14 +66,8 @@ export function addCreate(server: Command, runner: Runner): void {
         .default("overlay"),
     )
     .option("--config-drive <name=file>", "a file for its config drive; may be repeated", keyValue)
-    .option("--no-start", "leave it switched off")
-    .option(
-      "--max-downtime <seconds>",
-      "longest downtime of a migration before it goes back; 0: the controller's",
-      wholeNumber,
-      0,
-    )
-    .option("--project <name>", "project that owns it; otherwise the caller's", "")
+    .option("--no-start", "leave it switched off");
+  addNewServerOptions(command)
     .addHelpText("after", HELP)
     .action(
       runner.online(async (session, options: CreateOptions, name = "") => {
@@ -90,10 +83,8 @@ export function addCreate(server: Command, runner: Runner): void {
           rootMode: options.rootMode,
           configDrive: readConfigDrive(options.configDrive ?? {}),
           start: options.start,
-          maxDowntimeSeconds: options.maxDowntime,
-          project: options.project,
           noWait: false,
-          ...placingRequest(options),
+          ...newServerRequest(options),
         };
         const answer = await session.call(ServerServiceService.createServer, request, CREATE_MS);
         const created = present(answer.server, "a server");

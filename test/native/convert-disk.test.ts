@@ -3,7 +3,7 @@
  * same, what it wrote is never taken for a header, and an interruption at any moment is gone on from.
  */
 
-import { access, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { factsAt } from "../../agent/disk/file-identity.js";
@@ -17,6 +17,7 @@ import type { GrowCall } from "../../agent/verbs/grow-disk.js";
 import { PlannedFile } from "../../proto/gen/ferry/v1/agent.js";
 import { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
 import { temporaryDirectory } from "../unit/disk/temporary-directory.js";
+import { diskEdges } from "./support/disk-edges.js";
 
 const MIB = 1024 ** 2;
 const files = nativeFiles();
@@ -42,18 +43,7 @@ const call: GrowCall = {
 };
 
 const edges = (changes: Partial<ConvertEdges> = {}): ConvertEdges => ({
-  files,
-  runTool,
-  places: places(),
-  exists: path =>
-    access(path).then(
-      () => true,
-      () => false,
-    ),
-  documents: {
-    get: <T>(_server: string, _migration: string, kind: string) => documents.get(kind) as T | undefined,
-    put: (_server, _migration, kind, body) => documents.set(kind, body),
-  },
+  ...diskEdges(files, directory, documents),
   made: {
     identityOf: async path => made.get(path),
     record: (path, identity) => made.set(path, identity),

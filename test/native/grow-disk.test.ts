@@ -3,7 +3,7 @@
  * same afterwards, or the answer is a fault.
  */
 
-import { access, open, stat, writeFile } from "node:fs/promises";
+import { open, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { readExtFileSystem } from "../../agent/disk/ext-file-system.js";
@@ -16,6 +16,7 @@ import { type GrowCall, type GrowEdges, growDisk } from "../../agent/verbs/grow-
 import { PlannedFile } from "../../proto/gen/ferry/v1/agent.js";
 import { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
 import { temporaryDirectory } from "../unit/disk/temporary-directory.js";
+import { diskEdges } from "./support/disk-edges.js";
 
 const MIB = 1024 ** 2;
 const files = nativeFiles();
@@ -43,18 +44,7 @@ const call: GrowCall = {
 };
 
 const edges = (changes: Partial<GrowEdges> = {}): GrowEdges => ({
-  files,
-  runTool,
-  places: { directories: [directory], blockDevices: [] },
-  exists: path =>
-    access(path).then(
-      () => true,
-      () => false,
-    ),
-  documents: {
-    get: <T>(_server: string, _migration: string, kind: string) => documents.get(kind) as T | undefined,
-    put: (_server, _migration, kind, body) => documents.set(kind, body),
-  },
+  ...diskEdges(files, directory, documents),
   ...changes,
 });
 

@@ -1,17 +1,14 @@
 /** Extra specs of a flavor over REST: as Nova answers, and what they change. */
 
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { NovaWorld } from "./nova-world.js";
+import { describe, expect, it } from "vitest";
+import type { NovaWorld } from "./nova-world.js";
+import { withNovaWorld } from "./with-nova-world.js";
 
 let nova: NovaWorld;
-beforeEach(async () => {
-  nova = await NovaWorld.open();
+withNovaWorld(async made => {
+  nova = made;
   const flavor = { name: "m1.numa", id: "7", ram: 512, vcpus: 2, disk: 1 };
   expect((await nova.post("/flavors", { flavor })).status).toBe(200);
-});
-afterEach(async () => {
-  expect(nova.failures).toEqual([]);
-  await nova.close();
 });
 
 const PATH = "/flavors/7/os-extra_specs";

@@ -1,15 +1,15 @@
 /** Who is let in: logins as Keystone's, basic and static tokens; what the credential file says now is what counts. */
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { hashSecret, verifySecret } from "../../../proto/secret-hash.js";
-import { NovaWorld } from "./nova-world.js";
+import type { NovaWorld } from "./nova-world.js";
+import { withNovaWorld } from "./with-nova-world.js";
 
 let nova: NovaWorld;
-beforeEach(async () => {
-  nova = await NovaWorld.open();
+withNovaWorld(made => {
+  nova = made;
 });
-afterEach(() => nova.close());
 
 const login = (name: string, scope: object | string | undefined = undefined, password = nova.password) =>
   nova.post(

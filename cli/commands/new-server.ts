@@ -1,16 +1,18 @@
-/** What `ferry server create` and `ferry server adopt` ask of the scheduler: options of the OpenStack client. */
+/** What `ferry server create` and `adopt` say alike: where the server may be, how long it may be down, and whose it is. */
 
 import { type Command, InvalidArgumentError } from "commander";
 import type { SchedulerHints } from "../../proto/gen/ferry/v1/model.js";
-import { keyValue } from "../arguments.js";
+import { keyValue, wholeNumber } from "../arguments.js";
 
-export interface PlacingOptions {
+export interface NewServerOptions {
   readonly availabilityZone: string;
   readonly hint?: SchedulerHints;
   readonly imageProperty?: Readonly<Record<string, string>>;
+  readonly maxDowntime: number;
+  readonly project: string;
 }
 
-export function addPlacingOptions(command: Command): Command {
+export function addNewServerOptions(command: Command): Command {
   return command
     .option("--availability-zone <zone>", "only hosts of this zone, now and for every later move", "")
     .option(
@@ -22,14 +24,23 @@ export function addPlacingOptions(command: Command): Command {
       "--image-property <key=value>",
       "what the image asks of a host, e.g. hw_architecture=x86_64; may be repeated",
       keyValue,
-    );
+    )
+    .option(
+      "--max-downtime <seconds>",
+      "longest downtime of a migration before it goes back; 0: the controller's",
+      wholeNumber,
+      0,
+    )
+    .option("--project <name>", "project that owns it; otherwise the caller's", "");
 }
 
 /** Their part of the request. */
-export const placingRequest = ({ availabilityZone, hint: hints, imageProperty = {} }: PlacingOptions) => ({
-  availabilityZone,
-  schedulerHints: hints,
-  imageProperties: { ...imageProperty },
+export const newServerRequest = (options: NewServerOptions) => ({
+  availabilityZone: options.availabilityZone,
+  schedulerHints: options.hint,
+  imageProperties: { ...options.imageProperty },
+  maxDowntimeSeconds: options.maxDowntime,
+  project: options.project,
 });
 
 const NO_HINTS: SchedulerHints = { group: "", sameHost: [], differentHost: [] };
