@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { Gauge, Registry } from "prom-client";
 import { Fault } from "./fault.js";
+import { httpLimits, LISTENER_LIMITS, type ListenerLimits, limitConnections } from "./listener-limits.js";
 import { parseServerAddress } from "./server-address.js";
 
 export interface MetricsOptions {
@@ -17,12 +18,16 @@ export interface MetricsOptions {
   readonly address: string;
   /** Undefined when well, otherwise one line that says why not. */
   readonly problem: () => string | undefined;
+  readonly limits?: ListenerLimits;
 }
 
 export interface MetricsServer {
   readonly port: number;
   close(): Promise<void>;
 }
+
+/** A few scrapers and load balancers. */
+const CONNECTIONS = 64;
 
 /** `program` is `ferry-agent` or `ferry-controller`. */
 export function createRegistry(program: string, version: string): Registry {
@@ -50,7 +55,12 @@ export function createRegistry(program: string, version: string): Registry {
 }
 
 export async function serveMetrics(options: MetricsOptions): Promise<MetricsServer> {
-  const server = createServer((request, response) => void answer(options, request, response));
+  const limits = options.limits ?? { ...LISTENER_LIMITS, connections: CONNECTIONS };
+  const server = createServer(
+    httpLimits(limits),
+    (request, response) => void answer(options, request, response),
+  );
+  limitConnections(server, limits);
   const { host, port } = parseServerAddress(options.address, 0);
   await new Promise<void>((resolve, reject) => {
     server.once("error", error => {

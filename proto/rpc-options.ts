@@ -1,6 +1,7 @@
 /** Limits and timers of every gRPC channel in Ferry, the same at both ends. */
 
 import type { ChannelOptions } from "@grpc/grpc-js";
+import { LISTENER_LIMITS } from "./listener-limits.js";
 
 /** Domain XML and heartbeats of a thousand servers fit well; disk data does not travel here. */
 const MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
@@ -25,7 +26,11 @@ export const CLIENT_OPTIONS: ChannelOptions = {
   "grpc.max_reconnect_backoff_ms": 5_000,
 };
 
-export const serverOptions = (maxConnectionAgeMs = CONNECTION_AGE_MS): ChannelOptions => ({
+export const serverOptions = (
+  maxConnectionAgeMs = CONNECTION_AGE_MS,
+  { streams } = LISTENER_LIMITS,
+): ChannelOptions => ({
   ...COMMON,
   "grpc.max_connection_age_ms": maxConnectionAgeMs,
+  "grpc.max_concurrent_streams": streams,
 });

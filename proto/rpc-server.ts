@@ -22,6 +22,7 @@ import { Fault } from "./fault.js";
 import { toStatus } from "./fault-info.js";
 import { addHealthAndReflection, type Health } from "./health-and-reflection.js";
 import { type Identity, parseIdentity } from "./identity.js";
+import { LISTENER_LIMITS, type ListenerLimits } from "./listener-limits.js";
 import { refuseRevoked } from "./revocation.js";
 import type { Method } from "./rpc-client.js";
 import { serverOptions } from "./rpc-options.js";
@@ -63,6 +64,7 @@ export interface ServerOptions {
   /** Told what a handler threw, after it was sent: bugs should end the process, faults may be logged. */
   readonly onFailure?: (thrown: unknown, caller: Caller) => void;
   readonly maxConnectionAgeMs?: number;
+  readonly limits?: ListenerLimits;
 }
 
 export interface RunningServer {
@@ -81,7 +83,7 @@ export function implement<Definition>(
 }
 
 export async function createServer(options: ServerOptions): Promise<RunningServer> {
-  const server = new Server(serverOptions(options.maxConnectionAgeMs));
+  const server = new Server(serverOptions(options.maxConnectionAgeMs, options.limits));
   for (const { definition, handlers } of options.services) {
     server.addService(withoutSerialization(definition), adaptService(definition, handlers, options));
   }
@@ -192,9 +194,9 @@ async function attempt<Result>(
   }
 }
 
-function listen(server: Server, { tls, address }: ServerOptions): Promise<number> {
+function listen(server: Server, { tls, address, limits = LISTENER_LIMITS }: ServerOptions): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, tls.serverCredentials(), (error, port) => {
+    server.bindAsync(address, tls.serverCredentials(limits.handshakeMs), (error, port) => {
       if (error === null) return resolve(port);
       const fix = "choose another listen address, or stop what uses this one";
       reject(new Fault("failed", `listen on ${address}: ${error.message}`, { fix }, { cause: error }));

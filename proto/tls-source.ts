@@ -52,9 +52,12 @@ export class TlsSource {
     return this.#material;
   }
 
-  /** Requires a client certificate of our CA. */
-  serverCredentials(): ServerCredentials {
-    return experimental.createCertificateProviderServerCredentials(this, this, true);
+  /** Requires a client certificate of our CA, and a handshake that ends in time: by itself Node waits two minutes for it. */
+  serverCredentials(handshakeMs: number): ServerCredentials {
+    const credentials = experimental.createCertificateProviderServerCredentials(this, this, true);
+    const made = credentials._getConstructorOptions.bind(credentials);
+    credentials._getConstructorOptions = () => ({ ...made(), handshakeTimeout: handshakeMs });
+    return credentials;
   }
 
   channelCredentials(verify: VerifyOptions): ChannelCredentials {

@@ -7,6 +7,13 @@
  */
 
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import {
+  httpLimits,
+  httpsLimits,
+  LISTENER_LIMITS,
+  type ListenerLimits,
+  limitConnections,
+} from "../../../proto/listener-limits.js";
 import type { LocalCalls } from "../local-calls.js";
 import type { Authenticate } from "./identity/authenticate.js";
 import type { IdentityRoutes } from "./identity/identity-service.js";
@@ -26,23 +33,28 @@ export interface NovaApiOptions {
   readonly newId: () => string;
   /** PEM of certificate and key; absent: plain HTTP. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+  readonly limits?: ListenerLimits;
   /** Told what was not a refusal but a bug or a failure. */
   readonly onFailure: (thrown: unknown, path: string) => void;
 }
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
-const REQUEST_LIMIT_MS = 60_000;
 
 export function novaApi(options: NovaApiOptions): FastifyInstance {
+  const limits = options.limits ?? LISTENER_LIMITS;
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
-    requestTimeout: REQUEST_LIMIT_MS,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
     genReqId: () => `req-${options.newId()}`,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 },
     forceCloseConnections: true,
     frameworkErrors: (error, request, reply) => void refuse(options, error, request as FastifyRequest, reply),
-    ...(options.tls === undefined ? {} : { https: options.tls }),
+    ...(options.tls === undefined
+      ? { http: httpLimits(limits) }
+      : { https: { ...options.tls, ...httpsLimits(limits) } }),
   }) as unknown as FastifyInstance;
+  limitConnections(app.server, limits);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, text, done) => {
     done(null, { text });
