@@ -52,8 +52,29 @@ import { systemdNotify } from "./systemd-notify.js";
 const STOP_GRACE_MS = 2_000;
 
 async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<void> {
-  const { log, stopped, environment, crash } = daemon;
+  const { log, stopped, environment } = daemon;
   const notifier = new Notifier(environment, systemdNotify);
+  const parts = await wire(config, daemon);
+  await parts.migrations.adoptOrphans();
+  await parts.servers.adoptOrphans();
+  const listeners = await listen(config, parts, log);
+  notifier.ready(stopped);
+  log.info({ version: VERSION, listen: config.listen }, "serving");
+  await follow(config, parts, daemon);
+
+  notifier.stopping();
+  await listeners.close();
+  await parts.servers.close();
+  await parts.migrations.close();
+  parts.agent.close();
+  await parts.lease.leave();
+  await parts.store.close();
+}
+
+type Parts = Awaited<ReturnType<typeof wire>>;
+
+/** Everything that the controller is made of; nothing runs yet, but the lease is held. */
+async function wire(config: ControllerConfig, { log, crash }: DaemonProcess) {
   const tls = new TlsSource(config.tls);
   const policy = config.policy_file === undefined ? new Policy() : Policy.read(config.policy_file);
   const store = await openStore(config);
@@ -83,13 +104,8 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
     onBug: crash,
     onLine: (migration: string, line: Line) => logLine(log, migration, line),
   };
-  const aggregates = new Aggregates({ ...deps, isAvailable: host => fleet.isAvailable(host) });
-  const serverGroups = new ServerGroups(deps);
   const migrations = new Migrations(deps);
   const servers = new Servers(deps, migrations);
-  await migrations.adoptOrphans();
-  await servers.adoptOrphans();
-
   const returned = new ReturnedHosts(deps, migrations);
   const driftWatch = new DriftWatch({
     clock: systemClock,
@@ -98,18 +114,26 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
     onDrift: drift => log.warn({ drift: drift.kind, server: drift.server, host: drift.host }, drift.message),
     onTrouble: fault => log.warn({ fault }, "could not look for drift"),
   });
-
-  const services = controllerServices({
+  return {
     ...deps,
+    tls,
+    policy,
+    lease,
+    scheduling,
     migrations,
     servers,
-    aggregates,
-    serverGroups,
-    policy,
-    epochRaise: new EpochRaise(deps, migrations),
     returned,
     driftWatch,
-  });
+    aggregates: new Aggregates({ ...deps, isAvailable: host => fleet.isAvailable(host) }),
+    serverGroups: new ServerGroups(deps),
+    epochRaise: new EpochRaise(deps, migrations),
+  };
+}
+
+/** Opens the doors: gRPC, and metrics and REST where they are configured. */
+async function listen(config: ControllerConfig, parts: Parts, log: Logger) {
+  const { tls, policy, store, scheduling } = parts;
+  const services = controllerServices(parts);
   for (const warning of filterWarnings(await listServers(store.queries), scheduling.enabled_filters))
     log.warn(warning);
   const server = await createServer({
@@ -120,39 +144,35 @@ async function serve(config: ControllerConfig, daemon: DaemonProcess): Promise<v
     onFailure: (thrown, { path }) => log.info({ path, fault: asFault(thrown).message }, "call refused"),
   });
   tls.watch();
-  const metrics = await startMetrics(config, { store, fleet, migrations, driftWatch });
+  const metrics = await startMetrics(config, parts);
   const rest = await startRest(config, { services, policy, store, tls, log });
-  notifier.ready(stopped);
-  log.info({ version: VERSION, listen: config.listen }, "serving");
-  await Promise.all([
-    new AutoConfirm(deps, migrations).run(stopped),
-    driftWatch.run(stopped),
-    new SilenceWatch({ ...deps, onSilent: host => log.warn({ host }, "host not heard") }).run(stopped),
-    keepEvents(
-      {
-        store,
-        clock: systemClock,
-        kept: config.events_kept,
-        onFailure: error => log.warn({ fault: asFault(error).message }, "events could not be numbered"),
-      },
-      stopped,
-    ),
-    migrations.followTurns(stopped),
-    store.isShared
-      ? followCompanions({ ...deps, migrations, servers, ...companionLog(log) }, stopped)
-      : undefined,
-  ]);
+  const close = async () => {
+    tls.unwatch();
+    await server.close(STOP_GRACE_MS);
+    await rest?.close();
+    await metrics?.close();
+  };
+  return { close };
+}
 
-  notifier.stopping();
-  tls.unwatch();
-  await server.close(STOP_GRACE_MS);
-  await rest?.close();
-  await servers.close();
-  await migrations.close();
-  await metrics?.close();
-  agent.close();
-  await lease.leave();
-  await store.close();
+/** What goes on beside the calls, until the controller is stopped. */
+async function follow(config: ControllerConfig, parts: Parts, { log, stopped }: DaemonProcess) {
+  const { migrations, driftWatch, store } = parts;
+  const events = {
+    store,
+    clock: systemClock,
+    kept: config.events_kept,
+    onFailure: (error: unknown) =>
+      log.warn({ fault: asFault(error).message }, "events could not be numbered"),
+  };
+  await Promise.all([
+    new AutoConfirm(parts, migrations).run(stopped),
+    driftWatch.run(stopped),
+    new SilenceWatch({ ...parts, onSilent: host => log.warn({ host }, "host not heard") }).run(stopped),
+    keepEvents(events, stopped),
+    migrations.followTurns(stopped),
+    store.isShared ? followCompanions({ ...parts, ...companionLog(log) }, stopped) : undefined,
+  ]);
 }
 
 async function openStore(config: ControllerConfig): Promise<Store> {
