@@ -9,8 +9,7 @@ import type { AgentConfig } from "./config.js";
 import { type BlockDevices, blockDevices } from "./disk/block-devices.js";
 import { findQemuProcesses } from "./disk/process-watch.js";
 import { canonicalXml } from "./domain/canonical-xml.js";
-import { readDomain } from "./domain/domain-xml.js";
-import { formatIncarnation, readIncarnation } from "./domain/ferry-metadata.js";
+import { incarnationOf } from "./domain/remembered-incarnations.js";
 import type { FenceEdges } from "./fence/fence.js";
 import { guestFiles } from "./fence/guest-file.js";
 import type { Hook } from "./hook.js";
@@ -112,11 +111,6 @@ function fenceEdges(
     clock: Date.now,
     host: config.host,
   };
-}
-
-function incarnationOf(domainXml: string): string | undefined {
-  const mark = readIncarnation(readDomain(domainXml).root);
-  return mark && formatIncarnation(mark);
 }
 
 /** A process list with gaps in it is no proof of anything (SAFETY R7). */

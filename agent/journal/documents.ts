@@ -75,15 +75,17 @@ export const documentOf = <T>(body: string, what: string): T =>
 
 /** As it was put there: bytes, which JSON writes as an object of their numbers, are bytes again. */
 function parse<T>(body: string): T {
-  if (!body.includes('"Buffer"')) return JSON.parse(body) as T;
-  return JSON.parse(body, (_key, value: unknown) =>
-    isWrittenBytes(value) ? Buffer.from(value.data) : value,
-  ) as T;
+  const value: unknown = JSON.parse(body);
+  return (body.includes('"Buffer"') ? withBytes(value) : value) as T;
 }
 
-const isWrittenBytes = (value: unknown): value is { readonly type: "Buffer"; readonly data: number[] } =>
-  typeof value === "object" &&
-  value !== null &&
-  "type" in value &&
-  value.type === "Buffer" &&
-  "data" in value;
+/** Several times as fast as a reviver, which is told of every byte. */
+function withBytes(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withBytes);
+  if (isWrittenBytes(value)) return Buffer.from(value.data);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withBytes(item)]));
+}
+
+const isWrittenBytes = (value: object): value is { readonly type: "Buffer"; readonly data: number[] } =>
+  "type" in value && value.type === "Buffer" && "data" in value;

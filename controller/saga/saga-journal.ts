@@ -20,9 +20,10 @@ import {
 import type { Queries } from "../store/schema.js";
 import type { Transactions } from "../store/store.js";
 import { apply, fold, type SagaState } from "./fold.js";
-import { decodeJson, type Entry, encodeJson, type Line } from "./journal-line.js";
+import { decodeJson, encodeJson, type Line } from "./journal-line.js";
 import type { SagaKind } from "./kind.js";
 import type { Facts } from "./plan.js";
+import { RememberedLines } from "./remembered-lines.js";
 import type { Write } from "./step.js";
 
 /** Somebody else owns the saga: stop without writing. */
@@ -51,6 +52,7 @@ export class SagaJournal<World> {
   readonly #clock: Clock;
   readonly #owner: string;
   readonly #kind: SagaKind<World>;
+  readonly #lines = new RememberedLines();
 
   constructor(store: Transactions, clock: Clock, owner: string, kind: SagaKind<World>) {
     this.#store = store;
@@ -101,9 +103,7 @@ export class SagaJournal<World> {
   async load(id: string, queries = this.#store.queries): Promise<LoadedSaga> {
     const row = await findSaga(queries, id);
     if (row === undefined) throw new Fenced(id);
-    const entries = (await readJournal(queries, id)).map(
-      ({ line, atMs }): Entry => ({ line: decodeJson<Line>(line), atMs }),
-    );
+    const entries = this.#lines.entriesOf(id, await readJournal(queries, id));
     return { row, state: fold(this.#kind.plan, decodeJson<Facts>(row.input), entries) };
   }
 

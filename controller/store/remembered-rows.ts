@@ -5,6 +5,7 @@
  */
 
 import { type Cell, type Columns, toRecord } from "./columns.js";
+import { frozen } from "./frozen.js";
 
 const MOST_ROWS = 10_000;
 
@@ -28,7 +29,7 @@ export class RememberedRows<Record extends object> {
     const cells = this.#names.map(name => (row as unknown as { [column: string]: Cell })[name] ?? null);
     const known = this.#byId.get(row.id);
     if (known?.cells.every((cell, index) => cell === cells[index])) return known.record;
-    const record = freeze(toRecord(this.#columns, row));
+    const record = frozen(toRecord(this.#columns, row));
     // The oldest makes room.
     if (known === undefined && this.#byId.size >= MOST_ROWS) this.#forget(this.#byId.keys().next().value);
     this.#byId.set(row.id, { cells, record });
@@ -38,11 +39,4 @@ export class RememberedRows<Record extends object> {
   #forget(id: string | undefined): void {
     if (id !== undefined) this.#byId.delete(id);
   }
-}
-
-function freeze<Value>(value: Value): Value {
-  // Bytes cannot be frozen.
-  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
-  for (const part of Object.values(value)) freeze(part);
-  return Object.freeze(value);
 }

@@ -10,6 +10,7 @@ import { controllerConfigSchema } from "../../controller/config.js";
 import type { Identity } from "../../proto/identity.js";
 import { installGlobals } from "./edges/globals.js";
 import { Operator } from "./operator.js";
+import { RESERVE } from "./world/disk.js";
 import { DATA_BYTES, LOG_BYTES } from "./world/guest.js";
 import type { Machine } from "./world/machine.js";
 import { START_MS } from "./world/virtual-time.js";
@@ -19,15 +20,11 @@ installGlobals();
 await import("../../agent/main.js");
 await import("../../controller/main.js");
 
-const MIB = 1024 ** 2;
 const STATE_DIR = "/var/lib/ferry";
 const IMAGES = "/var/lib/libvirt/images";
 const DISK_BYTES = 320 * 1024;
 const TLS = { ca: "/etc/ferry/tls/ca.crt", cert: "/etc/ferry/tls/tls.crt", key: "/etc/ferry/tls/tls.key" };
 const CONTROLLER_STORE = "/var/lib/ferry-controller/controller.db";
-
-/** As large as the real one; every host shares the bytes. */
-const RESERVE = Buffer.alloc(16 * MIB);
 
 export interface FleetOptions {
   readonly hosts: number;

@@ -15,6 +15,13 @@ export class DatabaseFile {
   database: Sqlite.Database;
   holder: Process | undefined;
   isDurable = true;
+  #words:
+    | {
+        readonly begin: Record<"deferred" | "immediate", Sqlite.Statement>;
+        readonly commit: Sqlite.Statement;
+        readonly rollback: Sqlite.Statement;
+      }
+    | undefined;
   /** What a power cut goes back to, while commits are not durable. */
   #before: Buffer | undefined;
 
@@ -24,6 +31,26 @@ export class DatabaseFile {
 
   beforeCommit(): void {
     if (!this.isDurable) this.#before = this.database.serialize();
+  }
+
+  /** As `transaction` of the original does, which makes five functions for each. */
+  transact<T>(kind: "deferred" | "immediate", body: () => T): T {
+    const { database } = this;
+    if (database.inTransaction) return database.transaction(body)();
+    this.#words ??= {
+      begin: { deferred: database.prepare("BEGIN DEFERRED"), immediate: database.prepare("BEGIN IMMEDIATE") },
+      commit: database.prepare("COMMIT"),
+      rollback: database.prepare("ROLLBACK"),
+    };
+    const { begin, commit, rollback } = this.#words;
+    begin[kind].run();
+    try {
+      const result = body();
+      commit.run();
+      return result;
+    } finally {
+      if (database.inTransaction) rollback.run();
+    }
   }
 
   /** Whoever had it open is gone. */
@@ -37,6 +64,7 @@ export class DatabaseFile {
     if (this.#before === undefined) return;
     this.database.close();
     this.database = new Sqlite(this.#before);
+    this.#words = undefined;
     this.#before = undefined;
   }
 }
@@ -118,7 +146,7 @@ class Database {
         stepNow();
         this.#requireRoom();
         this.#file.beforeCommit();
-        const result = this.#file.database.transaction(body)[kind](...args);
+        const result = this.#file.transact(kind, () => body(...args));
         // Committed; whether anybody learns of it is another question.
         if (!this.#process.step()) throw new ProcessDied();
         return result;

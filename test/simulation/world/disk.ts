@@ -17,6 +17,10 @@ const O_PATH = 0o10000000;
 const EXT4_MAGIC = 0xef53;
 const BLOCK_BYTES = 4096;
 
+/** What an agent keeps free for its journal, as it writes it. */
+export const RESERVE = Buffer.alloc(16 * 1024 ** 2, 0xff);
+const LEAST_RESERVED_BYTES = 64 * 1024;
+
 export type Kind = "file" | "directory" | "symlink";
 
 interface Durable {
@@ -96,6 +100,17 @@ export class Inode {
     this.isShared = false;
   }
 
+  /** Appends what every reserve is made of, which needs no memory of its own; false for anything else. */
+  reserve(bytes: Uint8Array, offset: number): boolean {
+    const isReserve = offset === 0 || this.data.buffer === RESERVE.buffer;
+    const end = offset + bytes.length;
+    if (!isReserve || bytes.length < LEAST_RESERVED_BYTES || offset !== this.data.length) return false;
+    if (!RESERVE.subarray(offset, end).equals(bytes)) return false;
+    this.data = RESERVE.subarray(0, end);
+    this.isShared = true;
+    return true;
+  }
+
   /** After a power cut: only what was flushed. */
   forgetUnflushed(): void {
     this.data = this.durable?.data ?? Buffer.alloc(0);
@@ -167,8 +182,10 @@ export class OpenFile {
     const { inode } = this;
     const end = offset + bytes.length;
     if (end > inode.data.length && !inode.isVolatile) this.#disk.take(end - inode.data.length);
-    if (inode.isShared || end > inode.data.length) inode.grow(end);
-    inode.data.set(bytes, offset);
+    if (!inode.reserve(bytes, offset)) {
+      if (inode.isShared || end > inode.data.length) inode.grow(end);
+      inode.data.set(bytes, offset);
+    }
     inode.sizeBytes = Math.max(inode.sizeBytes, end);
     inode.medium = undefined;
     this.#disk.touch(inode);
