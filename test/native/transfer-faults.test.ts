@@ -1,6 +1,6 @@
 /** What can go wrong between two agents: each ends in a clean fault on both sides, or heals, and nothing is lost. */
 
-import { randomBytes } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
 import { appendFileSync, truncateSync } from "node:fs";
 import { open, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { connect } from "node:tls";
@@ -142,6 +142,38 @@ describe("who may send", () => {
     } finally {
       await stranger.dispose();
     }
+  });
+
+  it.each([
+    ["expired", -86_400_000],
+    ["is not valid yet", 86_400_000],
+  ])("is nobody whose certificate has %s", async (_what, offsetMs) => {
+    const material = await world.authority.withUri("spiffe://test.ferry/agent/h1", Date.now() + offsetMs);
+    await expect(sendAs(material)).rejects.toMatchObject({
+      code: "unreachable",
+      detail: { fix: expect.stringContaining("certificates") },
+    });
+  });
+
+  it("is nobody whose certificate has been revoked", async () => {
+    const lost = await world.authority.agent("h1");
+    const revoked = new Set([new X509Certificate(lost.cert).fingerprint256]);
+    const careful = await world.listener({ tls: () => ({ ...world.targetTls, revoked }) });
+    void world.expect(careful.listener, [await world.incoming("disk")]).done.catch(() => {});
+    const sent = world.send(careful.port, ["disk"], { tls: () => lost });
+    await expect(sent).rejects.toMatchObject({ code: "unauthenticated", message: /revoked/ });
+  });
+
+  it("does not come with the token of another migration", async () => {
+    const { listener, port: other } = await world.listener();
+    const tokens = { m1: createToken(), m2: createToken() };
+    for (const [migrationId, token] of Object.entries(tokens)) {
+      const file = await world.incoming("disk", { targetPath: world.target(migrationId) });
+      const more = { migrationId, serverId: migrationId, token };
+      void world.expect(listener, [file], more).done.catch(() => {});
+    }
+    const claimed = { migrationId: "m1", serverId: "m1", token: tokens.m2 };
+    expect(await faultOf(world.send(other, ["disk"], claimed))).toBe("unauthenticated");
   });
 
   it("sends the files that are expected, and no others", async () => {

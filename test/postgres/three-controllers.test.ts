@@ -154,6 +154,7 @@ describe("of three controllers on one store", { timeout: 2 * DEADLINE_MS }, () =
       `${serverId} ${targetHost}`,
     ]);
     expect(await bookings()).toEqual(new Set(expected));
+    console.log(`took over ${takeoverMs} ms after the kill; the lease is ${LEASE_SECONDS * 1000} ms`);
     // Renewed every third of it, it lasts for two thirds at least; then somebody looks, once a second.
     expect(takeoverMs).toBeGreaterThan(LEASE_SECONDS * 1000 * 0.6);
     expect(takeoverMs).toBeLessThan((LEASE_SECONDS + LOOK_SECONDS + BUSY_SECONDS) * 1000);

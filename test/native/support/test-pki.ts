@@ -11,13 +11,14 @@ const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as con
 
 export interface TestAuthority {
   agent(host: string, domain?: string): Promise<TlsMaterial>;
-  withUri(uri: string): Promise<TlsMaterial>;
+  /** Valid for an hour from a minute ago on, or from `fromMs` on. */
+  withUri(uri: string, fromMs?: number): Promise<TlsMaterial>;
 }
 
 const newKeys = async () => await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
-const validity = () => ({
-  notBefore: new Date(Date.now() - 60_000),
-  notAfter: new Date(Date.now() + 3_600_000),
+const validity = (fromMs = Date.now() - 60_000) => ({
+  notBefore: new Date(fromMs),
+  notAfter: new Date(fromMs + 3_660_000),
 });
 
 async function pemOf(key: webcrypto.CryptoKey): Promise<string> {
@@ -37,13 +38,13 @@ export async function createTestAuthority(): Promise<TestAuthority> {
     extensions: [new x509.BasicConstraintsExtension(true, 1, true)],
   });
   const ca = authority.toString("pem");
-  const withUri = async (uri: string): Promise<TlsMaterial> => {
+  const withUri = async (uri: string, fromMs?: number): Promise<TlsMaterial> => {
     const own = await newKeys();
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(8))).toString("hex"),
       subject: "CN=agent",
       issuer: authority.subject,
-      ...validity(),
+      ...validity(fromMs),
       publicKey: own.publicKey,
       signingKey: keys.privateKey,
       signingAlgorithm: ALGORITHM,

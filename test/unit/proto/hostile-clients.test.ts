@@ -133,16 +133,19 @@ it("headers without end are refused", async () => {
   await expectServed();
 });
 
-it("a certificate of our CA that has expired opens nothing", async () => {
-  const longAgo = new Date(Date.now() - 10 * 86_400_000);
+it.each([
+  ["has expired", -10],
+  ["is not valid yet", 10],
+])("a certificate of our CA that %s opens nothing", async (_what, days) => {
+  const another = new Date(Date.now() + days * 86_400_000);
   const { certPem, keyPem } = await issueCertificate(certificates.authority, {
     identity: { kind: "user", name: "old", role: "admin", domain: certificates.domain },
     addresses: [],
     days: 1,
-    now: longAgo,
+    now: another,
   });
-  const expired = { ...user.material, cert: Buffer.from(certPem), key: Buffer.from(keyPem) };
-  const socket = connectTls({ port: server.port, ...material(), cert: expired.cert, key: expired.key }).on(
+  const wrong = { ...user.material, cert: Buffer.from(certPem), key: Buffer.from(keyPem) };
+  const socket = connectTls({ port: server.port, ...material(), cert: wrong.cert, key: wrong.key }).on(
     "error",
     () => {},
   );
