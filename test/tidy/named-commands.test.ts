@@ -5,21 +5,9 @@ import type { Command } from "commander";
 import { expect, it } from "vitest";
 import { buildProgram } from "../../cli/program.js";
 import { Runner } from "../../cli/runner.js";
-import type { Shell } from "../../cli/shell.js";
+import { SILENT_SHELL } from "../unit/cli/shell.js";
 
-const shell: Shell = {
-  write: () => undefined,
-  writeError: () => undefined,
-  isTerminal: false,
-  width: 100,
-  ask: async () => undefined,
-  environment: {},
-  home: "/nonexistent",
-  now: () => new Date(0),
-  interrupted: new AbortController().signal,
-};
-
-const program = buildProgram(new Runner(shell), shell);
+const program = buildProgram(new Runner(SILENT_SHELL), SILENT_SHELL);
 const GROUPS = program.commands.map(command => command.name()).join("|");
 /** Up to where a command ends in code or prose: a quote, a bracket, a line's end, the next command, a pipe. */
 const NAMED = new RegExp(`\\bferry ((?:${GROUPS})\\b(?:(?!\\bferry )[^"'\`\\n()|>&;#])*)`, "g");

@@ -13,7 +13,7 @@ const PURE = ["node:path", "node:util", "node:assert", "node:assert/strict", "no
 /** Types only, or never reached in a simulated daemon; each with its reason. */
 const EXEMPT: Record<string, string> = {
   "agent/disk/nbd-reader.ts": "reads a qcow2 through a real qemu-nbd; simulated disks are raw",
-  "controller/notifier.ts": "says nothing where systemd did not ask",
+  "controller/systemd-notify.ts": "says nothing where systemd did not ask",
   "proto/server-address.ts": "asks whether a text is an IP address",
   "proto/health-and-reflection.ts": "part of the real gRPC server",
   "proto/metrics.ts": "simulated daemons have no metrics port",

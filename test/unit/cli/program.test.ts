@@ -9,28 +9,15 @@ import { loadConfig } from "../../../cli/config.js";
 import { renderDocs } from "../../../cli/docs.js";
 import { buildProgram } from "../../../cli/program.js";
 import { Runner } from "../../../cli/runner.js";
-import type { Shell } from "../../../cli/shell.js";
-import { run } from "./shell.js";
-
-const shell: Shell = {
-  write: () => undefined,
-  writeError: () => undefined,
-  isTerminal: false,
-  width: 100,
-  ask: async () => undefined,
-  environment: {},
-  home: "/nonexistent",
-  now: () => new Date(0),
-  interrupted: new AbortController().signal,
-};
+import { run, SILENT_SHELL } from "./shell.js";
 
 describe("the command line", () => {
   it("is documented as it is (npm run docs:cli)", async () => {
-    await expect(renderDocs(shell)).toMatchFileSnapshot("../../../docs/cli.md");
+    await expect(renderDocs(SILENT_SHELL)).toMatchFileSnapshot("../../../docs/cli.md");
   });
 
   it("has an example in the help of every command", () => {
-    const leaves = renderDocs(shell)
+    const leaves = renderDocs(SILENT_SHELL)
       .split(/^### /m)
       .slice(1)
       .filter(section => !section.includes("\nCommands:"));
@@ -110,7 +97,7 @@ describe("the configuration", () => {
 
 describe("commands", () => {
   it("are those that operators were promised", () => {
-    const program = buildProgram(new Runner(shell), shell);
+    const program = buildProgram(new Runner(SILENT_SHELL), SILENT_SHELL);
     const tree = Object.fromEntries(
       program.commands.map(group => [group.name(), group.commands.map(one => one.name()).sort()]),
     );

@@ -20,6 +20,19 @@ export interface Ran {
   readonly questions: readonly string[];
 }
 
+/** For what asks nobody and shows nothing. */
+export const SILENT_SHELL: Shell = {
+  write: () => undefined,
+  writeError: () => undefined,
+  isTerminal: false,
+  width: 100,
+  ask: async () => undefined,
+  environment: {},
+  home: "/nonexistent",
+  now: () => new Date(0),
+  interrupted: new AbortController().signal,
+};
+
 /** Runs `ferry` with these words and answers what became of it. */
 export async function run(words: readonly string[], options: FakeShellOptions = {}): Promise<Ran> {
   let [out, error] = ["", ""];
