@@ -144,12 +144,12 @@ export class Operator {
 
   confirm = async (server: string, migration: string) => {
     const answer = await call(this.#wire, ServerServiceService.confirmServer, { server, migration });
-    this.machine.world.guests.mayGoBack(server, false);
+    this.machine.world.guests.keep(server, migration);
     return answer;
   };
 
   revert = (server: string, migration: string) => {
-    this.machine.world.guests.mayGoBack(server, true);
+    this.machine.world.guests.letGo(server, migration);
     const request = { server, migration, discardWrites: true };
     return call(this.#wire, ServerServiceService.revertServer, request);
   };

@@ -29,6 +29,10 @@ describe("a simulated fleet", () => {
     expect(await runFrom((Date.now() % 1_000_000) * 1_000)).toEqual([]);
   });
 
+  it("takes what a person gave up for given up, also when the server did not run until its next move was confirmed", async () => {
+    expect((await runSeed(50_000_752)).violations).toEqual([]);
+  });
+
   it("does the same again from the same seed", async () => {
     // One with calls that are tried again, after a time of which a part is chance.
     const [one, other] = [

@@ -8,7 +8,7 @@
 
 import { createHash } from "node:crypto";
 import type { OpenFile } from "./disk.js";
-import { incarnationIn, type Libvirt, type Qemu } from "./libvirt.js";
+import { diskPaths, incarnationIn, type Libvirt, type Qemu } from "./libvirt.js";
 import type { World } from "./world.js";
 
 export const DATA_BYTES = 48 * 1024;
@@ -18,8 +18,8 @@ interface Truth {
   readonly dataDigest: string;
   /** As the last guest left it. */
   log: string;
-  /** A person has let go of what was written last: an earlier state of the disk may come back, once. */
-  mayGoBack: boolean;
+  /** The migration by whose revert a person has let go of what was written last: an earlier state may come back, once. */
+  mayGoBack: string;
 }
 
 export class Guest {
@@ -67,7 +67,7 @@ export class Guests {
   /** What a new server's disk holds. */
   format(server: string, content: Buffer): void {
     const dataDigest = digestOf(content.subarray(0, DATA_BYTES));
-    this.#truths.set(server, { dataDigest, log: "", mayGoBack: false });
+    this.#truths.set(server, { dataDigest, log: "", mayGoBack: "" });
   }
 
   logOf(server: string): string {
@@ -77,13 +77,32 @@ export class Guests {
   /** May a disk end like this? As its last guest left it, or earlier if a person has let go of what came after. */
   mayEnd(server: string, log: string): boolean {
     const truth = this.#truths.get(server);
-    return truth === undefined || log === truth.log || (truth.mayGoBack && truth.log.startsWith(log));
+    return truth === undefined || log === truth.log || (truth.mayGoBack !== "" && truth.log.startsWith(log));
   }
 
-  /** A person lets go of what the present guest has written, or no longer does. */
-  mayGoBack(server: string, may: boolean): void {
+  /** A person lets go of what the present guest has written. */
+  letGo(server: string, migration: string): void {
     const truth = this.#truths.get(server);
-    if (truth !== undefined) truth.mayGoBack = may;
+    if (truth !== undefined) truth.mayGoBack = migration;
+  }
+
+  /** A person keeps what the present guest has written: by an earlier revert it may have gone back, and not run since. */
+  keep(server: string, migration: string): void {
+    const truth = this.#truths.get(server);
+    if (truth === undefined) return;
+    const isOfAnother = truth.mayGoBack !== "" && truth.mayGoBack !== migration;
+    const log = isOfAnother ? this.#logOnDisk(server) : undefined;
+    if (log !== undefined && this.mayEnd(server, log)) truth.log = log;
+    truth.mayGoBack = "";
+  }
+
+  #logOnDisk(server: string): string | undefined {
+    for (const { libvirt, disk } of this.#world.machines.values()) {
+      const [path] = diskPaths(libvirt.defined.get(server)?.xml ?? "");
+      const inode = path === undefined ? undefined : disk.find(path);
+      if (inode !== undefined) return read({ inode }).log;
+    }
+    return undefined;
   }
 
   run(host: Libvirt, qemu: Qemu): Guest | undefined {
@@ -108,7 +127,7 @@ export class Guests {
       const lost = `it ends with ${JSON.stringify(log.slice(-120))}, not ${JSON.stringify(truth.log.slice(-120))}`;
       this.#world.breach(`${qemu.name} boots on ${host.machine.name} from an old copy of its disk: ${lost}`);
     }
-    if (log !== truth.log) truth.mayGoBack = false;
+    if (log !== truth.log) truth.mayGoBack = "";
     truth.log = log;
     this.note(host, qemu, `on ${incarnationIn(qemu.xml).split("/").slice(1).join("/")}`);
   }
