@@ -348,6 +348,9 @@ describe("a server with its disks on storage that both hosts have, a block devic
 
   beforeAll(async () => {
     device = await makeDevice();
+    // A host with a /dev of its own may have been up before there was one of this number.
+    for (const host of ["h1", "h2"] as const)
+      await lab.output(host, ["sh", "-c", `test -b ${device} || mknod ${device} b 7 ${device.slice(9)}`]);
     const disks = `${disksXml}\n${deviceXml(device)}`;
     await lab.output("h1", ["mkdir", FOLDER]);
     await lab.output("ctl", ["sh", "-eu"], { input: serveVolumes });
@@ -408,5 +411,13 @@ describe("a server with its disks on storage that both hosts have, a block devic
     expect([...(await lab.console("h1", "shared")).matchAll(/EPH-OK vd\w boots=3/g)]).toHaveLength(2);
     expect((await openersOf(device)).map(({ pid }) => pid)).toEqual([process]);
     expect(await domainsOn(lab, "h2")).not.toContain("shared");
+  });
+
+  it("leaves its block device as it is when it is deleted", async () => {
+    await ferry(lab, "server", "delete", "shared", "--yes");
+    expect(await domainsOn(lab, "h1")).not.toContain("shared");
+    expect(await openersOf(device)).toEqual([]);
+    const { stdout: listed } = await run("debugfs", ["-R", "ls -p /", device]);
+    expect(listed).toMatch(/\/blob\//);
   });
 });

@@ -14,6 +14,7 @@ import { describeSource, prepareSource } from "../../../agent/verbs/prepare-sour
 import { prepareTarget } from "../../../agent/verbs/prepare-target.js";
 import { proveStorage } from "../../../agent/verbs/prove-storage.js";
 import { presentLines } from "../../../agent/verbs/receive-disks.js";
+import { deviceRefusals } from "../../../agent/verbs/target-block-devices.js";
 import { unfenceIncarnation } from "../../../agent/verbs/unfence-incarnation.js";
 import { withdrawTarget } from "../../../agent/verbs/withdraw-target.js";
 import { Fault } from "../../../proto/fault.js";
@@ -225,6 +226,14 @@ describe("a disk on a block device", () => {
         fix: expect.stringMatching(/where it is made/),
       },
     ]);
+  });
+
+  it("may be open by its own guest where it stays on its host, until that is fenced", async () => {
+    const manifest = await describeIt();
+    atH1.open = ["process 7 (qemu-system-x86)"];
+    expect(await deviceRefusals(manifest, "h1", source.world)).toEqual([]);
+    const afterwards = await deviceRefusals(manifest, "h1", source.world, { sourceIsFenced: true });
+    expect(words(afterwards)).toEqual([expect.stringMatching(/is open on the target/)]);
   });
 
   it("is left as it is when its server is deleted", async () => {
