@@ -58,7 +58,7 @@ export function createWorld(edges: Edges): World {
     files: edges.files,
     engine: edges.engine,
     bandwidth: limitedBandwidth(edges),
-    places: { directories: config.image_dirs, blockDevices: [] },
+    places: { directories: config.image_dirs },
     blockDevices: devices,
     runTool,
     fence: fenceEdges(edges, devices, new FenceRecords(documents)),

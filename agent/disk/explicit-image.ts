@@ -18,8 +18,7 @@ interface BlockNode {
 
 function explicitNode([layer, ...below]: readonly ImageLayer[]): BlockNode {
   if (!layer) throw new TypeError("an image has at least one layer");
-  const protocol = layer.isBlockDevice ? "host_device" : "file";
-  const node = { driver: layer.format, file: { driver: protocol, filename: layer.path } };
+  const node = { driver: layer.format, file: { driver: "file", filename: layer.path } };
   if (layer.format === "raw") return node;
   return { ...node, backing: below.length > 0 ? explicitNode(below) : null };
 }

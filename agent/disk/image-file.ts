@@ -1,6 +1,6 @@
 /**
  * Opens images where they are allowed to be (SAFETY R19): beneath a configured directory, through no symbolic link,
- * and only if they are a regular file or a block device that was listed. Never for writing.
+ * and only if they are a regular file. Never for writing. Block devices are no images: see block-devices.ts.
  */
 
 import { close, constants, fstat, open, read, type Stats } from "node:fs";
@@ -19,16 +19,12 @@ const [openFile, closeFile, statFile, readFile] = [
 export interface ImagePlaces {
   /** Absolute directories beneath which images may be. */
   readonly directories: readonly string[];
-  /** Block devices that may be used as disks, by absolute path. */
-  readonly blockDevices: readonly string[];
 }
 
 export interface ImageFile extends AsyncDisposable {
   readonly path: string;
   readonly fd: number;
   readonly facts: FileFacts;
-  readonly isBlockDevice: boolean;
-  /** Size of the file, or of the block device. */
   readonly sizeBytes: number;
   /** Up to `length` bytes at `offset`; fewer only at the end of the file. */
   read(offset: number, length: number): Promise<Buffer>;
@@ -38,16 +34,13 @@ export interface ImageFile extends AsyncDisposable {
 export async function openImageFile(files: Files, places: ImagePlaces, path: string): Promise<ImageFile> {
   const fd = await openAllowed(files, places, path);
   try {
-    const stats = await statFile(fd);
-    const isBlockDevice = stats.isBlockDevice();
-    refuseSpecialFile(stats, places, path);
+    refuseSpecialFile(await statFile(fd), path);
     const facts = await files.facts(fd);
     return {
       path,
       fd,
       facts,
-      isBlockDevice,
-      sizeBytes: isBlockDevice ? await sizeOfBlockDevice(fd) : facts.sizeBytes,
+      sizeBytes: facts.sizeBytes,
       read: (offset, length) => readFully(fd, offset, length),
       [Symbol.asyncDispose]: () => closeFile(fd),
     };
@@ -63,9 +56,6 @@ async function openAllowed(files: Files, places: ImagePlaces, path: string): Pro
   }
   // Non-blocking, so that a FIFO in an image's place cannot hold the agent up.
   const flags = constants.O_RDONLY | constants.O_NONBLOCK;
-  if (places.blockDevices.includes(path)) {
-    return attempt(path, () => openFile(path, flags | constants.O_NOFOLLOW));
-  }
   const directory = places.directories.find(candidate => isBeneath(path, candidate));
   if (directory === undefined) throw outside(path, places);
   const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY;
@@ -97,12 +87,12 @@ async function attempt(path: string, openIt: () => Promise<number>): Promise<num
   }
 }
 
-function refuseSpecialFile(stats: Stats, places: ImagePlaces, path: string): void {
-  if (stats.isFile() || (stats.isBlockDevice() && places.blockDevices.includes(path))) return;
-  throw new Fault("refused", `${path} is neither a regular file nor a listed block device`, {
-    have: stats.isBlockDevice() ? "a block device that is not listed" : "a special file",
+function refuseSpecialFile(stats: Stats, path: string): void {
+  if (stats.isFile()) return;
+  throw new Fault("refused", `${path} is no regular file`, {
+    have: stats.isBlockDevice() ? "a block device" : "a special file",
     need: "a regular file",
-    fix: "use a file, or list the block device",
+    fix: stats.isBlockDevice() ? "declare the disk as type='block', raw, without layers" : "use a file",
   });
 }
 
@@ -112,18 +102,6 @@ const outside = (path: string, { directories }: ImagePlaces): Fault =>
     need: `a path beneath ${directories.join(", ")}`,
     fix: "move the image there, or add its directory to the pools",
   });
-
-/** Seeking is not in Node's API: the size is the last offset at which a byte can be read. */
-async function sizeOfBlockDevice(fd: number): Promise<number> {
-  let [readable, beyond] = [0, 2 ** 50];
-  while (readable < beyond) {
-    const middle = Math.floor((readable + beyond) / 2 / 512) * 512;
-    const isReadable = (await readFully(fd, middle, 512)).length > 0;
-    if (isReadable) readable = middle + 512;
-    else beyond = middle;
-  }
-  return readable;
-}
 
 async function readFully(fd: number, offset: number, length: number): Promise<Buffer> {
   const buffer = Buffer.alloc(length);

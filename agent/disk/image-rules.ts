@@ -18,7 +18,6 @@ export interface ImageLayer {
   readonly path: string;
   readonly format: ImageFormat;
   readonly virtualSizeBytes: number;
-  readonly isBlockDevice: boolean;
   readonly facts: FileFacts;
   /** Undefined for raw. */
   readonly header: Qcow2Header | undefined;
@@ -60,13 +59,13 @@ async function readImageLayer(
   format: ImageFormat,
 ): Promise<ImageLayer> {
   await using image = await openImageFile(files, places, path);
-  const { facts, isBlockDevice, sizeBytes } = image;
+  const { facts, sizeBytes } = image;
   if (format === "raw") {
-    return { path, format, virtualSizeBytes: sizeBytes, isBlockDevice, facts, header: undefined };
+    return { path, format, virtualSizeBytes: sizeBytes, facts, header: undefined };
   }
   const header = await readHeader(image);
   refuseUnsafe(path, header);
-  return { path, format, virtualSizeBytes: header.virtualSizeBytes, isBlockDevice, facts, header };
+  return { path, format, virtualSizeBytes: header.virtualSizeBytes, facts, header };
 }
 
 async function readHeader(image: ImageFile): Promise<Qcow2Header> {

@@ -21,7 +21,7 @@ import { diskEdges } from "./support/disk-edges.js";
 
 const MIB = 1024 ** 2;
 const files = nativeFiles();
-const places = () => ({ directories: [directory], blockDevices: [] });
+const places = () => ({ directories: [directory] });
 const tool = (...argv: [string, ...string[]]) => runTool(argv, { timeoutMs: 60_000 });
 
 let directory: string;

@@ -32,7 +32,7 @@ const closeFd = promisify(close);
 
 export async function fileReaders(place: Workplace, tls: TlsPaths): Promise<Reader[]> {
   const files = nativeFiles();
-  const pools = { directories: [place.pool], blockDevices: [] };
+  const pools = { directories: [place.pool] };
   const paths = PATHS.map(path => Buffer.from(join(place.pool, path)));
   for (const folder of ["guests", "ran"]) await mkdir(join(place.state, folder));
   return [

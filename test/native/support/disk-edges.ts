@@ -12,7 +12,7 @@ export const diskEdges = (
 ): Pick<GrowEdges, "files" | "runTool" | "places" | "exists" | "documents"> => ({
   files,
   runTool,
-  places: { directories: [directory], blockDevices: [] },
+  places: { directories: [directory] },
   exists: path =>
     access(path).then(
       () => true,

@@ -18,7 +18,7 @@ describe("a backing file", () => {
     await writeFile(at("three"), qcow2Image({ backingFile: `file:${at("base")}` }));
     await writeFile(at("other"), qcow2Image({ backingFile: "another" }));
     await writeFile(at("raw"), "x");
-    const places = { directories: [directory], blockDevices: [] };
+    const places = { directories: [directory] };
     const find = () => findBackingReferences(plainFiles, places, [], at("base"));
     const { found, unknown } = await find();
     expect(found.toSorted()).toEqual([at("one"), at("sub/two"), at("three")].toSorted());
@@ -28,7 +28,7 @@ describe("a backing file", () => {
   });
 
   it("is needed by every domain that names it, at any depth", async () => {
-    const places = { directories: [], blockDevices: [] };
+    const places = { directories: [] };
     const find = (xml: string, path: string) =>
       findBackingReferences(plainFiles, places, [{ uuid: UUID, xml }], path);
     expect(await find(inactiveXml, "/var/lib/libvirt/images/disk")).toMatchObject({ found: [UUID] });
@@ -41,7 +41,7 @@ describe("a backing file", () => {
     const damaged = qcow2Image({ backingFile: "base" });
     damaged.writeUInt32BE(99, 20);
     await writeFile(join(directory, "damaged"), damaged);
-    const places = { directories: [directory, "/nothing/here"], blockDevices: [] };
+    const places = { directories: [directory, "/nothing/here"] };
     const domains = [{ uuid: UUID, xml: "<domain" }];
     const { unknown } = await findBackingReferences(plainFiles, places, domains, join(directory, "base"));
     expect(unknown.map(({ what }) => what)).toEqual([UUID, join(directory, "damaged"), "/nothing/here"]);

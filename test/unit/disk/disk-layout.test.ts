@@ -35,7 +35,7 @@ async function guest(change: (xml: string) => string = xml => xml) {
       await probeDisks(
         {
           files: plainFiles,
-          places: { directories: [directory], blockDevices: [] },
+          places: { directories: [directory] },
           runTool,
           blockDevices: { read: async at => ({ ...LUN, path: at }) },
         },

@@ -15,11 +15,7 @@ async function imageDirectory() {
     path,
     put: (name: string, wish: Qcow2Wish) => writeFile(path(name), qcow2Image(wish)),
     walk: (name: string, format: ImageFormat = "qcow2") =>
-      walkImageChain(
-        plainFiles,
-        { directories: [directory], blockDevices: [] },
-        { path: path(name), format },
-      ),
+      walkImageChain(plainFiles, { directories: [directory] }, { path: path(name), format }),
   };
 }
 
@@ -91,11 +87,11 @@ describe("an image chain", () => {
   it("of a special file is refused, and of a missing one is not found", async () => {
     const images = await imageDirectory();
     await mkdir(images.path("directory"));
-    await expect(images.walk("directory", "raw")).rejects.toThrow("neither a regular file");
+    await expect(images.walk("directory", "raw")).rejects.toThrow("is no regular file");
     await expect(images.walk("nothing")).rejects.toMatchObject({ code: "not-found" });
-    const places = { directories: ["/dev"], blockDevices: [] };
+    const places = { directories: ["/dev"] };
     const device = walkImageChain(plainFiles, places, { path: "/dev/zero", format: "raw" });
-    await expect(device).rejects.toThrow("neither a regular file");
+    await expect(device).rejects.toThrow("is no regular file");
   });
 
   it("of 16 layers is walked, of 17 or in a circle is refused", async () => {
@@ -114,7 +110,7 @@ describe("an image chain", () => {
 
   it("of a path that is not in plain form is refused before it is opened", async () => {
     const images = await imageDirectory();
-    const places = { directories: [images.directory], blockDevices: [] };
+    const places = { directories: [images.directory] };
     await images.put("disk", {});
     for (const path of [
       "relative",

@@ -7,7 +7,6 @@ const layer: ImageLayer = {
   path: "/images/disk",
   format: "qcow2",
   virtualSizeBytes: 4096,
-  isBlockDevice: false,
   header: undefined,
   facts: {
     device: "8:1",
