@@ -54,7 +54,7 @@ stage() { # stage NAME COMMAND…
 }
 
 # The files of lib/ that are sourced are read with lab.sh.
-check_shell() { shellcheck -x bench/run.sh test/*.sh test/lab/*.sh test/lab/lib/{host-init,supervise}.sh test/lab/guest/{build.sh,init} test/crash-matrix/run.sh; }
+check_shell() { shellcheck -x bench/run.sh test/*.sh test/lab/*.sh test/lab/lib/{host-init,supervise}.sh test/lab/guest/{build.sh,init} test/{crash-matrix,load}/run.sh; }
 
 run_stage() {
   case $1 in
