@@ -155,6 +155,8 @@ const ONE_WAY: readonly (readonly [verb: string, ending: Ending, home: Home])[] 
   ["retire_source", "auto-confirm", "target"],
   ["retire_source", "delete", "nowhere"],
   ["close_migration", "confirm", "target"],
+  ["close_migration", "auto-confirm", "target"],
+  ["close_migration", "delete", "nowhere"],
   ["withdraw_target", "revert", "source"],
   ["unfence_incarnation", "revert", "source"],
   ["start_domain", "revert", "source"],

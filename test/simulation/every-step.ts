@@ -2,6 +2,7 @@
 
 import { type Tale, tellStory } from "./story.js";
 import { BLOWS, type Strike, VICTIMS, type Victim } from "./strike.js";
+import type { Random } from "./world/random.js";
 
 export interface Case extends Strike {
   readonly tale: Tale;
@@ -23,13 +24,15 @@ interface Selection {
   readonly offset: number;
   /** Words that the name of a case must have, all of them. */
   readonly only?: readonly string[];
+  /** Of every saga, blow and step only so much: one place, drawn from these. */
+  readonly sample?: Random | undefined;
 }
 
-export async function everyStrike({ stride, offset, only = [] }: Selection): Promise<Case[]> {
+export async function everyStrike({ stride, offset, only = [], sample }: Selection): Promise<Case[]> {
   const cases: Case[] = [];
   for (const kind of KINDS)
     for (const ending of ENDINGS)
-      if (mayBe({ kind, ending }, only)) cases.push(...(await strikesAt({ kind, ending })));
+      if (mayBe({ kind, ending }, only)) cases.push(...(await strikesAt({ kind, ending }, sample)));
   const chosen = cases.filter(one => only.every(word => nameOf(one).includes(word)));
   return chosen.filter((_, index) => index % stride === offset % stride);
 }
@@ -42,15 +45,29 @@ const mayBe = ({ kind, ending }: Tale, only: readonly string[]): boolean =>
       (ENDINGS.some(other => word === `${other},`) && word !== `${ending},`),
   );
 
-async function strikesAt(tale: Tale): Promise<Case[]> {
-  const { places } = await tellStory(tale);
+async function strikesAt(tale: Tale, sample: Random | undefined): Promise<Case[]> {
+  const { places, turns } = await tellStory(tale);
   const cases: Case[] = [];
   for (const victim of Object.keys(VICTIMS) as Victim[])
-    for (const blow of BLOWS)
-      for (let place = 0; place < places[victim][blow]; place += 1)
-        for (const later of blow === "come-late" ? LATER : [undefined])
+    for (const blow of BLOWS) {
+      const count = places[victim][blow];
+      const all = Array.from({ length: count }, (_, place) => place);
+      const ends = [...turns.map(turn => turn[victim][blow]), count];
+      for (const place of sample === undefined ? all : onePerStep(ends, sample))
+        for (const later of blow !== "come-late"
+          ? [undefined]
+          : sample === undefined
+            ? LATER
+            : [LATER[sample.between(0, LATER.length - 1)]])
           cases.push({ tale, victim, blow, place, ...(later === undefined ? {} : { later }) });
+    }
   return cases;
+}
+
+/** One of the places of each step that has any; `ends`: how many there were when each step ended. */
+function onePerStep(ends: readonly number[], random: Random): number[] {
+  const steps = ends.map((end, index) => ({ from: ends[index - 1] ?? 0, end }));
+  return steps.filter(({ from, end }) => end > from).map(({ from, end }) => random.between(from, end - 1));
 }
 
 const WANTED = {

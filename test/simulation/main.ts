@@ -1,6 +1,6 @@
 /**
  * `npm run sim -- [--seed N] [--seeds N] [--hosts N] [--jobs N] [--transcript]`
- * `npm run sim -- --every-step [--only WORDS] [--stride N]`
+ * `npm run sim -- --every-step [--sample] [--only WORDS] [--stride N]`
  * `npm run sim -- --guards [--only WORDS]`
  *
  * Runs seeds one after the other, on all processors: those from `--seed` on, or fresh ones. A seed that fails prints its
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     transcript: { type: "boolean", default: false },
     "every-step": { type: "boolean", default: false },
     stride: { type: "string", default: "1" },
+    sample: { type: "boolean", default: false },
     only: { type: "string", default: "" },
     guards: { type: "boolean", default: false },
     "until-failure": { type: "boolean", default: false },
@@ -51,7 +52,13 @@ else await runSeeds();
 
 async function strikeAtEveryStep(): Promise<void> {
   const only = values.only.split(" ").filter(word => word !== "");
-  const all = await everyStrike({ stride: Number(values.stride), offset: first, only });
+  const sample = values.sample ? new Random(first) : undefined;
+  const all = await everyStrike({
+    stride: Number(values.stride),
+    offset: values.sample ? 0 : first,
+    only,
+    sample,
+  });
   const cases = shuffled(all, new Random(first));
   let failed = 0;
   for (const strike of cases) {
@@ -60,6 +67,7 @@ async function strikeAtEveryStep(): Promise<void> {
     for (const problem of problems) print(problem);
     if (failed > 0 && values["until-failure"]) break;
   }
+  if (values.sample) print(`one of each saga, blow and step, drawn from seed ${first}`);
   print(`sim: ${cases.length} strikes, ${failed} failed`);
   if (failed > 0) process.exitCode = 1;
 }

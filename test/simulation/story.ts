@@ -21,6 +21,8 @@ export interface StoryResult {
   readonly violations: readonly string[];
   /** Places where each kind of strike could fall, from the request to the end; of daemons that were not struck. */
   readonly places: Readonly<Record<Victim, Readonly<Record<Blow, number>>>>;
+  /** How many of them there had been whenever the migration came to another step; only of one that was not struck. */
+  readonly turns: readonly StoryResult["places"][];
   /** The blow fell. */
   readonly isStruck: boolean;
   /** Its guest was stopped on the way. */
@@ -51,6 +53,7 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
       if (newest !== undefined) await fleet.operator.cancel(newest.id);
     };
     const blow = strike === undefined ? undefined : deal(world, strike, { fleet, invariants, cancel });
+    const turns = strike === undefined ? turnsOf(world, invariants, count) : [];
     await ask(fleet, server, tale);
     await decide(fleet, server, tale);
     const places = count();
@@ -62,6 +65,7 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
       status: invariants.migrations().at(-1)?.status ?? "",
       violations: [...world.breaches, ...world.bugs],
       places,
+      turns,
       isStruck: blow?.isStruck() ?? false,
       hasStopped: hasStopped(fleet),
       transcript: world.transcript,
@@ -93,6 +97,21 @@ async function decide({ operator }: Fleet, server: string, { ending }: Tale): Pr
     if (status === "confirmed" && ending === "delete") return (await operator.servers()).length === 0;
     return endedAtMs > 0 || status === "stuck";
   }, LIMIT_MS);
+}
+
+function turnsOf(world: World, invariants: Invariants, count: () => StoryResult["places"]) {
+  const turns: StoryResult["places"][] = [];
+  const { time } = world;
+  const before = time.afterEvent;
+  let last = "";
+  time.afterEvent = () => {
+    before();
+    const { step = "", direction = "", status = "" } = invariants.migrations().at(-1) ?? {};
+    const present = `${step} ${direction} ${status}`;
+    if (present !== last) turns.push(count());
+    last = present;
+  };
+  return turns;
 }
 
 /** By what the store's journal of the saga says. */
