@@ -38,13 +38,9 @@ async function dialled(port: number): Promise<Socket> {
   return socket.resume();
 }
 
-/** Each of these is closed by the other side. */
+/** Each of these is closed by the other side, in good order or by a reset. */
 const closed = (all: readonly Socket[]) =>
-  Promise.all(
-    all.map(
-      socket => socket.closed || once(socket, "close", { signal: AbortSignal.timeout(CLOSED_WITHIN_MS) }),
-    ),
-  );
+  expect.poll(() => all.every(socket => socket.closed), { timeout: CLOSED_WITHIN_MS }).toBe(true);
 
 /** Writes one byte after the other, for as long as it is let. */
 function drip(socket: Socket, text: string): void {
