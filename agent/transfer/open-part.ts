@@ -63,7 +63,7 @@ export async function openPart(place: PartPlace, request: OpenRequest): Promise<
   const journalFd = await openBelow(files, journalPath, rootOf(incoming), flags, 0o600);
   return await keepOnSuccess(journalFd, async () => {
     const journal = new PartJournal(journalFd);
-    const found = await journal.replay(files.newDigestTree);
+    const found = await journal.replay(files.newDigestTree, request.sizeBytes);
     const finalFd = await openExisting(files, incoming, incoming.targetPath, OLD_FILE);
     if (finalFd !== undefined) {
       const content = await keepOnSuccess(finalFd, fd => recogniseFinished(place, request, found, fd));

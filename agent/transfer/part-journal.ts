@@ -87,11 +87,18 @@ export class PartJournal {
     return first?.kind === KIND.header ? parseHeader(first.body) : undefined;
   }
 
-  /** What an earlier run wrote, or undefined when there is nothing to go on from. Cuts off a torn tail. */
-  async replay(newDigestTree: Files["newDigestTree"]): Promise<JournalContent | undefined> {
+  /**
+   * What an earlier run wrote of a file of this size, or undefined when there is nothing to go on from. Cuts off a torn tail.
+   * No tree is made for a size that only the journal knows: it may claim any.
+   */
+  async replay(
+    newDigestTree: Files["newDigestTree"],
+    sizeBytes: number,
+  ): Promise<JournalContent | undefined> {
     const header = await this.readHeader();
-    const verified = header && treeOf(header, newDigestTree);
-    if (header === undefined || verified === undefined) return undefined;
+    if (header?.sizeBytes !== sizeBytes) return undefined;
+    const verified = treeOf(header, newDigestTree);
+    if (verified === undefined) return undefined;
     let completeRoot: Buffer | undefined;
     for (;;) {
       const endBytes = this.#endBytes;

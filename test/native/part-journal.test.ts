@@ -14,7 +14,7 @@ let file: FileHandle;
 let whole: Buffer;
 let truth: JournalContent;
 
-const replay = () => new PartJournal(file.fd).replay(files.newDigestTree);
+const replay = () => new PartJournal(file.fd).replay(files.newDigestTree, 102 * MIB);
 
 /** Of a real copy: 40 MiB of data, a hole of 60 MiB, 2 MiB of data. */
 beforeEach(async () => {
@@ -77,7 +77,7 @@ it("never vouches for a leaf with another digest, whatever is damaged", async ()
   );
 });
 
-it("is no journal when it is empty or foreign, or of digests that this build does not have", async () => {
+it("is no journal when it is empty or foreign, of another size, or of digests that this build does not have", async () => {
   await file.truncate(0);
   expect(await replay()).toBeUndefined();
   await writeFile(file, randomBytes(LEAF_BYTES));
@@ -87,4 +87,7 @@ it("is no journal when it is empty or foreign, or of digests that this build doe
   await journal.begin({ ...truth.header, algorithm: "md5" });
   expect(await replay()).toBeUndefined();
   expect((await journal.readHeader())?.part).toEqual(truth.header.part);
+  await journal.clear();
+  await journal.begin({ ...truth.header, sizeBytes: 2 ** 50 });
+  expect(await replay()).toBeUndefined();
 });

@@ -101,7 +101,7 @@ function partJournal(place: Workplace, name: string, made: (bytes: Buffer) => Bu
     read: async bytes => {
       ftruncateSync(fd, 0);
       writeSync(fd, made(bytes), 0, undefined, 0);
-      const content = await new PartJournal(fd).replay(newDigestTree);
+      const content = await new PartJournal(fd).replay(newDigestTree, SIZE_BYTES);
       if (content === undefined) return REFUSAL;
       const { leafCount } = content.verified;
       // Of a journal that says its file is enormous: the first runs are as good as all.
@@ -120,6 +120,8 @@ function* take<Item>(items: Iterable<Item>, count: number): Generator<Item> {
   }
 }
 
+const SIZE_BYTES = 10_485_760;
+
 const header = (): Buffer =>
   Buffer.from(
     JSON.stringify({
@@ -127,7 +129,7 @@ const header = (): Buffer =>
       fileId: "vda/0",
       algorithm: "sha256",
       leafBytes: 262_144,
-      sizeBytes: 10_485_760,
+      sizeBytes: SIZE_BYTES,
       source: { device: "8:1", inode: "12", birthNs: "1", mtimeNs: "2", ctimeNs: "3" },
       part: { device: "8:1", inode: "13", birthNs: "1" },
       holdsOlder: false,
