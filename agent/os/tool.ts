@@ -1,7 +1,7 @@
 /**
  * Runs an external program (qemu-img, mkfs.ext4) as a child that can do little harm.
  *
- * No shell, an empty environment but for PATH and LC_ALL=C, limits on memory, CPU time and the size of any file it
+ * No shell, an environment of nothing but PATH, LC_ALL=C and MALLOC_ARENA_MAX=1, limits on memory, CPU time and the size of any file it
  * writes (`prlimit`), a wall-clock limit after which it is killed, and bounded output. A failure is a Fault with the
  * program's own words; `timeout` means that what it was doing may be half done.
  */
@@ -39,7 +39,8 @@ export const runTool: RunTool = async (argv, limits) => {
   const name = basename(argv[0]);
   if (limits.signal?.aborted) throw wasCancelled(name);
   const child = spawn("prlimit", [...limitArguments(limits), "--", ...argv], {
-    env: { PATH, LC_ALL: "C" },
+    // One heap: each thread's own would reserve 64 MiB, and some of QEMU's threads are enough to reach the limit.
+    env: { PATH, LC_ALL: "C", MALLOC_ARENA_MAX: "1" },
     cwd: "/",
     stdio: "pipe",
   });

@@ -10,7 +10,7 @@ import { readExtFileSystem } from "../../agent/disk/ext-file-system.js";
 import { guestContent } from "../../agent/disk/guest-content.js";
 import { walkImageChain } from "../../agent/disk/image-rules.js";
 import { nativeFiles } from "../../agent/os/native-files.js";
-import { runTool } from "../../agent/os/tool.js";
+import { type RunTool, runTool } from "../../agent/os/tool.js";
 import { digestFile } from "../../agent/transfer/digest-file.js";
 import { type GrowCall, type GrowEdges, growDisk } from "../../agent/verbs/grow-disk.js";
 import { PlannedFile } from "../../proto/gen/ferry/v1/agent.js";
@@ -223,6 +223,9 @@ describe("a qcow2 disk", () => {
     await overlay();
     await tool("qemu-img", "convert", "-c", "-f", "qcow2", "-O", "qcow2", at("disk"), at("small"));
     const chain = await walkImageChain(files, edges().places, { path: at("small"), format: "qcow2" });
-    expect((await guestContent(edges(), chain, 8 * MIB)).digest).toBe((await content(8 * MIB)).digest);
+    // Clusters are decompressed by many threads, and the C library would give each of them 64 MiB of addresses.
+    const tightly: RunTool = (argv, limits) => runTool(argv, { ...limits, memoryBytes: 384 * MIB });
+    const { digest } = await guestContent({ ...edges(), runTool: tightly }, chain, 8 * MIB);
+    expect(digest).toBe((await content(8 * MIB)).digest);
   });
 });
