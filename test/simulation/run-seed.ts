@@ -8,7 +8,7 @@
 import { FAULTS, type Heal, pickFault, type Scene, VANDALISM } from "./faults.js";
 import { Fleet } from "./fleet.js";
 import { Invariants } from "./invariants.js";
-import { CALM } from "./world/network.js";
+import { CALM, LATE_MS } from "./world/network.js";
 import { World } from "./world/world.js";
 
 export interface SeedOptions {
@@ -103,8 +103,9 @@ async function rest({ fleet, invariants }: Scene): Promise<void> {
     );
   };
   const deciding = fleet.servers.map(server => operator.decide(server));
-  // Heartbeats first: nobody moves before the controller knows again who is up.
-  await world.time.run(() => false, 30_000);
+  // Heartbeats first: nobody moves before the controller knows again who is up. And what the network still repeats, which may be
+  // a person's request: what it begins needs a verdict, too.
+  await world.time.run(() => false, LATE_MS);
   await world.time.run(isQuiet, REST_LIMIT_MS);
   for (const person of deciding) person.stop();
   await world.time.run(() => false, 20_000);

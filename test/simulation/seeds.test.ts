@@ -33,6 +33,10 @@ describe("a simulated fleet", () => {
     expect((await runSeed(50_000_752)).violations).toEqual([]);
   });
 
+  it("gives a verdict also on what a request began that the network repeated when all was good again", async () => {
+    expect((await runSeed(588_040_336)).violations).toEqual([]);
+  });
+
   it("does the same again from the same seed", async () => {
     // One with calls that are tried again, after a time of which a part is chance.
     const [one, other] = [

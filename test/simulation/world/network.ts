@@ -37,7 +37,7 @@ export interface Intercepted {
 const PATIENCE_MS = { least: 3_000, most: 20_000 };
 
 /** What a zombie, or a proxy, may still send. */
-const LATE_MS = 40_000;
+export const LATE_MS = 40_000;
 
 export interface Weather {
   /** Typical and slowest time of a message. */
