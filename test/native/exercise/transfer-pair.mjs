@@ -17,6 +17,7 @@ const NO_DIGEST = new Uint8Array(32);
 export async function transferPair(addonPath) {
   const addon = createRequire(import.meta.url)(addonPath);
   const directory = mkdtempSync(join(tmpdir(), "ferry-pair-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   const tls = certificates(directory);
   const waiting = [];
   const listener = new addon.Listener(
