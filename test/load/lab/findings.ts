@@ -11,22 +11,27 @@ export interface Settled {
   readonly host: Host;
 }
 
-/** Each server is defined on one host, the one where it should be, and no host holds a file of one that is not there. */
-export async function misplaced(
-  lab: Lab,
-  hosts: readonly Host[],
-  settled: readonly Settled[],
-): Promise<string[]> {
+type Look = (host: Host, here: readonly Resident[]) => Promise<readonly string[]>;
+
+/** Host by host, with those that should be there. */
+async function onEach(hosts: readonly Host[], settled: readonly Settled[], look: Look): Promise<string[]> {
   const problems: string[] = [];
   for (const host of hosts) {
-    const here = settled.filter(one => one.host === host).map(({ resident }) => resident.name);
-    const defined = (await domainsOn(lab, host)).map(name => name.trim()).sort();
-    if (defined.join() !== here.toSorted().join())
-      problems.push(`${host} has the domains ${defined}, not ${here.toSorted()}`);
-    problems.push(...(await leftovers(lab, host, here)));
+    const here = settled.filter(one => one.host === host).map(({ resident }) => resident);
+    problems.push(...(await look(host, here)));
   }
   return problems;
 }
+
+/** Each server is defined on one host, the one where it should be, and no host holds a file of one that is not there. */
+export const misplaced = (lab: Lab, hosts: readonly Host[], settled: readonly Settled[]): Promise<string[]> =>
+  onEach(hosts, settled, async (host, residents) => {
+    const here = residents.map(({ name }) => name).toSorted();
+    const defined = (await domainsOn(lab, host)).map(name => name.trim()).sort();
+    const strangers =
+      defined.join() === here.join() ? [] : [`${host} has the domains ${defined}, not ${here}`];
+    return [...strangers, ...(await leftovers(lab, host, here))];
+  });
 
 async function leftovers(lab: Lab, host: Host, here: readonly string[]): Promise<string[]> {
   const files = (await filesOn(lab, host)).map(path => path.slice(path.lastIndexOf("/") + 1));
@@ -41,20 +46,17 @@ async function leftovers(lab: Lab, host: Host, here: readonly string[]): Promise
 }
 
 /** Who may start where, as the hook reads it. */
-export async function wrongLeave(
+export const wrongLeave = (
   lab: Lab,
   hosts: readonly Host[],
   settled: readonly Settled[],
-): Promise<string[]> {
-  const problems: string[] = [];
-  for (const host of hosts) {
+): Promise<string[]> =>
+  onEach(hosts, settled, async (host, residents) => {
     const script = "cd /var/lib/ferry/guests && grep -l ^allow * || true";
     const allowed = (await lab.output(host, ["sh", "-c", script])).split("\n").filter(Boolean).sort();
-    const here = settled.filter(one => one.host === host).map(({ resident }) => resident.uuid);
-    if (allowed.join() !== here.toSorted().join()) problems.push(`${host} lets others start than it has`);
-  }
-  return problems;
-}
+    const here = residents.map(({ uuid }) => uuid).toSorted();
+    return allowed.join() === here.join() ? [] : [`${host} lets others start than it has`];
+  });
 
 /** The disks of servers that are off, byte by byte; guests that run say so themselves, of their last boot. */
 export async function damaged(lab: Lab, { resident, host }: Settled, boots: number): Promise<string[]> {

@@ -13,8 +13,9 @@ import {
 } from "../../../proto/gen/ferry/v1/controller.js";
 import type { Identity } from "../../../proto/identity.js";
 import { call, createClient } from "../../../proto/rpc-client.js";
-import { createServer, implement, type RunningServer } from "../../../proto/rpc-server.js";
+import { createServer, type RunningServer } from "../../../proto/rpc-server.js";
 import { Certificates } from "../proto/certificates.js";
+import { emptyFleet } from "../proto/empty-fleet.js";
 
 let certificates: Certificates;
 let server: RunningServer;
@@ -30,8 +31,7 @@ beforeAll(async () => {
     },
   };
   const carriedOut = () => Promise.reject(new Fault("unsupported", "carried out"));
-  const hosts = implement(HostServiceService, {
-    listHosts: async () => ({ hosts: [] }),
+  const hosts = emptyFleet({
     showHost: carriedOut,
     setHostStatus: carriedOut,
     forceHostDown: carriedOut,

@@ -6,12 +6,11 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { issueCertificate } from "../../../cli/pki/authority.js";
-import { Fault } from "../../../proto/fault.js";
 import { HostServiceService } from "../../../proto/gen/ferry/v1/controller.js";
-import { call, createClient } from "../../../proto/rpc-client.js";
-import { createServer, implement, type RunningServer } from "../../../proto/rpc-server.js";
+import { createServer, type RunningServer } from "../../../proto/rpc-server.js";
 import type { TlsSource } from "../../../proto/tls-source.js";
 import { Certificates } from "./certificates.js";
+import { emptyFleet, expectClosed, expectServed } from "./empty-fleet.js";
 
 let certificates: Certificates;
 let user: TlsSource;
@@ -21,15 +20,8 @@ const sockets: Socket[] = [];
 beforeAll(async () => {
   certificates = await Certificates.make();
   user = await certificates.tls({ kind: "user", name: "al", role: "admin" });
-  const unsupported = () => Promise.reject(new Fault("unsupported", "-"));
-  const hosts = implement(HostServiceService, {
-    listHosts: async () => ({ hosts: [] }),
-    showHost: unsupported,
-    setHostStatus: unsupported,
-    forceHostDown: unsupported,
-  });
   const tls = await certificates.tls({ kind: "controller", name: "ctl" });
-  server = await createServer({ tls, address: "127.0.0.1:0", services: [hosts] });
+  server = await createServer({ tls, address: "127.0.0.1:0", services: [emptyFleet()] });
 });
 afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
@@ -39,19 +31,7 @@ afterAll(async () => {
   certificates[Symbol.dispose]();
 });
 
-const SOON_MS = 5_000;
-
-/** By a connection of its own. */
-async function expectServed(): Promise<void> {
-  const client = createClient(`127.0.0.1:${server.port}`, user, { kind: "controller" });
-  try {
-    expect(await call(client, HostServiceService.listHosts, {}, { deadlineMs: SOON_MS })).toEqual({
-      hosts: [],
-    });
-  } finally {
-    client.close();
-  }
-}
+const expectOthersServed = () => expectServed(server.port, user);
 
 async function dialled(): Promise<Socket> {
   const socket = connect(server.port, "127.0.0.1").on("error", () => {});
@@ -69,20 +49,20 @@ const material = () => ({
 
 it("a hundred that connect and say nothing keep nobody out", async () => {
   await Promise.all(Array.from({ length: 100 }, dialled));
-  await expectServed();
+  await expectOthersServed();
 });
 
 it("a hundred that send their first message byte by byte keep nobody out", async () => {
   const hello = Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
   const slow = await Promise.all(Array.from({ length: 100 }, dialled));
   for (const byte of hello) for (const socket of slow) socket.write(Buffer.of(byte));
-  await expectServed();
+  await expectOthersServed();
 });
 
 it("noise in place of TLS, and noise inside it, ends that connection only", async () => {
   const outside = await dialled();
   outside.write(Buffer.alloc(64 * 1024, "GET / HTTP/1.1\r\n"));
-  await once(outside, "close");
+  await expectClosed([outside]);
   const inside = connectTls({ port: server.port, ...material(), ALPNProtocols: ["h2"] }).on(
     "error",
     () => {},
@@ -90,8 +70,8 @@ it("noise in place of TLS, and noise inside it, ends that connection only", asyn
   sockets.push(inside);
   await once(inside, "secureConnect");
   inside.resume().write(Buffer.alloc(64 * 1024, "no frame of anything "));
-  await once(inside, "close");
-  await expectServed();
+  await expectClosed([inside]);
+  await expectOthersServed();
 });
 
 it("a message larger than any of ours is refused while it comes", async () => {
@@ -113,7 +93,7 @@ it("a message larger than any of ours is refused while it comes", async () => {
   } finally {
     session.destroy();
   }
-  await expectServed();
+  await expectOthersServed();
 });
 
 it("headers without end are refused", async () => {
@@ -130,7 +110,7 @@ it("headers without end are refused", async () => {
   } finally {
     session.destroy();
   }
-  await expectServed();
+  await expectOthersServed();
 });
 
 it.each([
@@ -150,6 +130,6 @@ it.each([
     () => {},
   );
   sockets.push(socket);
-  await once(socket, "close");
-  await expectServed();
+  await expectClosed([socket]);
+  await expectOthersServed();
 });

@@ -4,14 +4,14 @@ import { X509Certificate } from "node:crypto";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Fault } from "../../../proto/fault.js";
 import { HostServiceService } from "../../../proto/gen/ferry/v1/controller.js";
 import { parseRevoked } from "../../../proto/revocation.js";
 import { call, createClient } from "../../../proto/rpc-client.js";
-import { createServer, implement } from "../../../proto/rpc-server.js";
+import { createServer } from "../../../proto/rpc-server.js";
 import { readTlsFiles, type TlsPaths } from "../../../proto/tls-files.js";
 import { TlsSource } from "../../../proto/tls-source.js";
 import { Certificates } from "./certificates.js";
+import { emptyFleet } from "./empty-fleet.js";
 
 let certificates: Certificates;
 let list: string;
@@ -25,13 +25,7 @@ afterAll(() => certificates[Symbol.dispose]());
 const fingerprintOf = ({ cert }: TlsPaths) => new X509Certificate(readFileSync(cert)).fingerprint256;
 const revoke = (paths: TlsPaths) => appendFileSync(list, `${fingerprintOf(paths)} # lost\n`);
 const withList = (paths: TlsPaths): TlsPaths => ({ ...paths, revoked: list });
-const unsupported = () => Promise.reject(new Fault("unsupported", "-"));
-const hosts = implement(HostServiceService, {
-  listHosts: async () => ({ hosts: [] }),
-  showHost: unsupported,
-  setHostStatus: unsupported,
-  forceHostDown: unsupported,
-});
+const hosts = emptyFleet();
 
 async function withServer(
   options: { readonly user: TlsPaths; readonly server: TlsPaths },

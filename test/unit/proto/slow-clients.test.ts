@@ -11,10 +11,10 @@ import { Fault } from "../../../proto/fault.js";
 import { HostServiceService } from "../../../proto/gen/ferry/v1/controller.js";
 import type { ListenerLimits } from "../../../proto/listener-limits.js";
 import { createRegistry, serveMetrics } from "../../../proto/metrics.js";
-import { call, createClient } from "../../../proto/rpc-client.js";
-import { createServer, implement, type RunningServer } from "../../../proto/rpc-server.js";
+import { createServer, type RunningServer } from "../../../proto/rpc-server.js";
 import type { TlsSource } from "../../../proto/tls-source.js";
 import { Certificates } from "./certificates.js";
+import { emptyFleet, expectClosed, expectServed } from "./empty-fleet.js";
 
 const LIMITS: ListenerLimits = {
   handshakeMs: 300,
@@ -38,9 +38,7 @@ async function dialled(port: number): Promise<Socket> {
   return socket.resume();
 }
 
-/** Each of these is closed by the other side, in good order or by a reset. */
-const closed = (all: readonly Socket[]) =>
-  expect.poll(() => all.every(socket => socket.closed), { timeout: CLOSED_WITHIN_MS }).toBe(true);
+const closed = (all: readonly Socket[]) => expectClosed(all, CLOSED_WITHIN_MS);
 
 /** Writes one byte after the other, for as long as it is let. */
 function drip(socket: Socket, text: string): void {
@@ -86,7 +84,7 @@ describe.each(Object.entries(SERVERS))("%s", (name, serve) => {
   });
   afterAll(() => served.close());
 
-  const expectServed = async (at = port) => {
+  const expectAnswer = async (at = port) => {
     const { status } = await fetch(`http://127.0.0.1:${at}/${name === "REST" ? "" : "healthz"}`, {
       headers: { connection: "close" },
       signal: AbortSignal.timeout(CLOSED_WITHIN_MS),
@@ -110,9 +108,9 @@ describe.each(Object.entries(SERVERS))("%s", (name, serve) => {
   ])("closes those that %s, and serves others meanwhile", async (_what, behave) => {
     const slow = await many(port);
     for (const socket of slow) behave(socket);
-    await expectServed();
+    await expectAnswer();
     await closed(slow);
-    await expectServed();
+    await expectAnswer();
   });
 
   it("takes so many connections and no more, and is there again once they have gone", async () => {
@@ -121,7 +119,7 @@ describe.each(Object.entries(SERVERS))("%s", (name, serve) => {
     const open = () => greedy.filter(socket => !socket.closed).length;
     await expect.poll(open, { timeout: CLOSED_WITHIN_MS }).toBe(LIMITS.connections);
     for (const socket of greedy) socket.destroy();
-    await expect.poll(() => expectServed(patient.port), { timeout: CLOSED_WITHIN_MS }).toBeUndefined();
+    await expect.poll(() => expectAnswer(patient.port), { timeout: CLOSED_WITHIN_MS }).toBeUndefined();
   });
 });
 
@@ -141,17 +139,13 @@ describe("gRPC", () => {
   beforeAll(async () => {
     certificates = await Certificates.make();
     user = await certificates.tls({ kind: "user", name: "al", role: "admin" });
-    const unsupported = () => Promise.reject(new Fault("unsupported", "-"));
-    const hosts = implement(HostServiceService, {
-      listHosts: async () => ({ hosts: [] }),
+    const hosts = emptyFleet({
       showHost: async (_request, { signal }) => {
         most = Math.max(most, ++running);
         await once(signal, "abort");
         running -= 1;
         throw new Fault("cancelled", "gone");
       },
-      setHostStatus: unsupported,
-      forceHostDown: unsupported,
     });
     const tls = await certificates.tls({ kind: "controller", name: "ctl" });
     server = await createServer({ tls, address: "127.0.0.1:0", services: [hosts], limits: LIMITS });
@@ -161,15 +155,7 @@ describe("gRPC", () => {
     certificates[Symbol.dispose]();
   });
 
-  async function expectServed(): Promise<void> {
-    const client = createClient(`127.0.0.1:${server.port}`, user, { kind: "controller" });
-    try {
-      const deadline = { deadlineMs: CLOSED_WITHIN_MS };
-      expect(await call(client, HostServiceService.listHosts, {}, deadline)).toEqual({ hosts: [] });
-    } finally {
-      client.close();
-    }
-  }
+  const expectOthersServed = () => expectServed(server.port, user, CLOSED_WITHIN_MS);
 
   it.each<[string, (socket: Socket) => void]>([
     ["say nothing", () => {}],
@@ -177,7 +163,7 @@ describe("gRPC", () => {
   ])("closes those that %s, and serves others meanwhile", async (_what, behave) => {
     const slow = await many(server.port);
     for (const socket of slow) behave(socket);
-    await expectServed();
+    await expectOthersServed();
     await closed(slow);
   });
 
@@ -190,7 +176,7 @@ describe("gRPC", () => {
     expect(session.remoteSettings.maxConcurrentStreams).toBe(LIMITS.streams);
     const streams = Array.from({ length: 2_000 }, () => ask(session));
     await expect.poll(() => running, { timeout: CLOSED_WITHIN_MS }).toBe(LIMITS.streams);
-    await expectServed();
+    await expectOthersServed();
     for (const stream of streams) stream.destroy();
     session.destroy();
     await expect.poll(() => running, { timeout: CLOSED_WITHIN_MS }).toBe(0);
