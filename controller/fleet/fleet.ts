@@ -10,7 +10,6 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { HeartbeatRequest, HeartbeatResponse } from "../../proto/gen/ferry/v1/controller.js";
-import { HostHardware } from "../../proto/gen/ferry/v1/host.js";
 import { Host, type Inventory } from "../../proto/gen/ferry/v1/model.js";
 import type { Aggregate } from "../../proto/gen/ferry/v1/placement.js";
 import type { Clock } from "../clock.js";
@@ -22,31 +21,23 @@ import {
   countServersByHost,
   findHost,
   type HostRow,
-  insertHost,
   knownHost,
   listHosts,
   raiseGenerations,
-  updateHost,
 } from "../store/hosts.js";
 import { bookedInventories, replaceInventories } from "../store/inventories.js";
 import type { Queries } from "../store/schema.js";
 import type { Transactions } from "../store/store.js";
 import { followDomains } from "./follow-domains.js";
 import { whyStoreIsOlder } from "./older-store.js";
-import { suspicionOf } from "./suspicion.js";
-import { type HostNews, heardAgain, tellHost } from "./tell-host.js";
+import { recordHost } from "./record-host.js";
+import { tellHost } from "./tell-host.js";
 
 export const HEARTBEAT_INTERVAL_MS = 5_000;
 const MISSED_UNTIL_DOWN = 3;
 export const SILENT_AFTER_MS = HEARTBEAT_INTERVAL_MS * MISSED_UNTIL_DOWN;
 
 export type HostState = "up" | "down" | "unknown";
-
-interface Recorded {
-  readonly isNew: boolean;
-  readonly quarantine: string;
-  readonly news: HostNews | undefined;
-}
 
 interface Dependencies {
   readonly store: Transactions;
@@ -70,7 +61,7 @@ export class Fleet {
   async heartbeat(report: HeartbeatRequest): Promise<HeartbeatResponse> {
     const answer = await this.#store.transaction(async tx => {
       const nowMs = this.#clock.nowMs();
-      const { isNew, quarantine: suspicion, news } = await this.#recordHost(tx, report);
+      const { isNew, quarantine: suspicion, news } = await recordHost(tx, report, nowMs);
       const offersMore = await replaceInventories(tx, report.host, report.inventories);
       // Beats that say nothing new leave the generation, and with it whatever was read of this host, alone.
       if (isNew || offersMore) await raiseGenerations(tx, [report.host]);
@@ -194,55 +185,6 @@ export class Fleet {
     return address;
   }
 
-  /** `isNew`: the scheduler would see a difference. `quarantine`: why the host is not trusted. */
-  async #recordHost(tx: Queries, report: HeartbeatRequest): Promise<Recorded> {
-    const known = await findHost(tx, report.host);
-    const said = {
-      address: report.address,
-      migration_address: report.migrationAddress,
-      data_port: report.dataPort,
-      agent_version: report.agentVersion,
-      boot_id: report.bootId,
-      hook_problem: report.hookProblem,
-      ...hardwareOf(report),
-      last_heartbeat_ms: this.#clock.nowMs(),
-      silent: 0,
-    };
-    const identity = {
-      machine_id: report.machineId,
-      install_id: report.installId,
-      instance_id: report.instanceId,
-      incarnation: report.incarnation,
-    };
-    if (known === undefined) {
-      const fresh = { status: "enabled", disabled_reason: "", quarantine: "", forced_down: 0, generation: 0 };
-      const unsaid = { traits: "[]", hardware: "" };
-      await insertHost(tx, { name: report.host, ...fresh, ...unsaid, ...said, ...identity });
-      return { isNew: true, quarantine: "", news: { type: "service.create", message: report.hookProblem } };
-    }
-    const quarantine = suspicionOf(known, report) ?? known.quarantine;
-    // The highest counter is remembered, whatever a restored host says.
-    const incarnation =
-      known.install_id === report.installId
-        ? Math.max(known.incarnation, report.incarnation)
-        : report.incarnation;
-    await updateHost(tx, report.host, { ...said, ...identity, incarnation, quarantine });
-    const isBack = known.silent === 1;
-    const isNew =
-      isBack ||
-      quarantine !== known.quarantine ||
-      report.hookProblem !== known.hook_problem ||
-      (said.hardware ?? known.hardware) !== known.hardware;
-    const problem = quarantine || report.hookProblem;
-    const isChanged = problem !== (known.quarantine || known.hook_problem);
-    const words = [
-      ...(isBack ? [heardAgain(this.#clock.nowMs() - known.last_heartbeat_ms)] : []),
-      ...(isChanged ? [problem || "it may take servers"] : []),
-    ];
-    const news = { type: "service.update", message: words.join("; ") } as const;
-    return { isNew, quarantine, news: words.length > 0 ? news : undefined };
-  }
-
   #hostOf(row: BriefHostRow, { servers, inventories, aggregates }: FleetView): Host {
     const member = aggregates.filter(({ hosts }) => hosts.includes(row.name));
     return {
@@ -266,10 +208,6 @@ export class Fleet {
     };
   }
 }
-
-/** Told only when it is new. */
-const hardwareOf = ({ hardware }: HeartbeatRequest): { hardware?: string } =>
-  hardware === undefined ? {} : { hardware: JSON.stringify(HostHardware.toJSON(hardware)) };
 
 const traitsOf = ({ traits }: Pick<HostRow, "traits">): string[] => JSON.parse(traits) as string[];
 
