@@ -60,7 +60,7 @@ async function refuseIfRan(incarnation: string, call: Call, world: World): Promi
     (await runsNow(incarnation, call, world));
   if (!hasRun) return;
   throw new Fault("stuck", "the guest may have run on the target: what it wrote there would be lost", {
-    fix: "confirm the migration, or revert it and accept the loss: ferry server revert",
+    fix: "look at the guest on the target and save what is needed, then accept the loss: ferry server revert",
   });
 }
 

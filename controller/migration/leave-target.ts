@@ -20,10 +20,12 @@ export async function withdrawTarget(
   const { targetHost, targetAsked } = await world.record();
   if (!targetAsked || isGone(known, targetHost)) return undefined;
   const { sourceHost } = known;
+  const { epoch, byPerson } = world.call;
   const { receipt } = await world.perform(
     targetHost,
-    { $case: "withdrawTarget", value: { afterRun: world.call.byPerson, peerHost: sourceHost } },
-    { effect: `withdraw:${world.call.epoch}` },
+    { $case: "withdrawTarget", value: { afterRun: byPerson, peerHost: sourceHost } },
+    // What was refused to an unwinding is asked for anew when a person takes that over.
+    { effect: byPerson ? `withdraw:${epoch}:by-person` : `withdraw:${epoch}` },
   );
   if (receipt === undefined) throw new Fault("internal", `${targetHost} answered no mirror receipt`);
   return receipt;

@@ -1,7 +1,7 @@
 /** What both hosts say of a migration, and what carrying it on would do: for a person to read before deciding. */
 
 import { asFault } from "../../proto/fault.js";
-import type { SagaState } from "../saga/fold.js";
+import { awaitsVerdict, type SagaState } from "../saga/fold.js";
 import { nextAction } from "../saga/next-action.js";
 import type { MigrationRecord } from "../store/migrations.js";
 import type { MigrationDependencies } from "./dependencies.js";
@@ -85,7 +85,7 @@ export function planOf(record: MigrationRecord, state: SagaState, { fencedHost, 
   const next = nextAction(story, unparked, false);
   const what = "step" in next ? `${VERBS[next.kind]} ${next.step}` : "end it";
   const lines = [`${what}, then carry on ${state.phase}`];
-  if (state.crossed && state.phase === "forward") {
+  if ((state.crossed && state.phase === "forward") || awaitsVerdict(state, "revert")) {
     lines.push(`or go back and lose the target's writes: ferry server revert ${record.serverName}`);
   }
   return lines;

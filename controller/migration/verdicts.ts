@@ -103,7 +103,8 @@ export class Verdicts {
     const server = await findServer(this.#deps.store.queries, nameOrId);
     refuseLocked(server, requester);
     const record = await findMigration(this.#deps.store.queries, server.migrationId);
-    if (record?.stuck === true && record.status === "post-migrating") return record;
+    const isUnderWay = record?.status === "post-migrating" || record?.direction === "unwinding";
+    if (record?.stuck === true && isUnderWay) return record;
     return this.#finishedOf(nameOrId, "revertResize", requester);
   }
 
@@ -160,11 +161,12 @@ function refuseAnother({ id, serverName }: MigrationRecord, meant = ""): void {
 }
 
 function wouldDiscard({ targetHost, serverName, steps }: MigrationRecord): Fault {
-  const since = steps.find(step => step.name === "release-target")?.startedAtMs ?? 0;
-  const time = new Date(since).toISOString();
+  const sinceMs = steps.find(step => step.name === "release-target")?.startedAtMs ?? 0;
+  // Not known where somebody else started it.
+  const since = sinceMs === 0 ? "" : ` since ${new Date(sinceMs).toISOString()}`;
   return new Fault(
     "refused",
-    `what ${serverName} has written on ${targetHost} since ${time} will be discarded by a revert`,
+    `what ${serverName} has written on ${targetHost}${since} will be discarded by a revert`,
     {
       need: "your consent to that loss (discard_writes)",
       fix: `ferry server revert ${serverName}, which asks for it; or keep them: ferry server confirm ${serverName}`,

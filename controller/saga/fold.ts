@@ -109,10 +109,15 @@ function afterWord(state: SagaState, { gives }: Line & { kind: "told" }): SagaSt
   return { ...state, known: { ...state.known, ...gives }, stuck: isHeld ? state.stuck : undefined };
 }
 
-/** A revert is also the way out for a saga that is stuck at its crossing. */
-export function awaitsVerdict({ phase, crossed, stuck }: SagaState, verdict: "confirm" | "revert"): boolean {
+/** A revert is also the way out for a saga that is stuck at its crossing, and for an unwinding that a person has to take over. */
+export function awaitsVerdict(
+  { phase, crossed, stuck, byPerson }: SagaState,
+  verdict: "confirm" | "revert",
+): boolean {
   if (phase === "waiting") return true;
-  return verdict === "revert" && phase === "forward" && crossed && stuck !== undefined;
+  if (verdict === "confirm" || stuck === undefined) return false;
+  const isForPerson = phase === "unwinding" && !byPerson && stuck.fault.code === "stuck";
+  return (phase === "forward" && crossed) || isForPerson;
 }
 
 function withStep(state: SagaState, name: string, changes: Partial<StepStanding>): SagaState {

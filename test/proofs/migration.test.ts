@@ -360,6 +360,33 @@ describe("a migration", () => {
     await expectUntouched();
   });
 
+  it("does not take back by itself what somebody started before Ferry did, and does so for a person", async () => {
+    center.agents.troubles.push({ verb: "create_target", kind: "fail" });
+    const { journal } = center.agents.agent("h2");
+    const { afterEffect } = center.agents;
+    center.agents.afterEffect = () => {
+      if (journal.guest(WEB).role === "incoming") journal.guest(WEB).mayHaveRun = true;
+      afterEffect();
+    };
+    const { id } = await center.migrate();
+    expect(await center.rest()).toMatchObject({
+      status: "stuck",
+      step: "fence-source",
+      fault: { code: "stuck" },
+    });
+    expect(center.agents.agent("h1").host.isRunnable(WEB)).toBe(false);
+    const { plan } = await center.controller.migrations.recover(id, { planOnly: true, requestedBy: "test" });
+    expect(plan).toContain("or go back and lose the target's writes: ferry server revert web");
+    await center.controller.migrations.recover(id, { planOnly: false, requestedBy: "test" });
+    expect(await center.rest()).toMatchObject({ status: "stuck", step: "fence-source" });
+    const revert = (discardWrites: boolean) =>
+      center.controller.migrations.revert(WEB, { discardWrites, requestedBy: "test" });
+    await expect(revert(false)).rejects.toThrow("what web has written on h2 will be discarded");
+    await revert(true);
+    expect(await center.ended()).toMatchObject({ status: "reverted" });
+    await expectUntouched();
+  });
+
   it("goes on when a person has looked, also while it still keeps trying", async () => {
     const unreachable = new Fault("unreachable", "link down");
     center.agents.troubles.push({ verb: "release_target", kind: "fail", fault: unreachable, times: 12 });
