@@ -12,7 +12,13 @@ export const nameOf = ({ tale: { kind, ending }, victim, blow, place, later }: C
   `${kind}, ${ending}, ${victim}, ${blow}, place ${place}${blow === "come-late" ? `, ${later ?? "last"}` : ""}`;
 
 const KINDS = ["migrate", "resize", "resize-in-place"] as const satisfies readonly Tale["kind"][];
-const ENDINGS = ["confirm", "revert", "delete", "auto-confirm"] as const satisfies readonly Tale["ending"][];
+const ENDINGS = [
+  "confirm",
+  "revert",
+  "delete",
+  "auto-confirm",
+  "cancel",
+] as const satisfies readonly Tale["ending"][];
 
 /** What comes late comes before the first, second, … request that follows, or after the end. */
 const LATER = [1, 2, 3, 4, 5, 6, 8, undefined];
@@ -37,8 +43,12 @@ export async function everyStrike({ stride, offset, only = [], sample }: Selecti
   return chosen.filter((_, index) => index % stride === offset % stride);
 }
 
-/** Told only if some case of it could be meant: to find out where strikes can fall takes a whole migration. */
+/**
+ * Told only if some case of it could be meant: to find out where strikes can fall takes a whole migration. On one host there is
+ * no link that breaks.
+ */
 const mayBe = ({ kind, ending }: Tale, only: readonly string[]): boolean =>
+  !(kind === "resize-in-place" && ending === "cancel") &&
   !only.some(
     word =>
       (KINDS.some(other => word === `${other},`) && word !== `${kind},`) ||
@@ -75,6 +85,7 @@ const WANTED = {
   "auto-confirm": "confirmed",
   delete: "confirmed",
   revert: "reverted",
+  cancel: "error",
 } as const;
 
 /**
@@ -85,7 +96,10 @@ export async function problemsOf(strike: Case): Promise<string[]> {
   const { status, violations, hasStopped } = await tellStory(strike.tale, strike);
   const wanted = WANTED[strike.tale.ending];
   const lostItsGuest = strike.victim === "source" && strike.blow === "power-cut";
-  const isGivenUp = status === "error" && (!hasStopped || lostItsGuest || strike.blow === "come-late");
-  const problems = status === wanted || isGivenUp ? [] : [`it ended ${status || "nowhere"}, not ${wanted}`];
+  const isByPerson = strike.blow === "come-late" || strike.blow === "resume";
+  const isGivenUp = status === "error" && (!hasStopped || lostItsGuest || isByPerson);
+  const isTakenBack = status === "reverted" && strike.blow === "resume";
+  const problems =
+    status === wanted || isGivenUp || isTakenBack ? [] : [`it ended ${status || "nowhere"}, not ${wanted}`];
   return [...problems, ...violations].map(problem => `${nameOf(strike)}: ${problem}`);
 }

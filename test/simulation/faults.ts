@@ -212,7 +212,7 @@ const removeByHand: Fault = scene => {
   const paths = [...machine.disk.walk("/var/lib/libvirt/images")].map(([path]) => path);
   if (paths.length === 0) return undefined;
   const path = scene.random.pick(paths);
-  const name = path.split("/")[5];
+  const name = path.split("/")[5]?.split(".")[0];
   const server = scene.invariants.servers().find(candidate => candidate.name === name);
   byHand(machine, `rm ${path}`, () => {
     scene.invariants.personRemoves = path;

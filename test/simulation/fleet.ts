@@ -33,6 +33,8 @@ export interface FleetOptions {
   readonly confirmWindow: number;
   /** A resize may stay on its host. */
   readonly maySameHost?: boolean;
+  /** Disks lie directly in the image folder, which stays whatever goes; otherwise each server has a folder in it. */
+  readonly isFlat?: boolean;
 }
 
 export class Fleet {
@@ -59,7 +61,7 @@ export class Fleet {
       fleet.hosts.push(host);
       await installAgent(host);
     }
-    for (let number = 0; number < options.servers; number += 1) fleet.#defineServer(number);
+    for (let number = 0; number < options.servers; number += 1) fleet.#defineServer(number, options);
     for (const machine of [fleet.controller, ...fleet.hosts]) {
       machine.flushTree();
       machine.startAll();
@@ -83,11 +85,11 @@ export class Fleet {
   }
 
   /** As libvirt would have it after somebody installed it there. */
-  #defineServer(number: number): void {
+  #defineServer(number: number, { isFlat = false }: FleetOptions): void {
     const host = this.hosts[number % this.hosts.length] as Machine;
     const uuid = this.world.random.uuid();
     const name = `web-${number}`;
-    const path = `${IMAGES}/${name}/disk`;
+    const path = isFlat ? `${IMAGES}/${name}.img` : `${IMAGES}/${name}/disk`;
     const content = Buffer.concat([this.world.random.bytes(DATA_BYTES), Buffer.alloc(LOG_BYTES)]);
     host.writeFile(path, content);
     host.disk.open(path, 2).truncate(DISK_BYTES);

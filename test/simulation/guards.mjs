@@ -62,14 +62,14 @@ export const GUARDS = [
     file: "agent/verbs/remove-target-files.ts",
     from: "await flushDirectory(folder);",
     to: "",
-    strikes: "migrate, revert, target, power-cut",
+    strikes: "resize, cancel, target, power-cut",
   },
   {
     name: "fsync of the folder whose file was removed",
     file: "agent/disk/file-identity.ts",
     from: "await directory.sync();",
     to: "",
-    strikes: "migrate, revert, target, power-cut",
+    strikes: "resize, delete, target, power-cut",
   },
   {
     name: "synchronous = FULL of the agent's journal",
@@ -83,6 +83,7 @@ export const GUARDS = [
     file: "agent/verbs/withdraw-target.ts",
     from: "if (!hasRun) return;",
     to: "if (hasRun || !hasRun) return;",
+    strikes: "migrate, confirm, target, resume",
   },
 ];
 

@@ -195,7 +195,9 @@ export class Invariants {
     );
     for (const [path] of host.disk.walk(IMAGES)) {
       if (ofOpen(path) || this.#ofVandalised(path)) continue;
-      const isDisk = homes.some(({ name }) => path === `${IMAGES}/${name}/disk`);
+      const isDisk = homes.some(({ name }) =>
+        [`${IMAGES}/${name}/disk`, `${IMAGES}/${name}.img`].includes(path),
+      );
       if (!isDisk) this.#world.breach(`${host.name} still has ${path}`);
     }
     for (const name of host.libvirt.defined.values())
@@ -205,7 +207,10 @@ export class Invariants {
 
   #ofVandalised(path: string): boolean {
     return this.servers().some(
-      ({ id, name }) => this.vandalised.has(id) && path.startsWith(`${IMAGES}/${name}/`),
+      ({ id, name }) =>
+        this.vandalised.has(id) &&
+        /^[/.]/.test(path.slice(`${IMAGES}/${name}`.length)) &&
+        path.startsWith(`${IMAGES}/${name}`),
     );
   }
 }

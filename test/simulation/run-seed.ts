@@ -38,6 +38,7 @@ export async function runSeed(
       hosts,
       servers: world.random.between(1, 2),
       confirmWindow: world.random.pick([0, 0, 15]),
+      isFlat: seed % 4 === 3,
     });
     const invariants = new Invariants(fleet);
     const scene: Scene = { fleet, invariants, random: world.random.fork("faults") };

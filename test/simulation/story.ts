@@ -6,13 +6,13 @@
 
 import { Fleet } from "./fleet.js";
 import { Invariants } from "./invariants.js";
-import { type Blow, countOf, deal, type Strike, VICTIMS, type Victim } from "./strike.js";
+import { type Blow, countOf, deal, isData, type Strike, VICTIMS, type Victim } from "./strike.js";
 import { World } from "./world/world.js";
 
-/** What is asked for, and how its verify window ends. */
+/** What is asked for, and how its verify window ends. The disk of a server that is resized lies in no folder of its own. */
 export interface Tale {
   readonly kind: "migrate" | "resize" | "resize-in-place";
-  readonly ending: "confirm" | "revert" | "delete" | "auto-confirm";
+  readonly ending: "confirm" | "revert" | "delete" | "auto-confirm" | "cancel";
 }
 
 export interface StoryResult {
@@ -43,6 +43,7 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
       servers: 1,
       confirmWindow: tale.ending === "auto-confirm" ? WINDOW_SECONDS : 0,
       maySameHost: tale.kind === "resize-in-place",
+      isFlat: tale.kind === "resize",
     });
     const invariants = new Invariants(fleet);
     const [server = ""] = fleet.servers;
@@ -54,10 +55,12 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
     };
     const blow = strike === undefined ? undefined : deal(world, strike, { fleet, invariants, cancel });
     const turns = strike === undefined ? turnsOf(world, invariants, count) : [];
+    if (tale.ending === "cancel") breakLinkAmidCopy(fleet);
     await ask(fleet, server, tale);
-    await decide(fleet, server, tale);
+    await decide(fleet, server, tale, strike?.blow === "resume");
     const places = count();
     for (const name of Object.values(VICTIMS)) world.machines.get(name)?.running()?.spare();
+    world.network.healAll(world.machines.values());
     blow?.atEnd();
     await world.time.run(() => false, 20_000);
     invariants.atRest();
@@ -83,19 +86,27 @@ async function ask({ operator }: Fleet, server: string, { kind }: Tale): Promise
   });
 }
 
-async function decide({ operator }: Fleet, server: string, { ending }: Tale): Promise<void> {
+/** Until it has ended. What is stuck is reverted if `acceptsLoss`, else it stays so. */
+async function decide(
+  { operator }: Fleet,
+  server: string,
+  { ending }: Tale,
+  acceptsLoss: boolean,
+): Promise<void> {
   const newest = async () => (await operator.migrations())[0];
   let looksWhileFinished = 0;
   await operator.until(async () => {
-    const { id = "", status = "", endedAtMs = 0 } = (await newest()) ?? {};
+    const { id = "", status = "", step = "", endedAtMs = 0 } = (await newest()) ?? {};
     if (status === "finished") looksWhileFinished += 1;
     // The clock confirms no guest that went down with its host: a person does.
     const isForPerson = ending !== "auto-confirm" || looksWhileFinished > PATIENCE_LOOKS;
+    if (ending === "cancel" && step === "copy-disks" && endedAtMs === 0) await operator.cancel(id);
     if (status === "finished" && ending === "delete") await operator.delete(server);
     else if (status === "finished" && isForPerson)
       await operator[ending === "revert" ? "revert" : "confirm"](server, id);
     if (status === "confirmed" && ending === "delete") return (await operator.servers()).length === 0;
-    return endedAtMs > 0 || status === "stuck";
+    if (status === "stuck" && acceptsLoss) await operator.revert(server, id);
+    return endedAtMs > 0 || (status === "stuck" && !acceptsLoss);
   }, LIMIT_MS);
 }
 
@@ -112,6 +123,16 @@ function turnsOf(world: World, invariants: Invariants, count: () => StoryResult[
     last = present;
   };
   return turns;
+}
+
+/** From the first bytes on the target's disk on, so that it holds parts when the migration is given up. */
+function breakLinkAmidCopy({ world, hosts: [source, target] }: Fleet): void {
+  if (source === undefined || target === undefined) return;
+  const { onFlush } = target.disk;
+  target.disk.onFlush = file => {
+    onFlush(file);
+    if (isData(file)) world.network.cut(source, target);
+  };
 }
 
 /** By what the store's journal of the saga says. */

@@ -6,6 +6,7 @@
  *   come-again        a request arrives once more after every later one, and after the end
  *   come-late         a request is lost, its migration cancelled, and then it arrives: as many requests later as said
  *   flip-bit          what the target flushes is not what it wrote
+ *   resume            an answer is lost; meanwhile a person resumes the guest that lies paused there, and cancels
  */
 
 import type { Fleet } from "./fleet.js";
@@ -15,7 +16,15 @@ import type { Machine } from "./world/machine.js";
 import type { Intercepted } from "./world/network.js";
 import type { World } from "./world/world.js";
 
-export const BLOWS = ["kill", "power-cut", "lose-answer", "come-again", "come-late", "flip-bit"] as const;
+export const BLOWS = [
+  "kill",
+  "power-cut",
+  "lose-answer",
+  "come-again",
+  "come-late",
+  "flip-bit",
+  "resume",
+] as const;
 export type Blow = (typeof BLOWS)[number];
 export const VICTIMS = { controller: "ctl", source: "h1", target: "h2" } as const;
 export type Victim = keyof typeof VICTIMS;
@@ -66,7 +75,8 @@ function endDaemon(machine: Machine, { blow, place }: Strike, { invariants }: Sc
   return { isStruck: () => isStruck, atEnd: () => {} };
 }
 
-const isData = ({ inode, path }: OpenFile): boolean =>
+/** Of a disk that is being received or copied. */
+export const isData = ({ inode, path }: OpenFile): boolean =>
   path.includes(".part-") && !path.endsWith(".journal") && inode.data.length > 0;
 
 function flipBit(machine: Machine, { place }: Strike): Dealt {
@@ -91,6 +101,10 @@ function interfere(world: World, machine: Machine, strike: Strike, { fleet, canc
   let struck: Intercepted | undefined;
   let since = 0;
   const again = () => struck?.arrive(false);
+  const giveUp = (request: Intercepted) => {
+    request.lose("connection reset");
+    fleet.operator.begin("cancel", cancel);
+  };
   world.network.intercept = request => {
     if (!isMutation(request)) return false;
     if (struck !== undefined) {
@@ -102,17 +116,27 @@ function interfere(world: World, machine: Machine, strike: Strike, { fleet, canc
     struck = request;
     machine.say(`a request to it: ${blow}`);
     if (blow === "come-again") return false;
-    if (blow === "lose-answer") {
-      request.arrive(false);
+    if (blow === "come-late") giveUp(request);
+    else request.arrive(false);
+    if (blow === "lose-answer")
       world.time.after(ANSWER_LOST_MS, undefined, () => request.lose("connection reset"));
-    } else {
-      request.lose("connection reset");
-      fleet.operator.begin("cancel", cancel);
-    }
+    if (blow === "resume")
+      world.time.after(ANSWER_LOST_MS, undefined, () => {
+        resumeByHand(machine);
+        giveUp(request);
+      });
     return true;
   };
   const comesAtEnd = blow === "come-again" || (blow === "come-late" && later === undefined);
   return { isStruck: () => struck !== undefined, atEnd: () => comesAtEnd && again() };
+}
+
+function resumeByHand(machine: Machine): void {
+  for (const { uuid, state } of machine.libvirt.qemus.values()) {
+    if (state !== "paused") continue;
+    machine.say(`$ virsh resume ${uuid}`);
+    machine.libvirt.resume(uuid);
+  }
 }
 
 /** From now on; to be asked at the end. */
@@ -141,6 +165,7 @@ export function countOf(world: World): () => Record<Victim, Record<Blow, number>
       "come-again": asked,
       "come-late": asked,
       "flip-bit": written,
+      resume: asked,
     };
   };
   return () => ({
