@@ -1,8 +1,11 @@
 /** One command's connection to the controller: made with the first call, closed by the runner. */
 
+import { randomUUID } from "node:crypto";
 import type { Client } from "@grpc/grpc-js";
 import { type CallOptions, call, createClient, type Method, stream } from "../proto/rpc-client.js";
+import { DEFAULT_DEADLINE_MS } from "../proto/rpc-options.js";
 import { TlsSource } from "../proto/tls-source.js";
+import { askOnce } from "./ask-once.js";
 import { type ConfigChoice, loadConfig } from "./config.js";
 import type { Output } from "./output/output.js";
 import type { Shell } from "./shell.js";
@@ -34,6 +37,26 @@ export class Session {
     return await call(this.#connect(), method, request, {
       signal: this.shell.interrupted,
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    });
+  }
+
+  /** What changes something and may be asked again: it is carried out once, however often the connection breaks. */
+  async change<Request extends { requestId?: string | undefined }, Response>(
+    method: Method<Request, Response, false>,
+    request: Request,
+    usualMs = DEFAULT_DEADLINE_MS,
+  ): Promise<Response> {
+    const requestId = randomUUID();
+    return await askOnce(this.shell, {
+      limitMs: this.#options.timeoutMs ?? usualMs,
+      attempt: leftMs =>
+        call(
+          this.#connect(),
+          method,
+          { ...request, requestId },
+          { signal: this.shell.interrupted, deadlineMs: leftMs },
+        ),
+      fix: `it may have been begun: look for req-${requestId} in ferry server events`,
     });
   }
 

@@ -45,6 +45,16 @@ export function fromStatus(error: ServiceError, attempt: string): Fault {
   return transportFault(error, attempt);
 }
 
+/**
+ * How a connection stood in the way of a call: `none` could be made, so nothing was asked; or it was `lost` with whatever was
+ * asked. Undefined for what the peer itself has said.
+ */
+export function connectionOf({ code, cause }: Fault): "none" | "lost" | undefined {
+  const { metadata, details = "" } = (cause ?? {}) as Partial<ServiceError>;
+  if (code !== "unreachable" || metadata === undefined || metadata.get(TRAILER).length > 0) return undefined;
+  return details.startsWith("No connection established") ? "none" : "lost";
+}
+
 /** These prove that no handler ran; whatever else a transport says leaves the effect unknown. */
 const NOT_BEGUN: Partial<Record<status, FaultCode>> = {
   [status.UNIMPLEMENTED]: "unsupported",

@@ -53,7 +53,7 @@ export function addAdopt(server: Command, runner: Runner): void {
           readOnlyDrives: options.readOnlyDrives,
           ...newServerRequest(options),
         };
-        const answer = await session.call(ServerServiceService.adoptServer, request, ADOPT_MS);
+        const answer = await session.change(ServerServiceService.adoptServer, request, ADOPT_MS);
         if (session.output.format === "json") session.output.json(answer);
         else printAnswer(session, answer);
         return exitCodeOf(answer);

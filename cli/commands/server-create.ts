@@ -86,7 +86,7 @@ export function addCreate(server: Command, runner: Runner): void {
           noWait: false,
           ...newServerRequest(options),
         };
-        const answer = await session.call(ServerServiceService.createServer, request, CREATE_MS);
+        const answer = await session.change(ServerServiceService.createServer, request, CREATE_MS);
         const created = present(answer.server, "a server");
         session.output.record(created, serverFields(created));
       }),

@@ -64,7 +64,7 @@ export function addMigrate(server: Command, runner: Runner): void {
       runner.online(async (session, options: MigrateOptions, name = "") => {
         const { host, force = false, diskFormat } = options;
         const request = { server: name, host, force, diskFormat, ...moveRequest(options) };
-        const answer = await session.call(ServerServiceService.migrateServer, request, MOVE_MS);
+        const answer = await session.change(ServerServiceService.migrateServer, request, MOVE_MS);
         return concludeMove(session, answer, options);
       }),
     );
@@ -79,7 +79,7 @@ export function addConfirm(server: Command, runner: Runner): void {
     .addHelpText("after", "\nExample:\n  ferry server confirm web-3\n")
     .action(
       runner.online(async (session, options: WaitOptions, name = "") => {
-        const answer = await session.call(
+        const answer = await session.change(
           ServerServiceService.confirmServer,
           { server: name, migration: "" },
           DECIDE_MS,
@@ -129,7 +129,7 @@ async function revert(session: Session, options: RevertOptions, name: string): P
   });
   // By id: the name could have passed to another server, or another migration have come, while the question was open.
   const request = { server: found.id, migration: found.migrationId, discardWrites: true };
-  const answer = await session.call(ServerServiceService.revertServer, request, DECIDE_MS);
+  const answer = await session.change(ServerServiceService.revertServer, request, DECIDE_MS);
   const migration = present(answer.migration, "a migration");
   return await proceed(session, { migration, wanted: "revert", untilEnded: true }, options);
 }

@@ -40,7 +40,7 @@ export function addResize(server: Command, runner: Runner): void {
     .action(
       runner.online(async (session, options: ResizeOptions, name = "") => {
         const request = { server: name, flavor: options.flavor, ...moveRequest(options) };
-        const answer = await session.call(ServerServiceService.resizeServer, request, MOVE_MS);
+        const answer = await session.change(ServerServiceService.resizeServer, request, MOVE_MS);
         return concludeMove(session, answer, options);
       }),
     );

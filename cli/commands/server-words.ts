@@ -62,7 +62,7 @@ export function addLocks(server: Command, runner: Runner): void {
     .addHelpText("after", "\nExample:\n  ferry server lock db-1 --reason 'backup until 22:00'\n")
     .action(
       runner.online(async (session, { reason }: { readonly reason: string }, name = "") => {
-        await session.call(ServerServiceService.lockServer, { server: name, reason });
+        await session.change(ServerServiceService.lockServer, { server: name, reason });
         session.output.say(`${printable(name)} is locked`);
       }),
     );
@@ -73,7 +73,7 @@ export function addLocks(server: Command, runner: Runner): void {
     .addHelpText("after", "\nExample:\n  ferry server unlock db-1\n")
     .action(
       runner.online(async (session, _options, name = "") => {
-        await session.call(ServerServiceService.unlockServer, { server: name });
+        await session.change(ServerServiceService.unlockServer, { server: name });
         session.output.say(`${printable(name)} is not locked`);
       }),
     );
@@ -96,7 +96,7 @@ export function addResetState(server: Command, runner: Runner): void {
     .addHelpText("after", RESET_HELP)
     .action(
       runner.online(async (session, { state }: { readonly state: string }, name = "") => {
-        await session.call(ServerServiceService.resetServerState, { server: name, state });
+        await session.change(ServerServiceService.resetServerState, { server: name, state });
         session.output.say(`${printable(name)} is declared ${state}`);
       }),
     );

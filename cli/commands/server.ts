@@ -83,7 +83,7 @@ function addStartAndStop(server: Command, runner: Runner): void {
     .addHelpText("after", "\nExample:\n  ferry server start web-3\n")
     .action(
       runner.online(async (session, _options, name = "") => {
-        const answer = await session.call(
+        const answer = await session.change(
           ServerServiceService.startServer,
           { server: name, noWait: false },
           START_MS,
@@ -101,7 +101,7 @@ function addStartAndStop(server: Command, runner: Runner): void {
       runner.online(async (session, { shutdownTimeout }: { readonly shutdownTimeout: number }, name = "") => {
         const request = { server: name, timeoutSeconds: shutdownTimeout, noWait: false };
         const limitMs = START_MS + shutdownTimeout * 1000;
-        const answer = await session.call(ServerServiceService.stopServer, request, limitMs);
+        const answer = await session.change(ServerServiceService.stopServer, request, limitMs);
         printServer(session, present(answer.server, "a server"));
         if (answer.note !== "") session.shell.writeError(`note: ${printable(answer.note)}\n`);
       }),
@@ -119,7 +119,7 @@ function addDelete(server: Command, runner: Runner): void {
       runner.online(async (session, { yes = false }: { readonly yes?: boolean }, name = "") => {
         const question = `Delete server ${printable(name)} and its disks for ever?`;
         await requireYes(session.shell, { warning: "", question, yes });
-        await session.call(ServerServiceService.deleteServer, { server: name, noWait: false }, DELETE_MS);
+        await session.change(ServerServiceService.deleteServer, { server: name, noWait: false }, DELETE_MS);
         session.output.say(`server ${printable(name)} deleted`);
       }),
     );

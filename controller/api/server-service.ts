@@ -8,11 +8,14 @@ import {
 } from "../../proto/gen/ferry/v1/controller.js";
 import type { Server } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
+import { askedOnce } from "../migration/asked-once.js";
 import { checkServer } from "../migration/check-server.js";
+import type { Requester } from "../migration/requester.js";
 import { owns, seesAll, viewerOf } from "../policy/policy.js";
+import type { ActionRecord } from "../store/actions.js";
 import type { ServerSelection } from "../store/server-selection.js";
 import type { Api } from "./api.js";
-import { requesterFrom } from "./requester-from.js";
+import { type Identified, requesterFrom } from "./requester-from.js";
 
 /** What a migration and a resize are asked with alike. */
 type MoveMessage = Omit<ResizeServerRequest, "server" | "flavor">;
@@ -27,14 +30,32 @@ const selectionOf = (asked: ListServersRequest): ServerSelection => ({
 
 export function serverService(api: Api): ServiceImplementation {
   const { servers, migrations, policy } = api;
-  const requestedBy = (caller: Caller) => requesterFrom(caller, api.newId);
-  const moved = (request: MoveMessage, caller: Caller) => ({
+  /** Carried out once, however often it comes; `again` answers what was begun before. */
+  const once =
+    <Request extends Identified, Answer>(
+      begin: (request: Request, caller: Caller, requestedBy: Requester) => Promise<Answer>,
+      again: (begun: ActionRecord, request: NoInfer<Request>) => Promise<NoInfer<Answer>>,
+    ) =>
+    async (request: Request, caller: Caller): Promise<Answer> => {
+      const requester = requesterFrom(caller, api.newId, request);
+      return askedOnce(api.store.queries, requester, {
+        begin: () => begin(request, caller, requester),
+        again: begun => again(begun, request),
+      });
+    };
+  const migrationOf = async ({ migrationId: id }: ActionRecord) => ({ migration: await migrations.show(id) });
+  const moveOf = async (begun: ActionRecord) => ({ ...(await migrationOf(begun)), verdicts: [] });
+  const serverOf = async (begun: ActionRecord, asked: Identified & { readonly noWait?: boolean } = {}) => {
+    await servers.outcome(begun, asked);
+    return { server: await servers.show(begun.serverId) };
+  };
+  const moved = (request: MoveMessage, requestedBy: Requester) => ({
     dryRun: request.dryRun,
     shutdownTimeoutMs: request.shutdownTimeoutSeconds * 1000 || undefined,
     gracefulOnly: request.gracefulOnly,
     readOnlyDrives: request.readOnlyDrives || undefined,
     networkMap: request.networkMap,
-    requestedBy: requestedBy(caller),
+    requestedBy,
   });
   /** The server, if the caller may do this to it. */
   const permitted = async (nameOrId: string, { identity, path }: Caller): Promise<Server> => {
@@ -53,74 +74,87 @@ export function serverService(api: Api): ServiceImplementation {
   };
 
   return implement<typeof ServerServiceService>(ServerServiceService, {
-    createServer: async (request, caller) => ({ server: await servers.create(request, requestedBy(caller)) }),
-    adoptServer: (request, caller) => servers.adopt({ ...request, requestedBy: requestedBy(caller) }),
+    createServer: once(
+      async (request, _caller, requestedBy) => ({ server: await servers.create(request, requestedBy) }),
+      serverOf,
+    ),
+    adoptServer: once(
+      (request, _caller, requestedBy) => servers.adopt({ ...request, requestedBy }),
+      async begun => ({ ...(await serverOf(begun)), suggestions: [], refusals: [] }),
+    ),
     listServers: async (request, { identity }) => ({
       servers: await servers.list({ ...selectionOf(request), visibleTo: viewerOf(identity) }),
     }),
     showServer: async ({ server }, caller) => ({ server: await permitted(server, caller) }),
-    startServer: async ({ server, noWait }, caller) => {
-      const { id } = await permitted(server, caller);
-      return { server: await servers.startServer(id, requestedBy(caller), { noWait }) };
-    },
-    stopServer: async ({ server, timeoutSeconds, noWait }, caller) => {
-      const { id } = await permitted(server, caller);
-      const limit = timeoutSeconds === 0 ? {} : { timeoutMs: timeoutSeconds * 1000 };
-      return servers.stopServer(id, { ...limit, noWait, requestedBy: requestedBy(caller) });
-    },
-    deleteServer: async ({ server, noWait }, caller) => {
-      const { id } = await permitted(server, caller);
-      await servers.deleteServer(id, requestedBy(caller), { noWait });
-      return {};
-    },
-    lockServer: async ({ server, reason }, caller) => {
+    startServer: once(async (request, caller, requestedBy) => {
+      const { id } = await permitted(request.server, caller);
+      return { server: await servers.startServer(id, requestedBy, request) };
+    }, serverOf),
+    stopServer: once(
+      async ({ server, timeoutSeconds, noWait }, caller, requestedBy) => {
+        const { id } = await permitted(server, caller);
+        const limit = timeoutSeconds === 0 ? {} : { timeoutMs: timeoutSeconds * 1000 };
+        return servers.stopServer(id, { ...limit, noWait, requestedBy });
+      },
+      async (begun, request) => ({ ...(await serverOf(begun, request)), note: "" }),
+    ),
+    deleteServer: once(
+      async (request, caller, requestedBy) => {
+        const { id } = await permitted(request.server, caller);
+        await servers.deleteServer(id, requestedBy, request);
+        return {};
+      },
+      async (begun, request) => {
+        await servers.outcome(begun, request);
+        return {};
+      },
+    ),
+    lockServer: once(async ({ server, reason }, caller, requestedBy) => {
       const found = await permitted(server, caller);
       const as = owns(caller.identity, found) ? "owner" : "admin";
-      return { server: await servers.lock(found.id, { as, reason, requestedBy: requestedBy(caller) }) };
-    },
-    unlockServer: async ({ server }, caller) => {
+      return { server: await servers.lock(found.id, { as, reason, requestedBy }) };
+    }, serverOf),
+    unlockServer: once(async ({ server }, caller, requestedBy) => {
       const { id, lockedBy, ...found } = await permitted(server, caller);
       const as = owns(caller.identity, found) ? "owner" : "admin";
       if (lockedBy !== "" && lockedBy !== as) policy.requireUnlockOverride(caller.identity);
-      return { server: await servers.unlock(id, requestedBy(caller)) };
-    },
-    resetServerState: async ({ server, state }, caller) => {
+      return { server: await servers.unlock(id, requestedBy) };
+    }, serverOf),
+    resetServerState: once(async ({ server, state }, caller, requestedBy) => {
       const { id } = await permitted(server, caller);
-      return { server: await servers.resetState(id, state, requestedBy(caller)) };
-    },
+      return { server: await servers.resetState(id, state, requestedBy) };
+    }, serverOf),
     listServerActions: async ({ server, requestId }, caller) => {
       const id = await knownId(server, caller);
       const actions = await servers.actions(id);
       return { actions: actions.filter(action => requestId === "" || action.requestId === requestId) };
     },
-    migrateServer: async (request, caller) => {
+    migrateServer: once(async (request, caller, requestedBy) => {
       const { id } = await permitted(request.server, caller);
       if (request.host !== "") policy.requireHostChoice(caller.identity);
       if (request.force) policy.requireForce(caller.identity);
-      const { host, force, diskFormat } = request;
+      const { host, force, diskFormat, priority } = request;
       const mayCrossCells = policy.allowsCrossCell(caller.identity);
-      const { priority } = request;
       const aim = { host: host || undefined, force, mayCrossCells, diskFormat, priority };
-      return migrations.migrate({ server: id, ...aim, ...moved(request, caller) });
-    },
-    resizeServer: async (request, caller) => {
+      return migrations.migrate({ server: id, ...aim, ...moved(request, requestedBy) });
+    }, moveOf),
+    resizeServer: once(async (request, caller, requestedBy) => {
       const { id } = await permitted(request.server, caller);
       const { flavor, priority } = request;
-      return migrations.resize({ server: id, flavor, priority, ...moved(request, caller) });
-    },
+      return migrations.resize({ server: id, flavor, priority, ...moved(request, requestedBy) });
+    }, moveOf),
     checkServer: async (request, caller) => {
       const { id } = await permitted(request.server, caller);
       const crossCell = request.host !== "" && policy.allowsCrossCell(caller.identity);
       return checkServer({ ...request, server: id, crossCell }, api, caller.signal);
     },
-    confirmServer: async ({ server, migration }, caller) => {
+    confirmServer: once(async ({ server, migration }, caller, requestedBy) => {
       const { id } = await permitted(server, caller);
-      return { migration: await migrations.confirm(id, requestedBy(caller), { migration }) };
-    },
-    revertServer: async ({ server, discardWrites, migration }, caller) => {
+      return { migration: await migrations.confirm(id, requestedBy, { migration }) };
+    }, migrationOf),
+    revertServer: once(async ({ server, discardWrites, migration }, caller, requestedBy) => {
       const { id } = await permitted(server, caller);
-      const verdict = { discardWrites, migration, requestedBy: requestedBy(caller) };
-      return { migration: await migrations.revert(id, verdict) };
-    },
+      return { migration: await migrations.revert(id, { discardWrites, migration, requestedBy }) };
+    }, migrationOf),
   });
 }

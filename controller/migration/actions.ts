@@ -25,10 +25,11 @@ type Asked = Pick<ActionRecord, "serverId" | "action"> &
 export async function recordAction(
   queries: Queries,
   { serverId, action, migrationId = "", host = "", endedAtMs = 0 }: Asked,
-  { by: requestedBy, project, requestId }: Requester,
+  { by: requestedBy, project, requestId, requestDigest = "" }: Requester,
   nowMs: number,
 ): Promise<void> {
-  const asked = { serverId, action, migrationId, host, endedAtMs, requestedBy, project, requestId };
+  const what = { serverId, action, migrationId, host, endedAtMs };
+  const asked = { ...what, requestedBy, project, requestId, requestDigest };
   const seq = await insertAction(queries, { ...asked, startedAtMs: nowMs, fault: undefined });
   await tellAsked(queries, { ...asked, seq }, nowMs);
 }

@@ -15,6 +15,8 @@ export interface Requester {
   readonly isAdmin: boolean;
   /** `req-<uuid>` */
   readonly requestId: string;
+  /** Of what is asked under an id of the caller's, so that it is recorded once; absent: the id is ours. */
+  readonly requestDigest?: string;
 }
 
 export type RequestedBy = string | Requester;

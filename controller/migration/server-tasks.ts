@@ -8,8 +8,9 @@
  */
 
 import { asFault, Fault } from "../../proto/fault.js";
-import { toFaultInfo } from "../../proto/fault-info.js";
+import { fromFaultInfo, toFaultInfo } from "../../proto/fault-info.js";
 import type { PerformRequest, PerformResult } from "../../proto/gen/ferry/v1/agent.js";
+import { findRequested } from "../store/actions.js";
 import { deleteAllocations } from "../store/allocations.js";
 import type { Queries } from "../store/schema.js";
 import {
@@ -28,6 +29,7 @@ import type { Verb } from "./migration-world.js";
 const CALLER_LIMIT_MS = 10 * 60_000;
 const TASK_LIMIT_MS = 30 * 60_000;
 const RETRY_MS = 2_000;
+const LOOK_AGAIN_MS = 500;
 
 export class ServerTasks {
   readonly #deps: MigrationDependencies;
@@ -72,6 +74,19 @@ export class ServerTasks {
       late.catch(() => undefined);
       task.catch(() => undefined);
     }
+  }
+
+  /** The same for what was asked for before, whichever controller carries it out; thrown if it was refused. */
+  async outcome(requestId: string): Promise<void> {
+    const { store, clock } = this.#deps;
+    const startedMs = clock.monotonicMs();
+    while (clock.monotonicMs() - startedMs < CALLER_LIMIT_MS) {
+      const action = await findRequested(store.queries, requestId);
+      if (action?.fault !== undefined) throw fromFaultInfo(action.fault);
+      if (action?.endedAtMs !== 0) return;
+      await clock.sleep(LOOK_AGAIN_MS, this.#closing.signal);
+    }
+    throw new Fault("timeout", `${requestId} is still being carried out`);
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,7 @@
 
 import type { AdoptServerResponse, CreateServerRequest } from "../../proto/gen/ferry/v1/controller.js";
 import type { Server, ServerAction } from "../../proto/gen/ferry/v1/model.js";
+import type { ActionRecord } from "../store/actions.js";
 import { DEFAULT_ZONE, zonesByHost } from "../store/aggregates.js";
 import { refuseFrozen } from "../store/freeze.js";
 import type { ServerSelection } from "../store/server-selection.js";
@@ -67,8 +68,10 @@ export class Servers {
 
   async #make(id: string, start: boolean, requester: Requester): Promise<void> {
     await this.#tasks.carryOut(id);
+    if (!start) return;
     // Part of the same action: it has its own request id only because every action needs one.
-    if (start) await this.startServer(id, { ...requester, requestId: `req-${this.#deps.newId()}` });
+    const { requestDigest: _same, ...rest } = requester;
+    await this.startServer(id, { ...rest, requestId: `req-${this.#deps.newId()}` });
   }
 
   /** Takes over a domain that exists, or only says what it would find. */
@@ -114,6 +117,11 @@ export class Servers {
     const server = await findServer(this.#deps.store.queries, nameOrId);
     await this.#deletion.ask(server, this.#requester(requestedBy));
     await this.#follow(this.#deletion.bringAbout(server.id), noWait);
+  }
+
+  /** Follows what was asked for before, as whoever asked for it does. */
+  async outcome({ requestId }: ActionRecord, { noWait = false } = {}): Promise<void> {
+    await this.#follow(this.#tasks.outcome(requestId), noWait);
   }
 
   /** What was asked of a server, newest first; by id also of one that is gone. */

@@ -1,12 +1,16 @@
 /** The action table: what was asked of each server, by whom, under which request id. Kept when the server is gone. */
 
+import { Fault } from "../../proto/fault.js";
 import { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { type Columns, int, optionalMessage, text, toRecord, toRow } from "./columns.js";
+import { isUniqueViolation } from "./dialect.js";
 import type { ActionTable, Queries } from "./schema.js";
 
 export interface ActionRecord {
   readonly serverId: string;
   readonly requestId: string;
+  /** Of a request that is carried out once, however often it comes; empty when its caller gave it no id. */
+  readonly requestDigest: string;
   /** Nova's: create | delete | start | stop | migrate | resize | confirmResize | revertResize | lock | unlock | reset_state */
   readonly action: string;
   readonly requestedBy: string;
@@ -23,6 +27,7 @@ export interface ActionRecord {
 const COLUMNS: Columns<ActionRecord> = {
   serverId: text("server_id"),
   requestId: text("request_id"),
+  requestDigest: text("request_digest"),
   action: text("action"),
   requestedBy: text("requested_by"),
   project: text("project"),
@@ -41,11 +46,27 @@ export async function insertAction(queries: Queries, action: ActionRecord): Prom
     .where("server_id", "=", action.serverId)
     .executeTakeFirst();
   const seq = (last?.seq ?? 0) + 1;
-  await queries
-    .insertInto("action")
-    .values({ ...toRow(COLUMNS, action), seq } as ActionTable)
-    .execute();
+  try {
+    await queries
+      .insertInto("action")
+      .values({ ...toRow(COLUMNS, action), seq } as ActionTable)
+      .execute();
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw new Fault("conflict", `request ${action.requestId} has been begun already`);
+  }
   return seq;
+}
+
+/** What was asked under an id of the caller's, of whichever server. */
+export async function findRequested(queries: Queries, requestId: string): Promise<ActionRecord | undefined> {
+  const row = await queries
+    .selectFrom("action")
+    .selectAll()
+    .where("request_id", "=", requestId)
+    .where("request_digest", "<>", "")
+    .executeTakeFirst();
+  return row && toRecord(COLUMNS, row);
 }
 
 /** The task that an agent carries out for this server has ended; a server has one at a time. Answers what that was. */

@@ -137,6 +137,12 @@ const VERSION_11 = [`ALTER TABLE migration ADD COLUMN refusals TEXT NOT NULL DEF
 /** Whether everybody was told that a host is not heard any more. */
 const VERSION_12 = [`ALTER TABLE host ADD COLUMN silent BIGINT NOT NULL DEFAULT 0`];
 
+/** What was asked under a request id of the caller's: the same id again is the same request, or refused. */
+const VERSION_13 = [
+  `ALTER TABLE action ADD COLUMN request_digest TEXT NOT NULL DEFAULT ''`,
+  `CREATE UNIQUE INDEX action_asked_once ON action (request_id) WHERE request_digest <> ''`,
+];
+
 const VERSIONS: readonly (readonly string[])[] = [
   VERSION_1,
   VERSION_2,
@@ -150,6 +156,7 @@ const VERSIONS: readonly (readonly string[])[] = [
   VERSION_10,
   VERSION_11,
   VERSION_12,
+  VERSION_13,
 ];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */

@@ -207,6 +207,8 @@ export interface EventTable {
 export interface ActionTable {
   server_id: string;
   request_id: string;
+  /** Of a request whose id is its caller's: no other request has that id. Empty: the id is ours. */
+  request_digest: string;
   /** Counts the server's actions from 1. */
   seq: Int;
   action: string;

@@ -1,5 +1,6 @@
 /** Three controllers, twenty servers that move at the same time, and one controller that dies or freezes on the way. */
 
+import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listAllocations } from "../../controller/store/allocations.js";
@@ -65,9 +66,22 @@ const adopt = (name: string, domain: string) =>
     AdoptServerRequest.fromPartial({ host: "h1", domain }),
   );
 
-async function migrate(name: string, server: string): Promise<void> {
-  const request = MigrateServerRequest.fromPartial({ server });
-  await call(client(name), ServerServiceService.migrateServer, request);
+/** Each move is asked for under the same id, however often. */
+const requestIds = new Map(SERVERS.map(server => [server, randomUUID()]));
+
+async function migrate(name: string, server: string): Promise<string | undefined> {
+  const request = MigrateServerRequest.fromPartial({ server, requestId: requestIds.get(server) });
+  return (await call(client(name), ServerServiceService.migrateServer, request)).migration?.id;
+}
+
+/** The same request at two controllers begins one migration, and both answer it. */
+async function atTwoAtOnce(server: string, index: number): Promise<string | undefined> {
+  const [one, other] = await Promise.all([
+    migrate(nameFor(index), server),
+    migrate(nameFor(index + 1), server),
+  ]);
+  expect(other).toBe(one);
+  return one;
 }
 
 async function migrations(name: string): Promise<Migration[]> {
@@ -143,11 +157,12 @@ async function bookings(): Promise<Set<string>> {
 
 describe("of three controllers on one store", { timeout: 2 * DEADLINE_MS }, () => {
   it("one that is killed is succeeded, and every migration ends as if nothing had been", async () => {
-    await Promise.all(SERVERS.map((server, index) => migrate(nameFor(index), server)));
+    const begun = await Promise.all(SERVERS.map((server, index) => atTwoAtOnce(server, index)));
     const killedMs = Date.now();
     await controllers.kill("c1");
     const takeoverMs = (await takenOver("c1")) - killedMs;
     await expectAllMoved("c2");
+    expect(await Promise.all(SERVERS.map(server => migrate("c3", server)))).toEqual(begun);
     const finished = await migrations("c3");
     const expected = finished.flatMap(({ id, serverId, sourceHost, targetHost }) => [
       `${id} ${sourceHost}`,

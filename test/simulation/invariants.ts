@@ -4,8 +4,9 @@
  *
  *   always   at most one QEMU of a server runs; at most one host could start it; what a fence set aside is not changed
  *            and not removed before its migration is being confirmed
- *   at rest  every migration has ended or says why it is stuck; bookings and claims are exact; every server is on one
- *            host, runs if it is to run, on a disk that ends where its last guest left it; nothing else is left anywhere
+ *   at rest  no request has begun two migrations; each has ended or says why it is stuck; bookings and claims are exact;
+ *            every server is on one host, runs if it is to run, on a disk that ends where its last guest left it; nothing
+ *            else is left anywhere
  */
 
 import type { Fleet } from "./fleet.js";
@@ -118,6 +119,9 @@ export class Invariants {
   /** When everything has healed and nothing is under way any more. */
   atRest(): void {
     const migrations = this.migrations();
+    const asked = this.#fleet.operator.moves.size;
+    if (migrations.length > asked)
+      this.#world.breach(`${migrations.length} migrations were begun by ${asked} requests`);
     for (const { id, status, stuck, fault, open, step } of migrations) {
       if (open === 1 && stuck === 0)
         this.#world.breach(`migration ${id} neither ends nor is stuck: ${status} at ${step}`);

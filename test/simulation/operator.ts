@@ -1,4 +1,7 @@
-/** A person with the `ferry` command's interface: asks, looks at the answer, and asks again when there was none. */
+/**
+ * A person with the `ferry` command's interface: asks, looks at the answer, and asks again when there was none, under the
+ * same id.
+ */
 
 import type { Client } from "@grpc/grpc-js";
 import { asFault } from "../../proto/fault.js";
@@ -23,11 +26,15 @@ const AGAIN_MS = 2_000;
 
 export class Operator {
   readonly machine: Machine;
+  /** Ids of all requests to move a server. */
+  readonly moves = new Set<string>();
+  readonly #ids: Random;
   readonly #process: Process;
   #client: Client | undefined;
 
   constructor(machine: Machine) {
     this.machine = machine;
+    this.#ids = machine.random.fork("requests");
     this.#process = new Process(machine, "ferry", machine.nextPid());
   }
 
@@ -139,8 +146,11 @@ export class Operator {
   adopt = (host: string, domain: string) =>
     call(this.#wire, ServerServiceService.adoptServer, AdoptServerRequest.fromPartial({ host, domain }));
 
-  migrate = (server: string, host = "") =>
-    call(this.#wire, ServerServiceService.migrateServer, MigrateServerRequest.fromPartial({ server, host }));
+  migrate = (server: string, host = "", requestId = this.newRequest()) => {
+    this.moves.add(requestId);
+    const request = MigrateServerRequest.fromPartial({ server, host, requestId });
+    return this.#untilAnswered(() => call(this.#wire, ServerServiceService.migrateServer, request));
+  };
 
   confirm = async (server: string, migration: string) => {
     const answer = await call(this.#wire, ServerServiceService.confirmServer, { server, migration });
@@ -154,13 +164,35 @@ export class Operator {
     return call(this.#wire, ServerServiceService.revertServer, request);
   };
 
-  resize = (server: string, flavor: string) =>
-    call(this.#wire, ServerServiceService.resizeServer, ResizeServerRequest.fromPartial({ server, flavor }));
+  resize = (server: string, flavor: string, requestId = this.newRequest()) => {
+    this.moves.add(requestId);
+    const request = ResizeServerRequest.fromPartial({ server, flavor, requestId });
+    return this.#untilAnswered(() => call(this.#wire, ServerServiceService.resizeServer, request));
+  };
 
-  start = (server: string) => call(this.#wire, ServerServiceService.startServer, { server, noWait: false });
+  start = (server: string) => {
+    const request = { server, noWait: false, requestId: this.newRequest() };
+    return call(this.#wire, ServerServiceService.startServer, request);
+  };
 
-  stop = (server: string) =>
-    call(this.#wire, ServerServiceService.stopServer, { server, timeoutSeconds: 20, noWait: false });
+  stop = (server: string) => {
+    const request = { server, timeoutSeconds: 20, noWait: false, requestId: this.newRequest() };
+    return call(this.#wire, ServerServiceService.stopServer, request);
+  };
+
+  newRequest = (): string => this.#ids.uuid();
+
+  /** A few times. */
+  async #untilAnswered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (attempt === 3 || !asFault(error).isUnknown) throw error;
+        await this.machine.world.time.pause(AGAIN_MS, this.#process);
+      }
+    }
+  }
 
   delete = (server: string) => call(this.#wire, ServerServiceService.deleteServer, { server, noWait: true });
 

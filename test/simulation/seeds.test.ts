@@ -33,7 +33,7 @@ describe("a simulated fleet", () => {
     expect((await runSeed(50_000_752)).violations).toEqual([]);
   });
 
-  it("gives a verdict also on what a request began that the network repeated when all was good again", async () => {
+  it("carries out once what the network repeats, also when all is good again", async () => {
     expect((await runSeed(588_040_336)).violations).toEqual([]);
   });
 

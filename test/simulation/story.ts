@@ -79,10 +79,9 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
 }
 
 async function ask({ operator }: Fleet, server: string, { kind }: Tale): Promise<void> {
+  const id = operator.newRequest();
   await operator.insist(kind, async () => {
-    // The answer before may have been lost.
-    if ((await operator.migrations()).length > 0) return;
-    await (kind === "migrate" ? operator.migrate(server, "h2") : operator.resize(server, "large"));
+    await (kind === "migrate" ? operator.migrate(server, "h2", id) : operator.resize(server, "large", id));
   });
 }
 

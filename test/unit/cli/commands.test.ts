@@ -24,7 +24,11 @@ import { FakeController } from "./fake-controller.js";
 
 const controller = await FakeController.forThisFile();
 
-const asked = () => controller.requests.at(-1)?.request;
+/** Without the id under which it is asked. */
+const asked = () => {
+  const { requestId: _id, ...rest } = (controller.requests.at(-1)?.request ?? {}) as { requestId?: string };
+  return rest;
+};
 
 const small = Flavor.create({ id: "1", name: "m1.small", vcpus: 1, ramMib: 512, rootGib: 4, swapMib: 64 });
 const web = Server.create({

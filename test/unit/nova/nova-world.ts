@@ -82,6 +82,8 @@ interface Lock {
 
 export class NovaWorld {
   readonly center: Datacenter;
+  /** What the REST face asks, and any gRPC client. */
+  readonly calls: LocalCalls;
   readonly app: FastifyInstance;
   readonly failures: unknown[] = [];
   readonly credentialFile: string;
@@ -108,8 +110,9 @@ export class NovaWorld {
     const epochRaise = new EpochRaise(deps, migrations);
     const more = { aggregates, serverGroups, epochRaise, returned, driftWatch };
     const api = { ...deps, ...more, store: center.store, migrations, servers, policy, newId };
+    this.calls = new LocalCalls(controllerServices(api), policy);
     this.app = novaApi({
-      calls: new LocalCalls(controllerServices(api), policy),
+      calls: this.calls,
       routes: novaRoutes({
         images: [{ id: IMAGE_ID, name: "cirros", path: "/images/i.raw", format: "raw" }],
       }),
