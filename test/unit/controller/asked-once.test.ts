@@ -93,7 +93,10 @@ describe("a migration", () => {
   it("is known again while its source is silent and nothing could be begun", async () => {
     const { migration } = await migrate();
     await nova.center.rest();
+    await confirm({ requestId: undefined });
+    await nova.center.ended();
     nova.center.clock.advance(60_000);
+    await expect(migrate({ requestId: undefined })).rejects.toMatchObject({ code: "unreachable" });
     expect((await migrate()).migration?.id).toBe(migration?.id);
   });
 
