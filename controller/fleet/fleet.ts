@@ -28,6 +28,7 @@ import {
 import { bookedInventories, replaceInventories } from "../store/inventories.js";
 import type { Queries } from "../store/schema.js";
 import type { Transactions } from "../store/store.js";
+import { firstWordOf } from "./first-word.js";
 import { followDomains } from "./follow-domains.js";
 import { whyStoreIsOlder } from "./older-store.js";
 import { recordHost } from "./record-host.js";
@@ -144,12 +145,24 @@ export class Fleet {
     return this.show(name);
   }
 
+  /** After a start: until every host has said something, or counts as down. */
+  async firstWords(): Promise<void> {
+    if (this.#clock.monotonicMs() - this.#startedMs > SILENT_AFTER_MS) return;
+    const rows = await listHosts(this.#store.queries);
+    await this.#firstWordOf(rows.filter(row => row.forced_down === 0).map(({ name }) => name));
+  }
+
+  #firstWordOf(names: readonly string[]): Promise<void> {
+    return firstWordOf(names, name => this.stateOf(name), this.#clock);
+  }
+
   /** Whether its agent is heard and nobody says that the host is down; refused in Nova's words when not. */
   async refuseDown(name: string): Promise<void> {
     const row = await knownHost(this.#store.queries, name);
+    const isForced = row.forced_down === 1;
+    if (!isForced) await this.#firstWordOf([name]);
     const state = this.#standingOf(row);
     if (state === "up") return;
-    const isForced = row.forced_down === 1;
     throw new Fault("unreachable", "Service is unavailable at this time.", {
       have: isForced ? `${name} was forced down` : `the agent of ${name} is ${state}`,
       host: name,

@@ -69,6 +69,7 @@ export class Admission {
     const project = request.project || requester.project;
     const somewhere = { sourceHost: "", requestedHost: request.host, force: false, ignoreHosts: [] };
     const wanted = { ...placing, ...somewhere, serverId: id, flavor, tenant: project || owner };
+    await this.#deps.fleet.firstWords();
     const [host] = await this.#deps.scheduler.select(wanted, 1);
     const created = {
       ...placing,

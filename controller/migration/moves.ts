@@ -68,6 +68,7 @@ export class Moves {
   async migrate(asked: MigrateRequest): Promise<Begun> {
     const { host: requestedHost = "", force = false } = asked;
     refuseAimlessForce(force, requestedHost);
+    await this.#deps.fleet.firstWords();
     const server = await findServer(this.#deps.store.queries, asked.server);
     const crossCell = requestedHost !== "" && asked.mayCrossCells === true;
     const { flavor } = server;
@@ -77,6 +78,7 @@ export class Moves {
   /** On a host of the scheduler's choice. */
   async resize(asked: ResizeRequest): Promise<Begun> {
     const { queries } = this.#deps.store;
+    await this.#deps.fleet.firstWords();
     const server = await findServer(queries, asked.server);
     const flavor = await findFlavor(queries, asked.flavor);
     refuseResize(server, flavor);

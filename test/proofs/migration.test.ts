@@ -201,6 +201,30 @@ describe("a migration", () => {
     expect(await decide("reverting")).toBe(false);
   });
 
+  it.each([
+    ["confirmed", () => center.controller.migrations.confirm(WEB, "ada")],
+    ["reverted", () => center.controller.migrations.revert(WEB, { discardWrites: true, requestedBy: "ada" })],
+    ["moved again", () => center.migrate("h1")],
+  ])("is %s right after a restart, as soon as the hosts are heard", async (what, ask) => {
+    await center.move();
+    await center.rest();
+    if (what === "moved again") {
+      await center.controller.migrations.confirm(WEB, "ada");
+      await center.ended();
+    }
+    const agents = [...center.agents.agents.values()];
+    for (const agent of agents) agent.isReachable = false;
+    await center.restart();
+    for (const agent of agents) agent.isReachable = true;
+    let isAnswered = false;
+    const answer = ask().finally(() => {
+      isAnswered = true;
+    });
+    await center.passTime(() => isAnswered);
+    await answer;
+    await center.rest();
+  });
+
   it("is not confirmed while the target is silent: the source may be all that is left", async () => {
     await center.migrate();
     await center.rest();

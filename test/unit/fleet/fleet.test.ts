@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Fleet, HEARTBEAT_INTERVAL_MS } from "../../../controller/fleet/fleet.js";
+import { Fleet, HEARTBEAT_INTERVAL_MS, SILENT_AFTER_MS } from "../../../controller/fleet/fleet.js";
 import { readFreeze, refuseFrozen } from "../../../controller/store/freeze.js";
 import { insertServer } from "../../../controller/store/servers.js";
 import type { Store } from "../../../controller/store/store.js";
+import type { Fault } from "../../../proto/fault.js";
 import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
 import { VirtualClock } from "../../simulation/virtual-clock.js";
 import { openFreshStore } from "../../store-under-test.js";
@@ -114,5 +115,58 @@ describe("a store that is older than what an agent has seen", () => {
     await beat({ epochs: { s1: 5 } });
     expect((await readFreeze(store.queries))?.reason).toContain("epoch 4");
     await expect(refuseFrozen(store.queries)).rejects.toThrow(/everything stands still: h1 has seen epoch 4/);
+  });
+});
+
+describe("a controller that has just started", () => {
+  const passes = async (waiting: Promise<void>, meanwhile = async () => {}) => {
+    let outcome = "";
+    waiting.then(
+      () => (outcome = "ready"),
+      (fault: Fault) => (outcome = `${fault.message} ${fault.detail.have}`),
+    );
+    await clock.until(async () => {
+      await meanwhile();
+      return outcome !== "";
+    }, 1_000);
+    return { outcome, afterMs: clock.monotonicMs() - startedMs };
+  };
+  let startedMs: number;
+  beforeEach(async () => {
+    await beat();
+    await beat({ host: "h2" });
+    startedMs = clock.monotonicMs();
+    fleet = new Fleet({ store, clock });
+  });
+
+  it("waits for a host's first word before it would refuse for want of it", async () => {
+    const { outcome, afterMs } = await passes(fleet.refuseDown("h1"), async () => {
+      if (clock.monotonicMs() - startedMs >= HEARTBEAT_INTERVAL_MS) await beat();
+    });
+    expect(outcome).toBe("ready");
+    expect(afterMs).toBeLessThan(HEARTBEAT_INTERVAL_MS + 1_000);
+  });
+
+  it("refuses a host that says nothing when it counts as down, and not before", async () => {
+    const { outcome, afterMs } = await passes(fleet.refuseDown("h1"));
+    expect(outcome).toBe("Service is unavailable at this time. the agent of h1 is down");
+    expect(afterMs).toBeGreaterThan(SILENT_AFTER_MS);
+    expect(afterMs).toBeLessThan(SILENT_AFTER_MS + 1_000);
+  });
+
+  it("does not wait for a host that a person has called down", async () => {
+    await fleet.forceDown("h1", true);
+    expect(await passes(fleet.refuseDown("h1"))).toEqual({
+      outcome: "Service is unavailable at this time. h1 was forced down",
+      afterMs: 0,
+    });
+  });
+
+  it("waits for every host where any may be chosen, and only after a start", async () => {
+    await beat();
+    const { afterMs } = await passes(fleet.firstWords());
+    expect(afterMs).toBeGreaterThan(SILENT_AFTER_MS);
+    startedMs = clock.monotonicMs();
+    expect(await passes(fleet.firstWords())).toEqual({ outcome: "ready", afterMs: 0 });
   });
 });
