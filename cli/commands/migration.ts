@@ -39,7 +39,7 @@ export function addMigrationCommands(program: Command, runner: Runner): void {
     .addHelpText("after", "\nExample:\n  ferry migration cancel 7\n")
     .action(
       runner.online(async (session, _options, id = "") => {
-        const answer = await session.call(MigrationServiceService.cancelMigration, { id });
+        const answer = await session.change(MigrationServiceService.cancelMigration, { id });
         printMigration(session, present(answer.migration, "a migration"));
       }),
     );

@@ -4,6 +4,7 @@ import type {
   CopiedFile,
   DiskChange,
   Migration,
+  ServerAction,
   StepRecord,
   TargetRefusal,
 } from "../../proto/gen/ferry/v1/model.js";
@@ -53,11 +54,25 @@ export function migrationFields(migration: Migration): Field[] {
     ...migration.notes.map((note): Field => ["note", note]),
     ["confirmed by itself", formatTime(migration.autoConfirmAtMs)],
     ["requested by", migration.requestedBy],
+    ...migration.actions.flatMap(decisionField),
     ["epoch", String(migration.epoch)],
     ["created", formatTime(migration.createdAtMs)],
     ["updated", formatTime(migration.updatedAtMs)],
     ["ended", formatTime(migration.endedAtMs)],
   ];
+}
+
+const DECISIONS: Readonly<Record<string, string>> = {
+  cancelMigration: "cancelled by",
+  recoverMigration: "recovered by",
+  confirmResize: "confirmed by",
+  revertResize: "reverted by",
+};
+
+/** `confirmed by`: `user/ada, 2026-11-28 06:00:00 UTC`. That it was asked for at all is said already. */
+function decisionField({ action, requestedBy, startedAtMs }: ServerAction): Field[] {
+  const title = DECISIONS[action];
+  return title === undefined ? [] : [[title, `${requestedBy}, ${formatTime(startedAtMs)}`]];
 }
 
 /** `h2: another domain on the target has this name (have: …; fix: …)` */

@@ -5,12 +5,15 @@ import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
 import { ownerOf, seesAll, viewerOf } from "../policy/policy.js";
 import type { Api } from "./api.js";
+import { onceFor } from "./once.js";
+import { requesterFrom } from "./requester-from.js";
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 10_000;
 
-export function migrationService({ migrations, servers, policy }: Api): ServiceImplementation {
-  const requestedBy = ({ identity }: Caller) => ownerOf(identity);
+export function migrationService(api: Api): ServiceImplementation {
+  const { migrations, servers, policy } = api;
+  const once = onceFor(api);
   /** The migration, if the caller may see its server: who resizes a server of their own may follow it. */
   const permitted = async (id: string, { identity, path }: Caller): Promise<Migration> => {
     const migration = await migrations.show(id);
@@ -36,14 +39,15 @@ export function migrationService({ migrations, servers, policy }: Api): ServiceI
     },
     setMigration: async ({ id, bandwidthBytesPerSecond: rate, priority }, caller) => {
       if (priority !== undefined) await migrations.prioritise(id, priority);
-      if (rate !== undefined) await migrations.limit(id, rate, requestedBy(caller));
+      if (rate !== undefined) await migrations.limit(id, rate, ownerOf(caller.identity));
       return { migration: await migrations.show(id) };
     },
     verifyReceipt: ({ id, files }, { signal }) => migrations.verify(id, files, signal),
-    cancelMigration: async ({ id }) => ({
-      migration: await migrations.cancel(id),
-    }),
+    cancelMigration: once(
+      async ({ id }, _caller, requestedBy) => ({ migration: await migrations.cancel(id, requestedBy) }),
+      async ({ migrationId }) => ({ migration: await migrations.show(migrationId) }),
+    ),
     recoverMigration: ({ id, ...asked }, caller) =>
-      migrations.recover(id, { ...asked, requestedBy: requestedBy(caller) }),
+      migrations.recover(id, { ...asked, requestedBy: requesterFrom(caller, api.newId) }),
   });
 }

@@ -8,14 +8,14 @@ import {
 } from "../../proto/gen/ferry/v1/controller.js";
 import type { Server } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
-import { askedOnce } from "../migration/asked-once.js";
 import { checkServer } from "../migration/check-server.js";
 import type { Requester } from "../migration/requester.js";
 import { owns, seesAll, viewerOf } from "../policy/policy.js";
 import type { ActionRecord } from "../store/actions.js";
 import type { ServerSelection } from "../store/server-selection.js";
 import type { Api } from "./api.js";
-import { type Identified, requesterFrom } from "./requester-from.js";
+import { onceFor } from "./once.js";
+import type { Identified } from "./requester-from.js";
 
 /** What a migration and a resize are asked with alike. */
 type MoveMessage = Omit<ResizeServerRequest, "server" | "flavor">;
@@ -30,19 +30,7 @@ const selectionOf = (asked: ListServersRequest): ServerSelection => ({
 
 export function serverService(api: Api): ServiceImplementation {
   const { servers, migrations, policy } = api;
-  /** Carried out once, however often it comes; `again` answers what was begun before. */
-  const once =
-    <Request extends Identified, Answer>(
-      begin: (request: Request, caller: Caller, requestedBy: Requester) => Promise<Answer>,
-      again: (begun: ActionRecord, request: NoInfer<Request>) => Promise<NoInfer<Answer>>,
-    ) =>
-    async (request: Request, caller: Caller): Promise<Answer> => {
-      const requester = requesterFrom(caller, api.newId, request);
-      return askedOnce(api.store.queries, requester, {
-        begin: () => begin(request, caller, requester),
-        again: begun => again(begun, request),
-      });
-    };
+  const once = onceFor(api);
   const migrationOf = async ({ migrationId: id }: ActionRecord) => ({ migration: await migrations.show(id) });
   const moveOf = async (begun: ActionRecord) => ({ ...(await migrationOf(begun)), verdicts: [] });
   const serverOf = async (begun: ActionRecord, asked: Identified & { readonly noWait?: boolean } = {}) => {

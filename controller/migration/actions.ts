@@ -11,7 +11,7 @@ import type {
   TargetRefusal,
 } from "../../proto/gen/ferry/v1/model.js";
 import { decodeJson, type Entry } from "../saga/journal-line.js";
-import { type ActionRecord, endActions, insertAction, listActions } from "../store/actions.js";
+import { type ActionRecord, endActions, insertAction, listActions, listActionsOn } from "../store/actions.js";
 import { findMigration, type MigrationRecord } from "../store/migrations.js";
 import { readJournal } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
@@ -49,10 +49,27 @@ export async function endAction(
 export async function actionsOf(queries: Queries, serverId: string): Promise<ServerAction[]> {
   const actions: ServerAction[] = [];
   for (const record of await listActions(queries, serverId)) {
-    actions.push(record.migrationId === "" ? taskAction(record) : await migrationAction(queries, record));
+    if (record.migrationId === "") actions.push(taskAction(record));
+    else if (WORDS.includes(record.action)) actions.push(eventless(record));
+    else actions.push(await migrationAction(queries, record));
   }
   return actions;
 }
+
+/** What was asked about one migration, oldest first; its steps tell how it went. */
+export async function actionsOn(
+  queries: Queries,
+  { id, serverId }: Pick<MigrationRecord, "id" | "serverId">,
+): Promise<ServerAction[]> {
+  return (await listActionsOn(queries, serverId, id)).map(eventless);
+}
+
+const eventless = (record: ActionRecord): ServerAction => ({
+  ...messageOf(record),
+  updatedAtMs: record.startedAtMs,
+  message: "",
+  events: [],
+});
 
 /** What one agent does at one go; Nova's names. Whatever is not here is done by the controller, without an event. */
 const TASK_EVENTS: Readonly<Record<string, string>> = {
@@ -124,6 +141,9 @@ const refusalEvent = ({ host, askedAtMs, refusedAtMs, fault }: TargetRefusal): S
   result: "Error",
   details: fault?.message ?? "",
 });
+
+/** Said to a migration that goes on: what follows is an event of its move, or of its verdict. */
+const WORDS: readonly string[] = ["cancelMigration", "recoverMigration"];
 
 const VERDICTS: Readonly<Record<string, "confirm" | "revert">> = {
   confirmResize: "confirm",

@@ -86,7 +86,8 @@ export class Deletion {
 
   async #end({ id, serverId, status, direction, stuck }: MigrationRecord): Promise<void> {
     if (status === "finished") await this.#migrations.confirm(serverId, "delete", { migration: id });
-    else if (direction === "forward" && status !== "confirming" && !stuck) await this.#migrations.cancel(id);
+    else if (direction === "forward" && status !== "confirming" && !stuck)
+      await this.#migrations.cancel(id, "delete");
   }
 
   async #take(serverId: string, also: (queries: Queries) => Promise<void>): Promise<void> {

@@ -20,6 +20,7 @@ import {
 } from "../store/migrations.js";
 import { listLiveSagas } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
+import { actionsOn, recordAction } from "./actions.js";
 import { Changes } from "./changes.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import { limitBandwidth } from "./limit-bandwidth.js";
@@ -27,7 +28,7 @@ import { migrationKind } from "./migration-kind.js";
 import type { MigrationWorld } from "./migration-world.js";
 import { type Begun, type MigrateRequest, Moves, type ResizeRequest } from "./moves.js";
 import { type Recovered, type RecoverRequest, recover } from "./recover.js";
-import type { RequestedBy } from "./requester.js";
+import { type RequestedBy, requesterOf } from "./requester.js";
 import { story } from "./story.js";
 import { TurnGiver } from "./turn-giver.js";
 import { placesInQueue, type Waiting } from "./turns.js";
@@ -120,11 +121,16 @@ export class Migrations {
   }
 
   /** Takes everything back, as long as the target's CPUs cannot have run. */
-  async cancel(id: string): Promise<Migration> {
-    await this.#find(id);
-    await refuseFrozen(this.#deps.store.queries);
-    await this.#runner.cancel(id);
-    this.#deps.hints.announce("saga", id);
+  async cancel(id: string, requestedBy: RequestedBy): Promise<Migration> {
+    const { store, hints, clock, newId } = this.#deps;
+    const { serverId } = await this.#find(id);
+    await refuseFrozen(store.queries);
+    const requester = requesterOf(requestedBy, newId);
+    const asked = { serverId, action: "cancelMigration", migrationId: id };
+    await this.#runner.cancel(id, requester.by, queries =>
+      recordAction(queries, asked, requester, clock.nowMs()),
+    );
+    hints.announce("saga", id);
     return this.show(id);
   }
 
@@ -169,9 +175,11 @@ export class Migrations {
     );
   }
 
+  /** With all that was asked about it. */
   async show(id: string): Promise<Migration> {
-    const [record, places] = [await this.#find(id), await placesInQueue(this.#deps.store.queries)];
-    return migrationMessage(record, places.get(id));
+    const { queries } = this.#deps.store;
+    const [record, places] = [await this.#find(id), await placesInQueue(queries)];
+    return { ...migrationMessage(record, places.get(id)), actions: await actionsOn(queries, record) };
   }
 
   /** Newest first; `brief`: without steps, receipt, notes and progress. */

@@ -9,19 +9,22 @@
 import { Fault } from "../../proto/fault.js";
 import type { SagaState } from "../saga/fold.js";
 import type { SagaRunner } from "../saga/runner.js";
+import type { Write } from "../saga/step.js";
 import { refuseFrozen } from "../store/freeze.js";
 import { changeHost } from "../store/hosts.js";
 import type { MigrationRecord } from "../store/migrations.js";
+import { recordAction } from "./actions.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import { quarantineFor, refuseUselessWord } from "./fenced-host.js";
 import type { MigrationWorld } from "./migration-world.js";
 import { outcomeOf } from "./reconcile.js";
 import { findingsOf, type Intent, lookAtBoth, planOf } from "./recovery.js";
+import { type RequestedBy, type Requester, requesterOf } from "./requester.js";
 import { settle } from "./settle.js";
 
 export interface RecoverRequest {
   readonly planOnly: boolean;
-  readonly requestedBy: string;
+  readonly requestedBy: RequestedBy;
   /** A host that the caller declares dead. */
   readonly fencedHost?: string;
   readonly reason?: string;
@@ -32,9 +35,12 @@ export interface Recovered {
   readonly plan: string[];
 }
 
-type Told = Required<Omit<RecoverRequest, "planOnly">> & Intent;
+interface Told extends Intent {
+  readonly reason: string;
+  readonly requester: Requester;
+}
 
-type Dependencies = Pick<MigrationDependencies, "store" | "agent" | "clock"> & {
+type Dependencies = Pick<MigrationDependencies, "store" | "agent" | "clock" | "newId"> & {
   readonly runner: SagaRunner<MigrationWorld>;
 };
 
@@ -50,7 +56,8 @@ export async function recover(
   const outcome = outcomeOf(looks.filter(look => "journal" in look));
   const intent = { fencedHost, outcome: isOutlived(state) ? outcome : "" };
   const plan = planOf(record, state, intent);
-  if (!planOnly) await carryOn(record, state, { ...intent, reason, requestedBy }, deps);
+  const requester = requesterOf(requestedBy, deps.newId);
+  if (!planOnly) await carryOn(record, state, { ...intent, reason, requester }, deps);
   return { findings: findingsOf(looks), plan };
 }
 
@@ -66,24 +73,38 @@ async function carryOn(
   const { store, runner } = deps;
   await refuseFrozen(store.queries);
   if (record.endedAtMs !== 0) return;
+  const recorded = (write: Write) => recordRecovery(record, told.requester, write);
   if (told.outcome !== "")
-    return runner.end(record.id, write => settle(state, record.targetHost, told.outcome, write));
-  if (told.fencedHost === "") return runner.resume(record.id, told.requestedBy);
+    return runner.end(record.id, async write => {
+      await settle(state, record.targetHost, told.outcome, write);
+      await recorded(write);
+    });
+  const { by } = told.requester;
+  if (told.fencedHost === "") return runner.resume(record.id, by, recorded);
   await declareDead(record, told, deps);
   const canUnwind = state.phase === "forward" && !state.crossed;
-  if (canUnwind && told.fencedHost === record.targetHost) await runner.cancel(record.id);
+  if (canUnwind && told.fencedHost === record.targetHost) await runner.cancel(record.id, by);
 }
+
+const recordRecovery = (
+  { id: migrationId, serverId }: MigrationRecord,
+  requester: Requester,
+  { queries, nowMs }: Pick<Write, "queries" | "nowMs">,
+): Promise<void> =>
+  recordAction(queries, { serverId, action: "recoverMigration", migrationId }, requester, nowMs);
 
 /** Recorded with the name of who says so; the host is in quarantine from the same moment (SAFETY R21). */
 async function declareDead(
-  { id }: MigrationRecord,
-  { fencedHost: host, reason, requestedBy }: Told,
+  record: MigrationRecord,
+  { fencedHost: host, reason, requester }: Told,
   { clock, runner }: Dependencies,
 ): Promise<void> {
-  const declared = { host, by: requestedBy, reason, atMs: clock.nowMs() };
-  await runner.tell(id, requestedBy, { fencedHost: declared }, ({ queries }) =>
-    changeHost(queries, host, { quarantine: quarantineFor(declared, id) }),
-  );
+  const { by } = requester;
+  const declared = { host, by, reason, atMs: clock.nowMs() };
+  await runner.tell(record.id, by, { fencedHost: declared }, async write => {
+    await changeHost(write.queries, host, { quarantine: quarantineFor(declared, record.id) });
+    await recordRecovery(record, requester, write);
+  });
 }
 
 const reasonMissing = (host: string): Fault =>

@@ -26,8 +26,8 @@ const STORE_RETRY_MS = 1_000;
 /** One loop at work. */
 interface Loop {
   readonly ended: Promise<void>;
-  /** Ends the attempt under way, if it may be ended. */
-  cancel(): void;
+  /** Ends the attempt under way, if it may be ended; for whom. */
+  cancel(by: string): void;
   /** Ends the pause before the next attempt. */
   hurry(): void;
   /** Look again before resting. */
@@ -69,9 +69,9 @@ export class SagaRunner<World> {
     const { store, owner } = this.#deps;
     if (id === undefined) this.thaw();
     const cancelled = await listCancelled(store.queries, owner);
-    for (const one of cancelled.filter(candidate => id === undefined || candidate === id)) {
-      this.#loops.get(one)?.cancel();
-      this.poke(one);
+    for (const one of cancelled.filter(candidate => id === undefined || candidate.id === id)) {
+      this.#loops.get(one.id)?.cancel(one.cancelled_by);
+      this.poke(one.id);
     }
   }
 
@@ -117,23 +117,29 @@ export class SagaRunner<World> {
     this.poke(id);
   }
 
-  /** Notes the wish and ends what is under way; the loop unwinds. */
-  async cancel(id: string): Promise<void> {
+  /** Notes the wish, `also` with it unless it was noted before, and ends what is under way; the loop unwinds. */
+  async cancel(
+    id: string,
+    by: string,
+    also: (queries: Queries) => Promise<void> = async () => {},
+  ): Promise<void> {
     const { state } = await this.#journal.load(id);
     if (state.phase !== "forward" || state.crossed) {
       throw new Fault("conflict", `${this.#name} ${id} cannot be cancelled any more: it is ${state.phase}`, {
         fix: "wait until it is finished, then revert it",
       });
     }
-    await cancelSaga(this.#deps.store.queries, id);
-    this.#loops.get(id)?.cancel();
+    await this.#deps.store.transaction(async queries => {
+      if (await cancelSaga(queries, id, by)) await also(queries);
+    });
+    this.#loops.get(id)?.cancel(by);
     this.poke(id);
   }
 
   /** A person has looked: a parked saga tries again. */
-  async resume(id: string, by: string): Promise<void> {
+  async resume(id: string, by: string, also?: (write: Write) => Promise<void>): Promise<void> {
     const saga = await this.#journal.load(id);
-    if (saga.state.stuck !== undefined) await this.#appendAtRest(saga, { kind: "resumed", by });
+    if (saga.state.stuck !== undefined) await this.#appendAtRest(saga, { kind: "resumed", by }, also);
     this.poke(id);
   }
 
@@ -185,7 +191,7 @@ export class SagaRunner<World> {
     let hurrying = new AbortController();
     const loop: Loop = {
       ended: Promise.resolve().then(() => this.#drive(id, loop, cancelling.signal, () => hurrying.signal)),
-      cancel: () => cancelling.abort(new Fault("cancelled", "cancelled by request")),
+      cancel: by => cancelling.abort(cancelledBy(by)),
       hurry: () => {
         hurrying.abort();
         hurrying = new AbortController();
@@ -253,7 +259,7 @@ export class SagaRunner<World> {
       case "end":
         return this.#journal.append(saga, { kind: "ended" });
       case "unwind": {
-        const cause = toFaultInfo(new Fault("cancelled", "cancelled by request"));
+        const cause = toFaultInfo(cancelledBy(saga.row.cancelled_by));
         return this.#journal.append(saga, { kind: "unwinding", step: next.step, cause });
       }
       case "run":
@@ -269,3 +275,6 @@ export class SagaRunner<World> {
     return this.#deps.kind.plan.name;
   }
 }
+
+/** Nobody is named by a store of before there were names. */
+const cancelledBy = (by: string): Fault => new Fault("cancelled", `cancelled by ${by || "request"}`);

@@ -11,7 +11,8 @@ export interface ActionRecord {
   readonly requestId: string;
   /** Of a request that is carried out once, however often it comes; empty when its caller gave it no id. */
   readonly requestDigest: string;
-  /** Nova's: create | delete | start | stop | migrate | resize | confirmResize | revertResize | lock | unlock | reset_state */
+  /** Nova's: create | delete | start | stop | migrate | resize | confirmResize | revertResize | lock | unlock | reset_state; and
+   * adopt | cancelMigration | recoverMigration */
   readonly action: string;
   readonly requestedBy: string;
   readonly project: string;
@@ -109,6 +110,22 @@ export async function latestRequestId(
     .limit(1)
     .executeTakeFirst();
   return row?.request_id ?? "";
+}
+
+/** What was asked about one migration, oldest first. */
+export async function listActionsOn(
+  queries: Queries,
+  serverId: string,
+  migrationId: string,
+): Promise<ActionRecord[]> {
+  const rows = await queries
+    .selectFrom("action")
+    .selectAll()
+    .where("server_id", "=", serverId)
+    .where("migration_id", "=", migrationId)
+    .orderBy("seq")
+    .execute();
+  return rows.map(row => toRecord(COLUMNS, row));
 }
 
 /** Newest first. */

@@ -216,5 +216,6 @@ export function migrationMessage(record: MigrationRecord, queuePosition = 0): Mi
     notes: [...record.notes],
     refusals: [...record.refusals],
     queuePosition,
+    actions: [],
   };
 }

@@ -25,7 +25,7 @@ export async function insertSaga(
 ): Promise<void> {
   await queries
     .insertInto("saga")
-    .values({ ...saga, length: 0, cancel: 0, live: 1 })
+    .values({ ...saga, length: 0, cancel: 0, cancelled_by: "", live: 1 })
     .execute();
 }
 
@@ -64,15 +64,17 @@ export async function takeSaga(queries: Queries, id: string, owner: string, term
 }
 
 /** Sagas of this owner that somebody wants cancelled. */
-export async function listCancelled(queries: Queries, owner: string): Promise<string[]> {
-  const rows = await queries
+export function listCancelled(
+  queries: Queries,
+  owner: string,
+): Promise<Pick<SagaRow, "id" | "cancelled_by">[]> {
+  return queries
     .selectFrom("saga")
-    .select("id")
+    .select(["id", "cancelled_by"])
     .where("live", "=", 1)
     .where("cancel", "=", 1)
     .where("owner", "=", owner)
     .execute();
-  return rows.map(row => row.id);
 }
 
 export async function readJournal(queries: Queries, id: string): Promise<{ line: string; atMs: number }[]> {
@@ -114,6 +116,13 @@ export async function ownsSaga(queries: Queries, guard: Omit<SagaGuard, "length"
   return row?.owner === guard.owner && row.epoch === guard.epoch;
 }
 
-export async function cancelSaga(queries: Queries, id: string): Promise<void> {
-  await queries.updateTable("saga").set({ cancel: 1 }).where("id", "=", id).execute();
+/** False: somebody wanted that before. */
+export async function cancelSaga(queries: Queries, id: string, by: string): Promise<boolean> {
+  const cancelled = await queries
+    .updateTable("saga")
+    .set({ cancel: 1, cancelled_by: by })
+    .where("id", "=", id)
+    .where("cancel", "=", 0)
+    .executeTakeFirst();
+  return cancelled.numUpdatedRows === 1n;
 }

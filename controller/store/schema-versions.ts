@@ -143,6 +143,9 @@ const VERSION_13 = [
   `CREATE UNIQUE INDEX action_asked_once ON action (request_id) WHERE request_digest <> ''`,
 ];
 
+/** Who wants a saga cancelled. */
+const VERSION_14 = [`ALTER TABLE saga ADD COLUMN cancelled_by TEXT NOT NULL DEFAULT ''`];
+
 const VERSIONS: readonly (readonly string[])[] = [
   VERSION_1,
   VERSION_2,
@@ -157,6 +160,7 @@ const VERSIONS: readonly (readonly string[])[] = [
   VERSION_11,
   VERSION_12,
   VERSION_13,
+  VERSION_14,
 ];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */

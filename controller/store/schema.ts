@@ -186,6 +186,8 @@ export interface SagaTable {
   /** Number of journal lines. */
   length: Int;
   cancel: Flag;
+  /** Who wants that, or empty. */
+  cancelled_by: string;
   live: Flag;
 }
 

@@ -111,7 +111,7 @@ const STORIES: Readonly<Record<string, Story>> = {
       center.agents.troubles.push({ verb: "prepare_target", kind: "hang", times: 1 });
       await move(center);
       await asked(center, "prepare_target");
-      await center.controller.migrations.cancel((await center.migration()).id);
+      await center.controller.migrations.cancel((await center.migration()).id, "test");
       await center.ended();
     },
   },

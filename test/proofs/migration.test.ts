@@ -84,7 +84,7 @@ describe("a migration", () => {
       "copy limited to 1024 bytes per second by test",
     ]);
     expect(center.agents.limits.get(id)).toBe(1024);
-    await migrations.cancel(id);
+    await migrations.cancel(id, "test");
     await center.ended();
     await expect(migrations.limit(id, 0, "test")).rejects.toThrow(/copies nothing any more/);
     expect(center.agents.limits.get(id)).toBe(1024);
@@ -326,7 +326,7 @@ describe("a migration", () => {
     center.agents.troubles.push({ verb: "attest", host: "h2", kind: "fail", fault });
     const { id } = await center.migrate("h2");
     await center.passTime(async () => (await center.migration()).notes.length > 0);
-    await center.controller.migrations.cancel(id);
+    await center.controller.migrations.cancel(id, "test");
     expect(await center.ended()).toMatchObject({ status: "error", fault: { code: "cancelled" } });
     await expectUntouched();
   });
@@ -334,14 +334,16 @@ describe("a migration", () => {
   it("cannot be cancelled once the target may run", async () => {
     const { id } = await center.migrate();
     await center.rest();
-    await expect(center.controller.migrations.cancel(id)).rejects.toThrow(/cannot be cancelled any more/);
+    await expect(center.controller.migrations.cancel(id, "test")).rejects.toThrow(
+      /cannot be cancelled any more/,
+    );
   });
 
   it("is taken back when it is cancelled while it copies", async () => {
     center.agents.troubles.push({ verb: "receive_disks", kind: "hang" });
     const { id } = await center.migrate();
     await center.passTime(() => center.agents.calls.includes("h2 receive_disks e2"));
-    await center.controller.migrations.cancel(id);
+    await center.controller.migrations.cancel(id, "test");
     expect(await center.ended()).toMatchObject({ status: "error", fault: { code: "cancelled" } });
     await expectUntouched();
   });

@@ -83,7 +83,7 @@ describe("migrations that want to copy at once", () => {
       await queued(index);
     }
     const [first = "", last = ""] = await queue();
-    await crowd.migrations.cancel(first);
+    await crowd.migrations.cancel(first, "test");
     expect(await crowd.until(all => all.some(({ id, endedAtMs }) => id === first && endedAtMs > 0))).toBe(
       true,
     );

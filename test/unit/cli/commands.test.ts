@@ -470,6 +470,17 @@ describe("migrations", () => {
     expect(out).toMatch(/vda\/0 \| qemu-img resize 7\.2\.22 \|\s+1 KiB \| 2 KiB \| content up to 1024 bytes/);
   });
 
+  it("are shown with who decided what about them, and when", async () => {
+    const actions = [
+      { action: "migrate", requestedBy: "user/ada", startedAtMs: 1 },
+      { action: "cancelMigration", requestedBy: "user/bob", startedAtMs: Date.UTC(2026, 0, 1) },
+    ].map(action => ServerAction.create(action));
+    controller.answers.showMigration = async () => ({ migration: { ...moved, actions } });
+    const { out } = await controller.ferry("migration show 42");
+    expect(out).toMatch(/cancelled by\s+\| user\/bob, 2026-01-01 00:00:00 UTC/);
+    expect(out).not.toContain("migrate by");
+  });
+
   it("are limited while they go on, in any of the usual units", async () => {
     controller.answers.setMigration = async () => ({ migration: moved });
     for (const [rate, bytes] of [

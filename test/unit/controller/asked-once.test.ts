@@ -7,6 +7,7 @@ import {
   CreateServerRequest,
   DeleteServerRequest,
   MigrateServerRequest,
+  MigrationServiceService,
   ResizeServerRequest,
   ServerServiceService,
   StopServerRequest,
@@ -163,6 +164,20 @@ describe("whatever else changes a server", () => {
     expect(await confirm()).toMatchObject({ migration: { id } });
     await nova.center.ended();
     expect(await confirm()).toMatchObject({ migration: { id, status: "confirmed" } });
+  });
+
+  it("a cancel is answered alike when everything has been taken back", async () => {
+    nova.center.agents.troubles.push({ verb: "receive_disks", kind: "hang" });
+    const { migration } = await migrate({ requestId: undefined });
+    const id = migration?.id ?? "";
+    const cancel = () => ask(MigrationServiceService.cancelMigration, { id, requestId });
+    await nova.center.passTime(() => nova.center.agents.calls.some(call => call.includes("receive_disks")));
+    await cancel();
+    await nova.center.ended();
+    expect(await cancel()).toMatchObject({ migration: { id, status: "error" } });
+    await expect(ask(MigrationServiceService.cancelMigration, { id })).rejects.toMatchObject({
+      code: "conflict",
+    });
   });
 
   it("a stop that comes late does not stop a server that was started since", async () => {

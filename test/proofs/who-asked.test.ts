@@ -1,0 +1,95 @@
+/** Whoever changes the course of a migration is named: in what is asked of its server, in its story, in its record. */
+
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { Datacenter, WEB } from "../simulation/datacenter.js";
+
+let center: Datacenter;
+beforeEach(async () => {
+  center = await Datacenter.open();
+});
+afterEach(async () => {
+  expect(center.breaches).toEqual([]);
+  expect(center.bugs).toEqual([]);
+  await center.close();
+});
+
+const asked = async () =>
+  (await center.migration().then(({ id }) => center.controller.migrations.show(id))).actions.map(
+    ({ action, requestedBy }) => `${action} by ${requestedBy}`,
+  );
+
+/** As of `ferry server events`, newest first. */
+const serverActions = async () =>
+  (await center.controller.servers.actions(WEB)).map(
+    ({ action, requestedBy }) => `${action} by ${requestedBy}`,
+  );
+
+async function copying(): Promise<string> {
+  center.agents.troubles.push({ verb: "receive_disks", kind: "hang", times: 1 });
+  const { id } = await center.migrate();
+  await center.passTime(() => center.agents.calls.includes("h2 receive_disks e2"));
+  return id;
+}
+
+it("who cancelled it, once although it was asked for twice", async () => {
+  const { migrations } = center.controller;
+  const id = await copying();
+  await Promise.all([migrations.cancel(id, "user/bob"), migrations.cancel(id, "user/eve")]);
+  expect(await center.ended()).toMatchObject({ fault: { message: "cancelled by user/bob" } });
+  expect(await asked()).toEqual(["migrate by test", "cancelMigration by user/bob"]);
+  expect((await serverActions()).slice(0, 2)).toEqual(["cancelMigration by user/bob", "migrate by test"]);
+  expect(await center.events()).toContain("copy-disks: cancelled by user/bob; taking everything back");
+});
+
+it("who cancelled it, although the controller that heard it is gone", async () => {
+  const id = await copying();
+  await center.controller.migrations.close();
+  await center.controller.migrations.cancel(id, "user/bob");
+  await center.restart();
+  expect(await center.ended()).toMatchObject({ fault: { message: "cancelled by user/bob" } });
+});
+
+it("that it was cancelled because its server was to be deleted", async () => {
+  await copying();
+  let isGone = false;
+  const deleted = center.controller.servers.deleteServer(WEB, "user/bob").finally(() => {
+    isGone = true;
+  });
+  await center.passTime(() => isGone);
+  await deleted;
+  expect(await asked()).toEqual(["migrate by test", "cancelMigration by delete"]);
+  expect(await serverActions()).toContain("delete by user/bob");
+});
+
+it.each(["confirm", "revert"] as const)("who gave the verdict: %s", async verdict => {
+  await center.migrate();
+  await center.rest();
+  const { migrations } = center.controller;
+  if (verdict === "confirm") await migrations.confirm(WEB, "user/bob");
+  else await migrations.revert(WEB, { discardWrites: true, requestedBy: "user/bob" });
+  await center.ended();
+  expect(await asked()).toEqual(["migrate by test", `${verdict}Resize by user/bob`]);
+});
+
+it("who had it recovered, and nobody who only asked for the plan", async () => {
+  center.agents.troubles.push({ verb: "release_target", kind: "fail", times: 1 });
+  const { id } = await center.migrate();
+  expect(await center.rest()).toMatchObject({ status: "stuck" });
+  const { migrations } = center.controller;
+  await migrations.recover(id, { planOnly: true, requestedBy: "user/eve" });
+  await migrations.recover(id, { planOnly: false, requestedBy: "user/bob" });
+  await center.rest();
+  expect(await asked()).toEqual(["migrate by test", "recoverMigration by user/bob"]);
+});
+
+it("who declared a host dead", async () => {
+  await center.migrate();
+  const { id } = await center.rest();
+  await center.controller.migrations.recover(id, {
+    planOnly: false,
+    fencedHost: "h2",
+    reason: "burnt",
+    requestedBy: "user/bob",
+  });
+  expect(await asked()).toEqual(["migrate by test", "recoverMigration by user/bob"]);
+});
