@@ -12,7 +12,10 @@ import type { Server } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 
-const IMAGES = ["./gen/ferry.binpb", "./gen/health.binpb"] as const;
+const IMAGES = [
+  new URL("./gen/ferry.binpb", import.meta.url),
+  new URL("./gen/health.binpb", import.meta.url),
+];
 const HEALTH = "grpc.health.v1.Health";
 
 export interface Health {
@@ -37,9 +40,7 @@ type Descriptors = ConstructorParameters<typeof ReflectionService>[0];
 
 /** The service reads nothing of a package but its `fileDescriptorProtos`. */
 function descriptors(): Descriptors {
-  const sets = IMAGES.map(image =>
-    fromBinary(FileDescriptorSetSchema, readFileSync(new URL(image, import.meta.url))),
-  );
+  const sets = IMAGES.map(image => fromBinary(FileDescriptorSetSchema, readFileSync(image)));
   const files = sets.flatMap(({ file }) =>
     file.map(one => Buffer.from(toBinary(FileDescriptorProtoSchema, one))),
   );

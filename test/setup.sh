@@ -31,7 +31,7 @@ PACKAGES+=(openssh-client openssh-server rsync socat qemu-utils iproute2 util-li
   postgresql
 )
 NODE_MAJOR_MIN=20
-BUILD_INPUTS=(proto agent controller cli bench native/lib tsconfig.json tsconfig.build.json buf.gen.yaml buf.yaml package-lock.json)
+BUILD_INPUTS=(proto agent controller cli bench native/lib rolldown.config.ts buf.gen.yaml buf.yaml package-lock.json)
 
 say() { printf 'setup: %s\n' "$*"; }
 

@@ -24,7 +24,7 @@ export type HookInstallation = { readonly changed: boolean } & HookProof;
 
 /** The shipped hook with this host's directories in it. */
 export async function hookText({ stateDir, runDir }: Omit<HookPlace, "hookDir">): Promise<string> {
-  const shipped = await readFile(new URL("50-ferry", import.meta.url), "utf8");
+  const shipped = await readFile(new URL("./50-ferry", import.meta.url), "utf8");
   return shipped
     .replace(/^STATE_DIR=.*$/m, `STATE_DIR=${requirePlainPath(stateDir)}`)
     .replace(/^RUN_DIR=.*$/m, `RUN_DIR=${requirePlainPath(runDir)}`);

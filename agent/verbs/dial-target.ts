@@ -6,7 +6,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { Fault } from "../../proto/fault.js";
 import type { SshConfig } from "../config.js";
-import { SshCarrier } from "../os/ssh-carrier.js";
+import type { SshAccess } from "../os/ssh-carrier.js";
 import type { Carrier } from "../transfer/carrier.js";
 import type { Destination } from "../transfer/channel.js";
 import type { World } from "./verb.js";
@@ -24,15 +24,18 @@ export const dialTarget = ({
   carrier: config.ssh && carrierOf(config.ssh),
 });
 
-const carrierOf = ({ port, user, key_file: keyFile, known_hosts_file: knownHostsFile }: SshConfig): Carrier =>
-  new SshCarrier({
-    port,
-    user,
-    keyFile,
-    knownHostsFile,
-    privateKey: () => readSecret(keyFile),
-    knownHosts: () => readText(knownHostsFile),
-  });
+function carrierOf({ port, user, key_file: keyFile, known_hosts_file: knownHostsFile }: SshConfig): Carrier {
+  const privateKey = () => readSecret(keyFile);
+  const knownHosts = () => readText(knownHostsFile);
+  const access: SshAccess = { port, user, keyFile, knownHostsFile, privateKey, knownHosts };
+  return {
+    reach: async (...way) => {
+      // Few hosts need ssh, and it would make every agent's start longer.
+      const { SshCarrier } = await import("../os/ssh-carrier.js");
+      return await new SshCarrier(access).reach(...way);
+    },
+  };
+}
 
 function readSecret(path: string): string {
   const text = readText(path);

@@ -19,9 +19,11 @@ import { collect, positiveInteger } from "../arguments.js";
 import type { Output } from "../output/output.js";
 import type { Field } from "../output/table.js";
 import { formatTime } from "../output/units.js";
-import { authorityDomain, createAuthority, issueCertificate } from "../pki/authority.js";
 import { readAuthority, writeAuthority, writeIssued } from "../pki/pki-folder.js";
 import type { Runner } from "../runner.js";
+
+/** Loaded when it is used: it is larger than the rest of this program. */
+const x509 = () => import("../pki/authority.js");
 
 export function addPkiCommands(program: Command, runner: Runner): void {
   const pki = program
@@ -48,6 +50,7 @@ function addInit(pki: Command, runner: Runner): void {
     .addHelpText("after", "\nExample:\n  ferry pki init --dir /root/ferry-ca --domain example.org\n")
     .action(
       runner.offline(async (output: Output, { dir, domain, force = false }: InitOptions) => {
+        const { createAuthority } = await x509();
         const pair = await createAuthority(domain);
         const { cert, key } = writeAuthority(dir, pair, force);
         output.record({ domain, certificate: cert, key }, [
@@ -96,6 +99,7 @@ function addIssue(pki: Command, runner: Runner): void {
     .addHelpText("after", ISSUE_EXAMPLES)
     .action(
       runner.offline(async (output: Output, options: IssueOptions, kind: string, name: string) => {
+        const { authorityDomain, issueCertificate } = await x509();
         const authority = readAuthority(options.dir);
         const identity = requestedIdentity(kind, name, authorityDomain(authority.certPem), options.role);
         const pair = await issueCertificate(authority, {

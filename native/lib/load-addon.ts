@@ -1,8 +1,8 @@
 /**
  * Finds and loads one of our addons, and says what to do when it cannot.
  *
- * The addons lie in `native/build/Release` of the package root, which is found by walking up: this file runs from
- * `native/lib` (sources) and from `dist/native/lib` (compiled). Failures are `AddonUnavailableError`s.
+ * The addons lie in `native/build/Release` of the package root, which is found by walking up: this code runs from
+ * `native/lib` (sources) and from `dist/agent` (built). Failures are `AddonUnavailableError`s.
  */
 
 import { existsSync } from "node:fs";

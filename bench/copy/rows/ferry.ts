@@ -10,7 +10,8 @@ import type { Running, Stage } from "../stage.js";
 import type { Answer, Order, SourceOrder, TargetOrder } from "../transfer-end.js";
 import type { Row } from "./row.js";
 
-const PROGRAM = join(import.meta.dirname, "..", "transfer-end.js");
+/** Built beside this program. */
+const PROGRAM = join(import.meta.dirname, "transfer-end.js");
 const HOSTS = { source: "h1", target: "h2" } as const;
 
 /** What the ends do besides sending and receiving. */
