@@ -17,14 +17,6 @@
       "_GNU_SOURCE",
       "_FILE_OFFSET_BITS=64"
     ],
-    "sources": [
-      "src/common/arguments.cc",
-      "src/common/async_call.cc",
-      "src/common/diagnostics.cc",
-      "src/common/env_state.cc",
-      "src/common/failure.cc",
-      "src/common/worker_pool.cc"
-    ],
     "cflags_cc": ["-std=c++17", "-fexceptions", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type", "-fvisibility=hidden", "-fno-gnu-unique"],
     # Node unloads an addon with the last worker_thread that used it; our threads would go on in unmapped code.
     "ldflags": ["-Wl,-z,nodelete"],
@@ -39,10 +31,25 @@
   },
   "targets": [
     {
+      # Each addon has a copy of its own of all that is in here, and of its state.
+      "target_name": "common",
+      "type": "static_library",
+      "cflags": ["-fPIC"],
+      "sources": [
+        "src/common/arguments.cc",
+        "src/common/async_call.cc",
+        "src/common/data_ranges.cc",
+        "src/common/diagnostics.cc",
+        "src/common/env_state.cc",
+        "src/common/failure.cc",
+        "src/common/worker_pool.cc"
+      ]
+    },
+    {
       "target_name": "fastio",
+      "dependencies": ["common"],
       "sources": [
         "src/fastio/addon.cc",
-        "src/common/data_ranges.cc",
         "src/fastio/extents.cc",
         "src/fastio/facts.cc",
         "src/fastio/locks.cc",
@@ -54,9 +61,9 @@
     },
     {
       "target_name": "transfer",
+      "dependencies": ["common"],
       "include_dirs": ["src/digest"],
       "sources": [
-        "src/common/data_ranges.cc",
         "src/common/openssl_use.cc",
         "src/digest/digest_tree.cc",
         "src/digest/file_leaves.cc",
@@ -114,6 +121,7 @@
       "targets": [
         {
           "target_name": "virt",
+          "dependencies": ["common"],
           "include_dirs": ["<!@(pkg-config --cflags-only-I libvirt | sed s/-I//g)"],
           "libraries": ["<!@(pkg-config --libs libvirt)"],
           "sources": [
