@@ -42,7 +42,7 @@ export default defineConfig({
         ...projectOf("simulation", ["test/simulation/**/*.test.ts", "test/fuzz/services.test.ts"], 60_000),
         plugins: [simulatedEdges()],
       },
-      projectOf("native", ["test/{native,contract}/**/*.test.ts"], 60_000, true),
+      projectOf("native", ["test/{native,contract}/**/*.test.ts"], 60_000),
       projectOf("load", ["test/load/**/*.test.ts"], 300_000, true),
       projectOf("lab", ["test/lab/**/*.test.ts"], 600_000),
     ],

@@ -1,4 +1,7 @@
-/** What this kernel says of a block device, and who has one open: with loop devices of this machine. */
+/**
+ * What this kernel says of a block device, and who has one open: with loop devices of this machine. No other file beside
+ * this one may take any: one of the tests lets go of a device and takes the same one again.
+ */
 
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +11,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type BlockDevices, blockDevices } from "../../agent/disk/block-devices.js";
+import { walkImageChain } from "../../agent/disk/image-rules.js";
 import { LIVE_ROOTS } from "../../agent/probe/roots.js";
+import { plainFiles } from "../unit/disk/plain-files.js";
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
@@ -103,6 +108,11 @@ describe.skipIf(!canLoop)("a block device of this machine", () => {
     await expect(devices.holders(device, 0)).rejects.toThrow(
       /cannot tell who has \/dev\/loop\d+ open: 1: ELOOP/,
     );
+  });
+
+  it("is never opened as an image", async () => {
+    const walk = walkImageChain(plainFiles, { directories: ["/dev"] }, { path: device, format: "raw" });
+    await expect(walk).rejects.toThrow(`${device} is no regular file`);
   });
 
   it("is not touched by being asked about", async () => {

@@ -6,12 +6,12 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TlsPaths } from "../../proto/tls-files.js";
+import { freePort } from "../free-port.js";
 import { waitFor } from "../lab/lab.js";
 import { Certificates } from "../unit/proto/certificates.js";
 
@@ -23,15 +23,6 @@ let certificates: Certificates;
 let stranger: Certificates;
 let controller: ChildProcess;
 let [port, metricsPort] = [0, 0];
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port: free } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return free;
-}
 
 function configOf({ ca, cert, key }: TlsPaths): string {
   return `name = "ctl"

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@grpc/grpc-js";
@@ -21,6 +21,7 @@ import { FleetServiceService, HeartbeatRequest } from "../../proto/gen/ferry/v1/
 import { call, createClient } from "../../proto/rpc-client.js";
 import { createServer, implement, type RunningServer } from "../../proto/rpc-server.js";
 import type { TlsSource } from "../../proto/tls-source.js";
+import { freePort } from "../free-port.js";
 import { FakeFleet } from "../simulation/fake-agent.js";
 import { Certificates } from "../unit/proto/certificates.js";
 
@@ -214,15 +215,6 @@ async function end(child: ChildProcess): Promise<void> {
   const ended = once(child, "exit");
   child.kill("SIGKILL");
   await ended;
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function untilListening(port: number): Promise<void> {
