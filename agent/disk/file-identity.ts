@@ -7,8 +7,9 @@
 
 import { constants } from "node:fs";
 import { open, rmdir, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { Fault } from "../../proto/fault.js";
+import { flushIfThere } from "../fence/durable-file.js";
 import type { FileFacts, FileIdentity, Files } from "../os/files.js";
 
 /** What is at a path now; undefined when nothing is. A symbolic link is Fault("conflict"), never followed. */
@@ -78,28 +79,18 @@ export async function removeByIdentity(
   const path = join(directoryPath, name);
   const doomedPath = join(directoryPath, `.${name}.removing-${identity.inode}`);
   const [there, doomed] = [await factsAt(files, path), await factsAt(files, doomedPath)];
-  if (doomed && isSameFile(doomed, identity)) {
-    await removeNow(doomedPath);
-    return "removed";
-  }
-  if (!there) return "absent";
-  await renameByIdentity(files, identity, path, doomedPath);
-  await removeNow(doomedPath);
-  return "removed";
+  const isDoomed = doomed !== undefined && isSameFile(doomed, identity);
+  if (there && !isDoomed) await renameByIdentity(files, identity, path, doomedPath);
+  if (there || isDoomed) await removeNow(doomedPath);
+  await flushIfThere(directoryPath);
+  return there || isDoomed ? "removed" : "absent";
 }
 
-async function removeNow(path: string): Promise<void> {
-  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+const removeNow = (path: string): Promise<void> =>
+  unlink(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "EISDIR" || error.code === "EPERM") return rmdir(path);
     throw error;
   });
-  const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
 
 function refusePathInName(name: string): void {
   if (name !== "" && name !== "." && name !== ".." && !name.includes("/")) return;

@@ -44,6 +44,13 @@ export async function removeDurably(path: string): Promise<void> {
   await flushDirectory(dirname(path));
 }
 
+/** After something was found gone: whoever removed it may have been killed before this, and with its folder it may be gone too. */
+export async function flushIfThere(path: string): Promise<void> {
+  await flushDirectory(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+}
+
 export async function flushDirectory(path: string): Promise<void> {
   await using directory = await open(path, "r");
   await directory.sync();

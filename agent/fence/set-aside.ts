@@ -14,7 +14,7 @@ import { dirname } from "node:path";
 import { Fault } from "../../proto/fault.js";
 import { isSameFile } from "../disk/file-identity.js";
 import type { FileFacts, FileIdentity, Files } from "../os/files.js";
-import { flushDirectory } from "./durable-file.js";
+import { flushDirectory, flushIfThere } from "./durable-file.js";
 
 export interface AsideFile {
   readonly id: string;
@@ -58,7 +58,7 @@ export const moveBack = (files: Renaming, file: AsideFile): Promise<void> => mov
 export async function removeAside(files: Identifying, file: AsideFile): Promise<boolean> {
   const found = await factsAt(files, file.asidePath);
   if (found === undefined) {
-    await flushDirectory(dirname(file.asidePath));
+    await flushIfThere(dirname(file.asidePath));
     return false;
   }
   if (!isSameFile(found, file.identity)) {

@@ -5,16 +5,14 @@
  *   <target>.part-<migration>.journal   what of them is verified; stays until the receipt is safe
  */
 
-import { constants, unlink } from "node:fs";
+import { constants } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { promisify } from "node:util";
 import { isSameFile } from "../disk/file-identity.js";
 import type { FileIdentity, Files } from "../os/files.js";
 import { openBelow, syncDirectoryOf, withFd } from "./fd-io.js";
 import { errnoOf, fileFault } from "./file-fault.js";
 import { PartJournal } from "./part-journal.js";
-
-const unlinkPath = promisify(unlink);
 
 export interface IncomingFile {
   /** Stable name within the migration: "vda/0", "nvram", "tpm/tpm2-00.permall". */
@@ -88,9 +86,10 @@ export async function transferredIdentity(
   }
 }
 
+/** Also flushed when it is gone: whoever removed it may have been killed before that. */
 async function removeIfPresent(path: string): Promise<void> {
   try {
-    await unlinkPath(path);
+    await rm(path, { force: true });
     await syncDirectoryOf(path);
   } catch (thrown) {
     if (errnoOf(thrown) !== "ENOENT") throw fileFault(thrown, `remove ${path}`);

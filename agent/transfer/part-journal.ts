@@ -121,10 +121,9 @@ export class PartJournal {
     await this.sync();
   }
 
-  /** The first record of a cleared journal. */
+  /** The first record of a cleared journal; durable with whatever record is the next. */
   async begin(header: JournalHeader): Promise<void> {
     await this.#append({ kind: KIND.header, first: 0, count: 0, body: Buffer.from(JSON.stringify(header)) });
-    await this.sync();
   }
 
   /** At the end of all that the engine has appended meanwhile. */

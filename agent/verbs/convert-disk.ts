@@ -7,8 +7,7 @@
  *   path.part-M.received     what was received, while names change hands
  */
 
-import { chmod, open, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { open, rm } from "node:fs/promises";
 import { Fault } from "../../proto/fault.js";
 import type { PlannedFile } from "../../proto/gen/ferry/v1/agent.js";
 import type { CopiedFile, DiskChange } from "../../proto/gen/ferry/v1/model.js";
@@ -17,7 +16,7 @@ import { factsAt, isSameFile } from "../disk/file-identity.js";
 import { type GuestContent, guestContent } from "../disk/guest-content.js";
 import { type ImageFormat, type ImageLayer, imageFormat, walkImageChain } from "../disk/image-rules.js";
 import { qemuImgVersion } from "../disk/qemu-img-version.js";
-import { flushDirectory } from "../fence/durable-file.js";
+import { removeDurably } from "../fence/durable-file.js";
 import type { FileIdentity } from "../os/files.js";
 import { digestFile, type FileDigest } from "../transfer/digest-file.js";
 import { copiedLine, type GrowCall, type GrowEdges } from "./grow-disk.js";
@@ -108,7 +107,7 @@ interface Conversion {
   readonly mode: number;
 }
 
-/** Sparse where the disk is, durable when it returns. */
+/** Sparse where the disk is, durable when it returns: also its mode, which the flush before it is read back would leave. */
 async function runConversion(
   { chain, format, converted, mode }: Conversion,
   { signal }: GrowCall,
@@ -117,8 +116,8 @@ async function runConversion(
   await rm(converted, { force: true });
   const argv = ["qemu-img", "convert", "-q", "-O", format, explicitImage(chain), converted] as const;
   await runTool(argv, { timeoutMs: CONVERT_TIMEOUT_MS, signal });
-  await chmod(converted, mode);
   await using file = await open(converted, "r+");
+  await file.chmod(mode);
   await file.sync();
 }
 
@@ -150,8 +149,7 @@ async function giveName(
     made.record(path, whole);
     await files.renameNoReplace(converted, path);
   }
-  await rm(received, { force: true });
-  await flushDirectory(dirname(path));
+  await removeDurably(received);
 }
 
 /** What of the world it needs. */

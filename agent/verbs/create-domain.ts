@@ -6,7 +6,7 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { Fault } from "../../proto/fault.js";
 import type { GuestHardware } from "../../proto/fit/guest-hardware.js";
 import { readGuestHardware } from "../../proto/fit/read-guest-hardware.js";
@@ -16,7 +16,6 @@ import { Server } from "../../proto/gen/ferry/v1/model.js";
 import { createConfigDrive } from "../disk/create-config-drive.js";
 import { createRoot } from "../disk/create-root.js";
 import { createEphemeralDisk, ephemeralLabel } from "../disk/ephemeral.js";
-import { factsAt, removeByIdentity } from "../disk/file-identity.js";
 import { imageFormat, walkImageChain } from "../disk/image-rules.js";
 import { createSwapDisk, swapSpaceOf } from "../disk/swap.js";
 import { createDomainXml, type NewDisk, type NewInterface } from "../domain/create-domain-xml.js";
@@ -28,6 +27,7 @@ import { interfacesOf } from "../inspect-domain.js";
 import { diskOf, surveyDomain } from "../survey-domain.js";
 import { bookNew, type NewBooking } from "./book-hardware.js";
 import { makeFolder } from "./incoming-artifacts.js";
+import { makeOnce } from "./make-once.js";
 import { newMachine } from "./new-machine.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
@@ -138,29 +138,6 @@ async function makeDisks(
 }
 
 const roundUp = (bytes: number): number => Math.ceil(bytes / MIB) * MIB;
-
-/** Disks are made whole or not at all; one that an interrupted call recorded is made again. */
-async function makeOnce(path: string, call: Call, world: World, make: () => Promise<unknown>): Promise<void> {
-  const { serverId, migrationId } = call;
-  const earlier = world.artifacts.of(serverId, migrationId).find(artifact => artifact.path === path);
-  const there = await factsAt(world.files, path);
-  if (there !== undefined) {
-    if (earlier === undefined)
-      throw new Fault("already-exists", `${path} exists already`, {
-        fix: "move it away, or choose another name",
-      });
-    await removeByIdentity(world.files, dirname(path), earlier.identity ?? there, basename(path));
-  }
-  world.artifacts.record({ serverId, migrationId, path, kind: "created", identity: undefined });
-  await make();
-  world.artifacts.record({
-    serverId,
-    migrationId,
-    path,
-    kind: "created",
-    identity: await factsAt(world.files, path),
-  });
-}
 
 function newInterface({ mac, type, source }: NetworkInterface): NewInterface {
   if (mac === "") throw new Fault("invalid-argument", "an interface needs a MAC");

@@ -9,7 +9,7 @@
  *           is made again when that was interrupted
  */
 
-import { open, rm } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { Fault } from "../../proto/fault.js";
 import type { CopyReceipt, PlannedFile } from "../../proto/gen/ferry/v1/agent.js";
 import type { CopiedFile, DiskChange } from "../../proto/gen/ferry/v1/model.js";
@@ -24,6 +24,7 @@ import {
 import { guestContent } from "../disk/guest-content.js";
 import { walkImageChain } from "../disk/image-rules.js";
 import { qemuImgVersion } from "../disk/qemu-img-version.js";
+import { removeDurably } from "../fence/durable-file.js";
 import { digestFile, type FileDigest } from "../transfer/digest-file.js";
 import { copyLocally, restoreLocally } from "../transfer/local-copy.js";
 import type { Call, World } from "./verb.js";
@@ -53,7 +54,7 @@ export async function growDisk(planned: PlannedFile, call: GrowCall, world: Grow
     world.documents.put(serverId, migrationId, kind, line);
   }
   // Not before the line is journalled: until then the disk may have to be made again from it.
-  await rm(savedPath, { force: true });
+  await removeDurably(savedPath);
   return line;
 }
 
@@ -147,11 +148,10 @@ async function save(
   }
 }
 
-/** Repeated, it finds the size set; what lies behind the old end is a hole and reads as zeros. */
+/** Repeated, it finds the size set; what lies behind the old end is a hole and reads as zeros. Flushed when it is read back. */
 async function setSize(path: string, sizeBytes: number): Promise<void> {
   await using file = await open(path, "r+");
   await file.truncate(sizeBytes);
-  await file.sync();
 }
 
 /** One that is not clean, or does not fill its disk, is the guest's own business; it is told so. */

@@ -3,7 +3,7 @@
 import { rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { factsAt, isSameFile } from "../disk/file-identity.js";
-import { flushDirectory } from "../fence/durable-file.js";
+import { flushIfThere } from "../fence/durable-file.js";
 import type { World } from "./verb.js";
 
 export async function removeEmptyFolders(serverId: string, migrationId: string, world: World): Promise<void> {
@@ -13,16 +13,14 @@ export async function removeEmptyFolders(serverId: string, migrationId: string, 
   for (const { path, identity } of deepestFirst) {
     const there = await factsAt(world.files, path);
     if (there !== undefined && (identity === undefined || !isSameFile(there, identity))) continue;
-    if (there !== undefined && !(await removeIfEmpty(path))) continue;
+    if (there !== undefined && !(await isRemoved(path))) continue;
+    await flushIfThere(dirname(path));
     world.artifacts.forget(serverId, migrationId, path);
   }
 }
 
-async function removeIfEmpty(path: string): Promise<boolean> {
-  const isRemoved = await rmdir(path).then(
+const isRemoved = (path: string): Promise<boolean> =>
+  rmdir(path).then(
     () => true,
     () => false,
   );
-  if (isRemoved) await flushDirectory(dirname(path));
-  return isRemoved;
-}

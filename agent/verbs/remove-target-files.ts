@@ -7,7 +7,7 @@ import { readdir, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { RemoveTargetFiles } from "../../proto/gen/ferry/v1/agent.js";
 import { isSameFile, removeByIdentity } from "../disk/file-identity.js";
-import { flushDirectory } from "../fence/durable-file.js";
+import { flushIfThere } from "../fence/durable-file.js";
 import { retire } from "../fence/retire.js";
 import { factsAt } from "../fence/set-aside.js";
 import type { Artifact } from "../journal/artifacts.js";
@@ -54,9 +54,8 @@ async function removePartsOf({ path }: Artifact, { migrationId }: Call): Promise
   const folder = dirname(path);
   const prefix = `${basename(path)}.part-${migrationId}`;
   const parts = (await readdir(folder).catch(() => [])).filter(name => name.startsWith(prefix));
-  if (parts.length === 0) return;
   for (const name of parts) await rm(`${folder}/${name}`, { force: true });
-  await flushDirectory(folder);
+  await flushIfThere(folder);
 }
 
 /** The disks themselves went with the withdrawn incarnation; this is what never got that far. Folders come later. */
