@@ -93,7 +93,7 @@ const WANTED = {
  * before its guest was stopped, or by a person, or its guest went down with its host.
  */
 export async function problemsOf(strike: Case): Promise<string[]> {
-  const { status, violations, hasStopped } = await tellStory(strike.tale, strike);
+  const { status, violations, hasStopped } = await tellStory(strike.tale, strike).catch(brokenOff);
   const wanted = WANTED[strike.tale.ending];
   const lostItsGuest = strike.victim === "source" && strike.blow === "power-cut";
   const isByPerson = strike.blow === "come-late" || strike.blow === "resume";
@@ -103,3 +103,6 @@ export async function problemsOf(strike: Case): Promise<string[]> {
     status === wanted || isGivenUp || isTakenBack ? [] : [`it ended ${status || "nowhere"}, not ${wanted}`];
   return [...problems, ...violations].map(problem => `${nameOf(strike)}: ${problem}`);
 }
+
+/** Somebody could not go on: what a person asked for was refused for good, for instance. */
+const brokenOff = (error: unknown) => ({ status: "", violations: [String(error)], hasStopped: true });

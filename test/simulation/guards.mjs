@@ -58,16 +58,9 @@ export const GUARDS = [
     strikes: "migrate, confirm, target, power-cut",
   },
   {
-    name: "fsync of the folder whose parts were removed",
-    file: "agent/verbs/remove-target-files.ts",
-    from: "await flushDirectory(folder);",
-    to: "",
-    strikes: "resize, cancel, target, power-cut",
-  },
-  {
     name: "fsync of the folder whose file was removed",
     file: "agent/disk/file-identity.ts",
-    from: "await directory.sync();",
+    from: "await flushIfThere(directoryPath);",
     to: "",
     strikes: "resize, delete, target, power-cut",
   },
@@ -77,6 +70,13 @@ export const GUARDS = [
     from: "synchronous = FULL",
     to: "synchronous = NORMAL",
     strikes: "migrate, revert, target, power-cut",
+  },
+  {
+    name: "synchronous = FULL of the controller's store",
+    file: "controller/store/sqlite.ts",
+    from: "synchronous = FULL",
+    to: "synchronous = NORMAL",
+    strikes: "migrate, confirm, controller, power-cut",
   },
   {
     name: "the guard that a target which may have run is not withdrawn by itself",

@@ -54,7 +54,7 @@ export class SimulatedPart {
   /** The leaves that are not what they should be; those that are not in `expected` should be zero. */
   async verify(first: number, count: number, expected: ReadonlyMap<number, Buffer>): Promise<number[]> {
     if (this.#holdsOlder) await this.#clear(first, count, expected);
-    fileOf(await step(), this.#fd).flush();
+    fileOf(await step(), this.#fd).flushData();
     const found = new SimulatedTree(this.#verified.sizeBytes);
     if (this.#readsBack) await found.read(this.#fd, first, count, this.#isDirect);
     else for (const [leaf, digest] of expected) found.set(leaf, digest);
@@ -68,7 +68,7 @@ export class SimulatedPart {
       if (isRight(leaf)) await this.#append(leaf, run, expected.get(leaf));
       else wrong.push(leaf);
     }
-    fileOf(await step(), this.#journalFd).flush();
+    fileOf(await step(), this.#journalFd).flushData();
     return wrong;
   }
 

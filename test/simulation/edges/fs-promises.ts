@@ -98,8 +98,9 @@ export class FileHandle {
     this.#file.flush();
   }
 
-  datasync() {
-    return this.sync();
+  async datasync() {
+    await step();
+    this.#file.flushData();
   }
 
   async close() {

@@ -51,7 +51,7 @@ function closeNow(process: Process, fd: number): void {
 export const close = callable(closeNow);
 export const fstat = callable((process, fd: number) => statsOf(inodeOf(process, fd, "fstat")));
 export const fsync = callable((process, fd: number) => fileOf(process, fd).flush());
-export const fdatasync = fsync;
+export const fdatasync = callable((process, fd: number) => fileOf(process, fd).flushData());
 export const ftruncate = callable((process, fd: number, sizeBytes: number) =>
   fileOf(process, fd).truncate(sizeBytes),
 );

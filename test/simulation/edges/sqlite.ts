@@ -2,7 +2,7 @@
  * Stands for `better-sqlite3`: real SQLite, in memory that belongs to the machine's disk.
  *
  * What is committed survives the process. It survives a power cut only if the connection asked for it
- * (`synchronous = FULL`); otherwise the last commit is lost. A full disk refuses commits as SQLite does.
+ * (`synchronous = FULL`); otherwise no commit since it was opened is on the disk. A full disk refuses commits as SQLite does.
  */
 
 import Sqlite from "better-sqlite3";
@@ -30,7 +30,7 @@ export class DatabaseFile {
   }
 
   beforeCommit(): void {
-    if (!this.isDurable) this.#before = this.database.serialize();
+    if (!this.isDurable) this.#before ??= this.database.serialize();
   }
 
   /** As `transaction` of the original does, which makes five functions for each. */

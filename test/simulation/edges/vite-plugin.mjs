@@ -1,7 +1,11 @@
-/** For Vitest: the product's imports of what the table replaces are rewritten before anything else sees them. */
+/**
+ * For Vitest: the product's imports of what the table replaces are rewritten before anything else sees them, and its flushes
+ * can be left out.
+ */
 
 import { fileURLToPath } from "node:url";
-import { replacementFor } from "./table.mjs";
+import { marked } from "../flushes/sites.mjs";
+import { PRODUCT, replacementFor } from "./table.mjs";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const SPECIFIER = /(\bfrom\s*|\bimport\s*\(?\s*)"([^"]+)"/g;
@@ -12,8 +16,10 @@ export const simulatedEdges = () => ({
   transform(code, id) {
     const file = id.split("?")[0] ?? "";
     if (!file.startsWith(root) || file.includes("/node_modules/")) return undefined;
-    return code.replace(SPECIFIER, (whole, before, specifier) => {
-      const replacement = replacementFor(specifier, file.slice(root.length));
+    const path = file.slice(root.length);
+    const source = PRODUCT.some(folder => path.startsWith(folder)) ? marked(path, code) : code;
+    return source.replace(SPECIFIER, (whole, before, specifier) => {
+      const replacement = replacementFor(specifier, path);
       return replacement === undefined ? whole : `${before}"${root}${replacement}"`;
     });
   },

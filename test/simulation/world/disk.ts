@@ -1,7 +1,7 @@
 /**
  * The file system of a simulated machine. It keeps POSIX's promises and not one more:
  *
- *   - what was written is durable after fsync of the file, a name after fsync of its directory, neither before;
+ *   - what was written is durable after fsync of the file, with its owner and mode, a name after fsync of its directory, neither before;
  *   - a power cut may keep or lose each file and each directory that was not flushed, whichever the seed says;
  *   - a rename is atomic; an open file lives on without a name; leases and locks go with the descriptor;
  *   - it can be full, fail, and hold other bytes than were written.
@@ -11,7 +11,6 @@
 
 import { constants } from "node:fs";
 import { errno } from "./errno.js";
-import type { Random } from "./random.js";
 
 const O_PATH = 0o10000000;
 const EXT4_MAGIC = 0xef53;
@@ -27,6 +26,8 @@ interface Durable {
   readonly data: Buffer;
   readonly sizeBytes: number;
   readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
   readonly entries: ReadonlyMap<string, Inode>;
 }
 
@@ -53,6 +54,7 @@ export class Inode {
   isShared = false;
   /** On tmpfs: gone at the next boot. */
   readonly isVolatile: boolean;
+  readonly #madeMode: number;
   /** What `data` is the beginning of, if it is this inode's own. */
   #room: Buffer = Buffer.alloc(0);
 
@@ -60,6 +62,7 @@ export class Inode {
     this.ino = ino;
     this.kind = kind;
     this.mode = mode;
+    this.#madeMode = mode;
     this.birthNs = nowNs;
     this.mtimeNs = nowNs;
     this.ctimeNs = nowNs;
@@ -76,14 +79,22 @@ export class Inode {
   }
 
   flush(): void {
-    const { data, sizeBytes, mode } = this;
+    const { data, sizeBytes, mode, uid, gid } = this;
     this.isShared = true;
-    this.durable = { data, sizeBytes, mode, entries: new Map(this.entries) };
+    this.durable = { data, sizeBytes, mode, uid, gid, entries: new Map(this.entries) };
+  }
+
+  /** What fdatasync promises: contents and size, not whose it is and who may use it. */
+  flushData(): void {
+    const { mode, uid, gid } = this.durable ?? { mode: this.#madeMode, uid: 0, gid: 0 };
+    this.flush();
+    if (this.durable !== undefined) this.durable = { ...this.durable, mode, uid, gid };
   }
 
   get isFlushed(): boolean {
     const { durable } = this;
     if (durable === undefined) return false;
+    if (durable.mode !== this.mode || durable.uid !== this.uid || durable.gid !== this.gid) return false;
     if (this.kind === "directory") return sameEntries(durable.entries, this.entries);
     return durable.data === this.data && durable.sizeBytes === this.sizeBytes;
   }
@@ -116,6 +127,9 @@ export class Inode {
     this.data = this.durable?.data ?? Buffer.alloc(0);
     this.sizeBytes = this.durable?.sizeBytes ?? 0;
     this.entries = new Map(this.durable?.entries ?? []);
+    this.mode = this.durable?.mode ?? this.mode;
+    this.uid = this.durable?.uid ?? this.uid;
+    this.gid = this.durable?.gid ?? this.gid;
     this.isShared = true;
   }
 }
@@ -207,6 +221,13 @@ export class OpenFile {
     this.#disk.requireWorking();
     if (this.inode.isFlushed) return;
     this.inode.flush();
+    this.#disk.onFlush(this);
+  }
+
+  flushData(): void {
+    this.#disk.requireWorking();
+    if (this.inode.isFlushed) return;
+    this.inode.flushData();
     this.#disk.onFlush(this);
   }
 }
@@ -396,13 +417,13 @@ export class Disk {
     this.need(path, "fsync").flush();
   }
 
-  /** What the seed says of each thing that was not flushed: written back in time, or not. */
-  loseUnflushed(random: Random, keepsSome: boolean): void {
+  /** Of what was not flushed only that stays which was written back in time: `keeps` says so of each file and folder. */
+  loseUnflushed(keeps: (inode: Inode) => boolean): void {
     for (const inode of this.#all()) {
       inode.opens.clear();
       if (inode.isVolatile) inode.entries.clear();
       else if (!inode.isFlushed) {
-        if (keepsSome && random.chance(0.5)) inode.flush();
+        if (keeps(inode)) inode.flush();
         else inode.forgetUnflushed();
       }
       if (inode.medium !== undefined) inode.data = inode.medium;

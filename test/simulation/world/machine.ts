@@ -110,7 +110,8 @@ export class Machine {
     for (const { process } of this.#units.values()) process?.kill();
     this.libvirt.losePower();
     for (const file of this.#databases.values()) file.losePower();
-    this.disk.loseUnflushed(this.random, this.random.chance(0.5));
+    const keepsSome = this.random.chance(0.5);
+    this.disk.loseUnflushed(() => keepsSome && this.random.chance(0.5));
     this.disk.makeDirectories("/run", 0o755, true);
     this.disk.makeDirectories("/proc", 0o755, true);
     this.disk.makeDirectories("/tmp", 0o777, true);

@@ -1,0 +1,2 @@
+export declare const sitesIn: (file: string, source: string) => string[];
+export declare function marked(file: string, source: string): string;
