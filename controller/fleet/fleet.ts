@@ -62,7 +62,7 @@ export class Fleet {
   async heartbeat(report: HeartbeatRequest): Promise<HeartbeatResponse> {
     const answer = await this.#store.transaction(async tx => {
       const nowMs = this.#clock.nowMs();
-      const { isNew, quarantine: suspicion, news } = await recordHost(tx, report, nowMs);
+      const { isNew, quarantine, isBare, news } = await recordHost(tx, report, nowMs);
       const offersMore = await replaceInventories(tx, report.host, report.inventories);
       // Beats that say nothing new leave the generation, and with it whatever was read of this host, alone.
       if (isNew || offersMore) await raiseGenerations(tx, [report.host]);
@@ -70,8 +70,7 @@ export class Fleet {
       const problem = await whyStoreIsOlder(tx, report);
       if (problem !== undefined) await freeze(tx, { reason: problem, atMs: nowMs });
       await followDomains(tx, report, nowMs);
-      const wantHardware = (await knownHost(tx, report.host)).hardware === "";
-      return { quarantine: suspicion, wantHardware };
+      return { quarantine, wantHardware: isBare };
     });
     this.#heardMs.set(report.host, this.#clock.monotonicMs());
     this.#reports.set(report.host, report);

@@ -17,6 +17,8 @@ export interface RecordedHost {
   readonly isNew: boolean;
   /** Why the host is not trusted; empty when it is. */
   readonly quarantine: string;
+  /** It has never said what hardware it has. */
+  readonly isBare: boolean;
   readonly news: HostNews | undefined;
 }
 
@@ -42,7 +44,8 @@ async function recordFirst(tx: Queries, report: HeartbeatRequest, nowMs: number)
     ...saidBy(report, nowMs),
     ...identityOf(report),
   });
-  return { isNew: true, quarantine: "", news: { type: "service.create", message: report.hookProblem } };
+  const news = { type: "service.create", message: report.hookProblem } as const;
+  return { isNew: true, quarantine: "", isBare: report.hardware === undefined, news };
 }
 
 async function recordAgain(
@@ -61,12 +64,13 @@ async function recordAgain(
       : report.incarnation;
   await updateHost(tx, report.host, { ...said, ...identity, incarnation, quarantine });
 
+  const hardware = said.hardware ?? known.hardware;
   const isBack = known.silent === 1;
   const isNew =
     isBack ||
     quarantine !== known.quarantine ||
     report.hookProblem !== known.hook_problem ||
-    (said.hardware ?? known.hardware) !== known.hardware;
+    hardware !== known.hardware;
   const problem = quarantine || report.hookProblem;
   const isChanged = problem !== (known.quarantine || known.hook_problem);
   const words = [
@@ -74,7 +78,7 @@ async function recordAgain(
     ...(isChanged ? [problem || "it may take servers"] : []),
   ];
   const news = { type: "service.update", message: words.join("; ") } as const;
-  return { isNew, quarantine, news: words.length > 0 ? news : undefined };
+  return { isNew, quarantine, isBare: hardware === "", news: words.length > 0 ? news : undefined };
 }
 
 const saidBy = (report: HeartbeatRequest, nowMs: number) => ({

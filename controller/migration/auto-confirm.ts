@@ -40,7 +40,9 @@ export class AutoConfirm {
       await clock.sleep(TICK_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
       const nowMs = clock.monotonicMs();
-      if (await this.#isOurs()) await this.tick(Math.min(nowMs - lastMs, LONGEST_TICK_MS));
+      const waiting = await listAwaitingConfirm(this.#deps.store.queries);
+      if (waiting.length > 0 && (await this.#isOurs()))
+        await this.#pass(waiting, Math.min(nowMs - lastMs, LONGEST_TICK_MS));
       lastMs = nowMs;
     }
   }
@@ -52,8 +54,12 @@ export class AutoConfirm {
 
   /** Takes `elapsedMs` off every window and confirms those that have none left. */
   async tick(elapsedMs: number): Promise<void> {
+    await this.#pass(await listAwaitingConfirm(this.#deps.store.queries), elapsedMs);
+  }
+
+  async #pass(waiting: readonly MigrationRecord[], elapsedMs: number): Promise<void> {
     const { store, clock } = this.#deps;
-    for (const record of await listAwaitingConfirm(store.queries)) {
+    for (const record of waiting) {
       const leftMs = record.autoConfirmLeftMs - elapsedMs;
       if (leftMs > 0) {
         const window = { autoConfirmLeftMs: leftMs, autoConfirmAtMs: clock.nowMs() + leftMs };

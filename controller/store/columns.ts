@@ -79,8 +79,10 @@ export function toRow<Record extends object>(columns: Columns<Record>, record: P
 export function toRecord<Record extends object>(columns: Columns<Record>, row: object): Record {
   const cells = new Map<string, Cell>(Object.entries(row));
   const fields = Object.entries(columns).map(([field, column]) => {
-    const { name, read } = column as AnyColumn;
-    return [field, readStored(`column ${name} of the store`, () => read(cells.get(name) ?? null))];
+    return [field, readCell(column as AnyColumn, cells.get((column as AnyColumn).name) ?? null)];
   });
   return Object.fromEntries(fields);
 }
+
+export const readCell = <Value>({ name, read }: Column<Value>, cell: Cell): Value =>
+  readStored(`column ${name} of the store`, () => read(cell));

@@ -1,5 +1,7 @@
 /** What happened to a migration, one line each, in order; what `watch` follows. */
 
+import { sql } from "kysely";
+import { fixedQuery } from "./fixed-query.js";
 import type { Queries } from "./schema.js";
 
 export interface MigrationEvent {
@@ -15,15 +17,17 @@ export async function appendEvent(
   text: string,
   atMs: number,
 ): Promise<number> {
-  const last = await queries
-    .selectFrom("event")
-    .select(({ fn }) => fn.max("seq").as("seq"))
-    .where("migration", "=", migrationId)
-    .executeTakeFirst();
-  const seq = (last?.seq ?? 0) + 1;
-  await queries.insertInto("event").values({ migration: migrationId, seq, at_ms: atMs, text }).execute();
-  return seq;
+  const { rows } = await append(queries, migrationId, text, atMs);
+  return Number(rows[0]?.seq);
 }
+
+const append = fixedQuery((queries, migration: string, text: string, atMs: number) => {
+  const next = queries
+    .selectFrom("event")
+    .select(({ fn }) => sql<number>`${fn.coalesce(fn.max("seq"), sql.lit(0))} + 1`.as("seq"))
+    .where("migration", "=", migration);
+  return queries.insertInto("event").values({ migration, seq: next, at_ms: atMs, text }).returning("seq");
+});
 
 /** Those after `seq`, oldest first. */
 export async function eventsAfter(

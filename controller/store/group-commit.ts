@@ -1,6 +1,7 @@
 /**
  * Transactions that wait for each other share one commit. A commit costs a write that reaches the disk, far more than
- * the transaction before it; with one connection they would pay for it one after the other.
+ * the transaction before it; with one connection they would pay for it one after the other. One that waits alone is the
+ * whole of its commit, and needs no savepoint.
  *
  *     BEGIN
  *       SAVEPOINT  first's queries   RELEASE             resolves after COMMIT
@@ -20,19 +21,24 @@ interface Member {
   readonly reject: (error: unknown) => void;
 }
 
+interface Edges {
+  /** False when the database has rolled back by itself, as SQLite does when the disk is full. */
+  readonly isInTransaction: () => boolean;
+  readonly onCommit: () => void;
+}
+
 /** A group ends when nobody waits any more, or with so many: the first should not wait for ever. */
 const MOST_MEMBERS = 64;
 
 export class GroupCommit {
   readonly #queries: Queries;
-  /** False when the database has rolled back by itself, as SQLite does when the disk is full. */
-  readonly #isInTransaction: () => boolean;
+  readonly #edges: Edges;
   #waiting: Member[] = [];
   #isRunning = false;
 
-  constructor(queries: Queries, isInTransaction: () => boolean) {
+  constructor(queries: Queries, edges: Edges) {
     this.#queries = queries;
-    this.#isInTransaction = isInTransaction;
+    this.#edges = edges;
   }
 
   transaction<T>(body: (queries: Queries) => Promise<T>): Promise<T> {
@@ -56,12 +62,15 @@ export class GroupCommit {
     const tell: (() => void)[] = [];
     try {
       await this.#queries.transaction().execute(async queries => {
-        for (const member of group) tell.push(await this.#apart(queries, member));
+        const isAlone = group.length === 1;
+        for (const member of group)
+          tell.push(await (isAlone ? member.carryOut(queries) : this.#apart(queries, member)));
       });
     } catch (error) {
       for (const { reject } of group) reject(error);
       return;
     }
+    this.#edges.onCommit();
     for (const answer of tell) answer();
   }
 
@@ -73,7 +82,7 @@ export class GroupCommit {
       return answer;
     } catch (error) {
       // Then those before it have lost what they wrote, too, and must not be told otherwise.
-      if (!this.#isInTransaction()) throw error;
+      if (!this.#edges.isInTransaction()) throw error;
       await sql`ROLLBACK TO member`.execute(queries);
       await sql`RELEASE member`.execute(queries);
       return () => reject(error);

@@ -2,6 +2,7 @@
 
 import type { Insertable, Selectable, Updateable } from "kysely";
 import { Fault } from "../../proto/fault.js";
+import { fixedQuery } from "./fixed-query.js";
 import type { HostTable, Queries } from "./schema.js";
 
 export type HostRow = Readonly<Selectable<HostTable>>;
@@ -30,8 +31,13 @@ const BRIEF = [
 
 export type BriefHostRow = Omit<HostRow, "hardware">;
 
+const hostByName = fixedQuery((queries, name: string) =>
+  queries.selectFrom("host").selectAll().where("name", "=", name),
+);
+
 export async function findHost(queries: Queries, name: string): Promise<HostRow | undefined> {
-  return queries.selectFrom("host").selectAll().where("name", "=", name).executeTakeFirst();
+  const { rows } = await hostByName(queries, name);
+  return rows[0];
 }
 
 /** Refused when there is none of that name. */

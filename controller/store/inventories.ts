@@ -5,6 +5,7 @@
 
 import type { Inventory } from "../../proto/gen/ferry/v1/model.js";
 import { usageByHost } from "./allocations.js";
+import { fixedQuery } from "./fixed-query.js";
 import type { InventoryTable, Queries } from "./schema.js";
 
 /** What is offered and what of it is booked, by host; of all hosts when none is named. */
@@ -30,13 +31,17 @@ export async function bookedInventories(
   return booked;
 }
 
+const inventoriesOf = fixedQuery((queries, host: string) =>
+  queries.selectFrom("inventory").selectAll().where("host", "=", host),
+);
+
 /** What the host reports now, in place of what it reported before; false when that is the same. */
 export async function replaceInventories(
   queries: Queries,
   host: string,
   inventories: readonly Inventory[],
 ): Promise<boolean> {
-  const known = await queries.selectFrom("inventory").selectAll().where("host", "=", host).execute();
+  const { rows: known } = await inventoriesOf(queries, host);
   const rows = inventories.map(({ resourceClass, total, reserved, allocationRatio }) => ({
     host,
     resource_class: resourceClass,

@@ -1,5 +1,6 @@
 /** The migration table, and the migration as a message. */
 
+import { sql } from "kysely";
 import {
   CopiedFile,
   FaultInfo,
@@ -21,6 +22,7 @@ import {
   toRecord,
   toRow,
 } from "./columns.js";
+import { fixedQuery } from "./fixed-query.js";
 import { type MigrationSelection, pageOfMigrations } from "./migration-selection.js";
 import { RememberedRows } from "./remembered-rows.js";
 import type { MigrationTable, Queries } from "./schema.js";
@@ -112,6 +114,10 @@ const BRIEF_NAMES = Object.values(BRIEF).map(({ name }) => name as Exclude<keyof
 type LongColumn = "steps" | "receipt" | "notes" | "refusals" | "progress";
 const remembered = new RememberedRows(BRIEF);
 
+/** Those that are on their way are looked at over and over. */
+const MOST_WHOLE_ROWS = 500;
+const rememberedWhole = new RememberedRows(COLUMNS, MOST_WHOLE_ROWS);
+
 /** Under the next number. */
 export async function insertMigration(
   queries: Queries,
@@ -127,9 +133,13 @@ export async function insertMigration(
     .execute();
 }
 
+const migrationById = fixedQuery((queries, id: string) =>
+  queries.selectFrom("migration").selectAll().where("id", "=", id),
+);
+
 export async function findMigration(queries: Queries, id: string): Promise<MigrationRecord | undefined> {
-  const row = await queries.selectFrom("migration").selectAll().where("id", "=", id).executeTakeFirst();
-  return row && recordOf(row);
+  const { rows } = await migrationById(queries, id);
+  return rows[0] && rememberedWhole.recordOf(rows[0]);
 }
 
 /** Newest first. */
@@ -155,7 +165,7 @@ export async function listAwaitingConfirm(queries: Queries): Promise<MigrationRe
   const rows = await queries
     .selectFrom("migration")
     .selectAll()
-    .where("open", "=", 1)
+    .where("open", "=", sql.lit(1))
     .where("status", "=", "finished")
     .where("auto_confirm_left_ms", ">", 0)
     .execute();
@@ -167,7 +177,7 @@ export async function listTransferringHosts(queries: Queries): Promise<string[]>
   const rows = await queries
     .selectFrom("migration")
     .select("target_host")
-    .where("open", "=", 1)
+    .where("open", "=", sql.lit(1))
     .where("status", "in", ["pre-migrating", "migrating", "post-migrating"])
     .where("target_host", "<>", "")
     .execute();
@@ -199,7 +209,7 @@ export async function decideMigration(
     .updateTable("migration")
     .set({ status: to, auto_confirm_at_ms: 0, auto_confirm_left_ms: 0, updated_at_ms: nowMs })
     .where("id", "=", id)
-    .where("open", "=", 1)
+    .where("open", "=", sql.lit(1))
     .where("status", "=", from)
     .executeTakeFirst();
   return decided.numUpdatedRows === 1n;

@@ -8,6 +8,7 @@
 
 import { sql } from "kysely";
 import { Event } from "../../proto/gen/ferry/v1/event.js";
+import { fixedQuery } from "./fixed-query.js";
 import type { Queries } from "./schema.js";
 import type { Transactions } from "./store.js";
 
@@ -32,23 +33,28 @@ export async function insertNotification(
   { id, owner, ...event }: Notification,
 ): Promise<void> {
   const { atMs, type, serverId, project, migrationId, host } = event;
-  await queries
-    .insertInto("notification")
-    .values({
-      id,
-      number: 0,
-      at_ms: atMs,
-      type,
-      server_id: serverId,
-      owner,
-      project,
-      migration_id: migrationId,
-      host,
-      body: JSON.stringify(Event.toJSON({ ...event, number: 0 })),
-    })
-    .onConflict(conflict => conflict.column("id").doNothing())
-    .execute();
+  const body = JSON.stringify(Event.toJSON({ ...event, number: 0 }));
+  await insert(queries, id, atMs, type, serverId, owner, project, migrationId, host, body);
 }
+
+const insert = fixedQuery(
+  (
+    queries,
+    id: string,
+    at_ms: number,
+    type: string,
+    server_id: string,
+    owner: string,
+    project: string,
+    migration_id: string,
+    host: string,
+    body: string,
+  ) =>
+    queries
+      .insertInto("notification")
+      .values({ id, number: 0, at_ms, type, server_id, owner, project, migration_id, host, body })
+      .onConflict(conflict => conflict.column("id").doNothing()),
+);
 
 const NUMBERED_AT_ONCE = 500;
 
@@ -78,14 +84,13 @@ export async function numberNotifications(store: Transactions, kept: number): Pr
   });
 }
 
+const unnumbered = fixedQuery(queries =>
+  queries.selectFrom("notification").select("id").where("number", "=", 0).limit(1),
+);
+
 async function hasUnnumbered(queries: Queries): Promise<boolean> {
-  const row = await queries
-    .selectFrom("notification")
-    .select("id")
-    .where("number", "=", 0)
-    .limit(1)
-    .execute();
-  return row.length > 0;
+  const { rows } = await unnumbered(queries);
+  return rows.length > 0;
 }
 
 /** By time, but never against the order of one subject, whose clock may have stepped. */

@@ -52,6 +52,8 @@ export async function openPostgres(
     hints,
     transaction,
     recognise,
+    // By others, too: who looks has to look.
+    changed: async () => {},
     alone: body => holdingLock(queries, body),
     async close() {
       await hints.close();

@@ -6,6 +6,7 @@
 
 import type { Selectable } from "kysely";
 import { lockFreeRow, lockRow } from "./dialect.js";
+import { fixedQuery } from "./fixed-query.js";
 import { isOrphaned } from "./processes.js";
 import type { Queries, SagaTable } from "./schema.js";
 
@@ -30,8 +31,13 @@ export async function insertSaga(
 }
 
 export async function findSaga(queries: Queries, id: string): Promise<SagaRow | undefined> {
-  return queries.selectFrom("saga").selectAll().where("id", "=", id).executeTakeFirst();
+  const { rows } = await sagaById(queries, id);
+  return rows[0];
 }
+
+const sagaById = fixedQuery((queries, id: string) =>
+  queries.selectFrom("saga").selectAll().where("id", "=", id),
+);
 
 export async function listLiveSagas(queries: Queries, kind: string): Promise<string[]> {
   const rows = await queries
@@ -77,15 +83,24 @@ export function listCancelled(
     .execute();
 }
 
-export async function readJournal(queries: Queries, id: string): Promise<{ line: string; atMs: number }[]> {
-  const rows = await queries
+/** The lines from number `from` on, in order. */
+export async function readJournal(
+  queries: Queries,
+  id: string,
+  from = 1,
+): Promise<{ line: string; atMs: number }[]> {
+  const { rows } = await linesFrom(queries, id, from);
+  return rows.map(row => ({ line: row.line, atMs: row.at_ms }));
+}
+
+const linesFrom = fixedQuery((queries, id: string, from: number) =>
+  queries
     .selectFrom("saga_step")
     .select(["line", "at_ms"])
     .where("saga", "=", id)
-    .orderBy("seq")
-    .execute();
-  return rows.map(row => ({ line: row.line, atMs: row.at_ms }));
-}
+    .where("seq", ">=", from)
+    .orderBy("seq"),
+);
 
 /** One more line; false when the guard does not hold any more. */
 export async function appendLine(
@@ -93,28 +108,55 @@ export async function appendLine(
   guard: SagaGuard,
   { line, atMs, epoch, live }: { line: string; atMs: number; epoch: number; live: boolean },
 ): Promise<boolean> {
-  const taken = await queries
-    .updateTable("saga")
-    .set({ length: guard.length + 1, epoch, live: live ? 1 : 0 })
-    .where("id", "=", guard.id)
-    .where("owner", "=", guard.owner)
-    .where("epoch", "=", guard.epoch)
-    .where("length", "=", guard.length)
-    .executeTakeFirst();
-  if (taken.numUpdatedRows !== 1n) return false;
-  await queries
-    .insertInto("saga_step")
-    .values({ saga: guard.id, seq: guard.length + 1, line, at_ms: atMs })
-    .execute();
+  const length = guard.length + 1;
+  const taken = await grow(
+    queries,
+    guard.id,
+    guard.owner,
+    guard.epoch,
+    guard.length,
+    length,
+    epoch,
+    live ? 1 : 0,
+  );
+  if (taken.numAffectedRows !== 1n) return false;
+  await insertLine(queries, guard.id, length, line, atMs);
   return true;
 }
 
+const grow = fixedQuery(
+  (
+    queries,
+    id: string,
+    owner: string,
+    oldEpoch: number,
+    oldLength: number,
+    length: number,
+    epoch: number,
+    live: number,
+  ) =>
+    queries
+      .updateTable("saga")
+      .set({ length, epoch, live })
+      .where("id", "=", id)
+      .where("owner", "=", owner)
+      .where("epoch", "=", oldEpoch)
+      .where("length", "=", oldLength),
+);
+
+const insertLine = fixedQuery((queries, saga: string, seq: number, line: string, at_ms: number) =>
+  queries.insertInto("saga_step").values({ saga, seq, line, at_ms }),
+);
+
 /** Does the guard still hold? The length is not asked: a step may write while somebody notes a wish to cancel. */
 export async function ownsSaga(queries: Queries, guard: Omit<SagaGuard, "length">): Promise<boolean> {
-  const query = queries.selectFrom("saga").selectAll().where("id", "=", guard.id);
-  const row = await lockRow(queries, query).executeTakeFirst();
+  const [row] = (await lockedSaga(queries, guard.id)).rows;
   return row?.owner === guard.owner && row.epoch === guard.epoch;
 }
+
+const lockedSaga = fixedQuery((queries, id: string) =>
+  lockRow(queries, queries.selectFrom("saga").select(["owner", "epoch"]).where("id", "=", id)),
+);
 
 /** False: somebody wanted that before. */
 export async function cancelSaga(queries: Queries, id: string, by: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 /** The server table, and the server as a message. */
 
+import { sql } from "kysely";
 import { Fault } from "../../proto/fault.js";
 import { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
 import { Disk, FaultInfo, Flavor, NetworkInterface, type Server } from "../../proto/gen/ferry/v1/model.js";
@@ -17,6 +18,7 @@ import {
   toRow,
 } from "./columns.js";
 import { isUniqueViolation, lockFreeRow } from "./dialect.js";
+import { fixedQuery } from "./fixed-query.js";
 import { isOrphaned } from "./processes.js";
 import { RememberedRows } from "./remembered-rows.js";
 import type { Queries, ServerTable } from "./schema.js";
@@ -99,9 +101,13 @@ const COLUMNS: Columns<ServerRecord> = {
 const remembered = new RememberedRows(COLUMNS);
 const recordOf = (row: ServerTable): ServerRecord => remembered.recordOf(row);
 
+const serverById = fixedQuery((queries, id: string) =>
+  queries.selectFrom("server").selectAll().where("id", "=", id),
+);
+
 export async function findServerById(queries: Queries, id: string): Promise<ServerRecord | undefined> {
-  const row = await queries.selectFrom("server").selectAll().where("id", "=", id).executeTakeFirst();
-  return row && recordOf(row);
+  const { rows } = await serverById(queries, id);
+  return rows[0] && recordOf(rows[0]);
 }
 
 /** By name or id; refused when there is none. */
@@ -270,7 +276,7 @@ export async function countBusyServersByHost(queries: Queries): Promise<Map<stri
   const rows = await queries
     .selectFrom("server")
     .select(({ fn }) => ["host", fn.countAll<number>().as("count")])
-    .where("task_state", "<>", "")
+    .where("task_state", "<>", sql.lit(""))
     .groupBy("host")
     .execute();
   return new Map(rows.map(row => [row.host, Number(row.count)]));

@@ -7,24 +7,31 @@
  */
 
 import Database from "better-sqlite3";
-import { Kysely, SqliteDialect } from "kysely";
+import { Kysely } from "kysely";
 import { Fault } from "../../proto/fault.js";
+import { Changes } from "./changes.js";
 import { GroupCommit } from "./group-commit.js";
 import { NO_HINTS } from "./hints.js";
 import { RememberedStatements } from "./remembered-statements.js";
 import type { Schema } from "./schema.js";
+import { PlannedOnceDialect } from "./sqlite-dialect.js";
 import type { Engine } from "./store.js";
 
 export function openSqlite(path: string): Engine {
   const database = openExclusively(path);
-  const dialect = new SqliteDialect({ database: new RememberedStatements(database) });
+  const dialect = new PlannedOnceDialect({ database: new RememberedStatements(database) });
   const queries = new Kysely<Schema>({ dialect });
-  const group = new GroupCommit(queries, () => database.inTransaction);
+  const changes = new Changes();
+  const group = new GroupCommit(queries, {
+    isInTransaction: () => database.inTransaction,
+    onCommit: () => changes.note(),
+  });
   return {
     queries,
     isShared: false,
     hints: NO_HINTS,
     transaction: body => group.transaction(body),
+    changed: signal => changes.next(signal),
     alone: body => queries.transaction().execute(body),
     // A file says nothing of where it comes from; what the agents know of it does.
     recognise: async () => {},

@@ -19,6 +19,8 @@ export interface Engine {
   readonly isShared: boolean;
   readonly hints: Hints;
   transaction<T>(body: (queries: Queries) => Promise<T>): Promise<T>;
+  /** Resolves when there may be something that was written since the last time that it did, or when the signal aborts. */
+  changed(signal: AbortSignal): Promise<void>;
   /** One transaction, with every other controller that wants the same kept waiting: for changes of the schema. */
   alone(body: (queries: Queries) => Promise<void>): Promise<void>;
   /** Is it still the database that the records were written to? Everything is frozen when it is not. */
@@ -71,6 +73,11 @@ export class Store {
 
   transaction<T>(body: (queries: Queries) => Promise<T>): Promise<T> {
     return this.#engine.transaction(body);
+  }
+
+  /** Resolves when there may be something that was written since the last time that it did, or when the signal aborts. */
+  changed(signal: AbortSignal): Promise<void> {
+    return this.#engine.changed(signal);
   }
 
   close(): Promise<void> {

@@ -22,7 +22,7 @@ beforeEach(() => {
   database.exec("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)");
   database.exec("CREATE TABLE child (parent TEXT REFERENCES meta DEFERRABLE INITIALLY DEFERRED)");
   queries = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
-  group = new GroupCommit(queries, () => database.inTransaction);
+  group = new GroupCommit(queries, { isInTransaction: () => database.inTransaction, onCommit: () => {} });
   statements.length = 0;
 });
 afterEach(async () => {
