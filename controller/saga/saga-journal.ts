@@ -19,11 +19,11 @@ import {
 } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
 import type { Transactions } from "../store/store.js";
-import { apply, fold, type SagaState } from "./fold.js";
-import { decodeJson, encodeJson, type Line } from "./journal-line.js";
+import { apply, type SagaState } from "./fold.js";
+import { encodeJson, type Line } from "./journal-line.js";
 import type { SagaKind } from "./kind.js";
 import type { Facts } from "./plan.js";
-import { RememberedLines } from "./remembered-lines.js";
+import { RememberedSagas } from "./remembered-sagas.js";
 import type { Write } from "./step.js";
 
 /** Somebody else owns the saga: stop without writing. */
@@ -52,13 +52,14 @@ export class SagaJournal<World> {
   readonly #clock: Clock;
   readonly #owner: string;
   readonly #kind: SagaKind<World>;
-  readonly #lines = new RememberedLines();
+  readonly #remembered: RememberedSagas;
 
   constructor(store: Transactions, clock: Clock, owner: string, kind: SagaKind<World>) {
     this.#store = store;
     this.#clock = clock;
     this.#owner = owner;
     this.#kind = kind;
+    this.#remembered = new RememberedSagas(kind.plan);
   }
 
   /** Begins a saga within the caller's transaction; its first step's `begun` is written with it. */
@@ -103,8 +104,8 @@ export class SagaJournal<World> {
   async load(id: string, queries = this.#store.queries): Promise<LoadedSaga> {
     const row = await findSaga(queries, id);
     if (row === undefined) throw new Fenced(id);
-    const entries = this.#lines.entriesOf(id, await readJournal(queries, id));
-    return { row, state: fold(this.#kind.plan, decodeJson<Facts>(row.input), entries) };
+    const state = await this.#remembered.stateOf(id, row.input, seq => readJournal(queries, id, seq));
+    return { row, state };
   }
 
   /** One transaction: the guard, the line, the step's own writes, what readers see; `also` may refuse by throwing. */
