@@ -14,7 +14,7 @@ import { RESERVE } from "./world/disk.js";
 import { DATA_BYTES, LOG_BYTES } from "./world/guest.js";
 import type { Machine } from "./world/machine.js";
 import { START_MS } from "./world/virtual-time.js";
-import type { World } from "./world/world.js";
+import { World } from "./world/world.js";
 
 installGlobals();
 await import("../../agent/main.js");
@@ -197,3 +197,12 @@ async function issue(identity: Omit<Identity, "domain">): Promise<Pem> {
   const { certPem, keyPem } = await issueCertificate(await authority, order);
   return { ca: (await authority).certPem, cert: certPem, key: keyPem };
 }
+
+/** The daemons make their databases once for all worlds of this process; each world gets them as they were then. */
+async function makeDatabases(): Promise<void> {
+  const world = new World(0);
+  await Fleet.open(world, { hosts: 1, servers: 0, confirmWindow: 0 });
+  world.close();
+}
+
+await makeDatabases();

@@ -12,44 +12,57 @@ const ROOM_FOR_A_COMMIT = 64 * 1024;
 
 /** One database file of a machine. */
 export class DatabaseFile {
+  readonly kind: string;
   database: Sqlite.Database;
   holder: Process | undefined;
   isDurable = true;
-  #words:
-    | {
-        readonly begin: Record<"deferred" | "immediate", Sqlite.Statement>;
-        readonly commit: Sqlite.Statement;
-        readonly rollback: Sqlite.Statement;
-      }
-    | undefined;
+  /** Prepared once, however often the file is opened. */
+  readonly #statements = new Map<string, Sqlite.Statement>();
+  readonly #settings = new Set<string>();
   /** What a power cut goes back to, while commits are not durable. */
   #before: Buffer | undefined;
 
-  constructor(content?: Buffer) {
+  constructor(kind: string, content?: Buffer) {
+    this.kind = kind;
     this.database = content === undefined ? new Sqlite(":memory:") : new Sqlite(content);
+  }
+
+  prepare(sql: string): Sqlite.Statement {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  /** To set again what is set would make SQLite prepare everything anew. */
+  pragma(text: string, options?: Sqlite.PragmaOptions): unknown {
+    if (!/^(foreign_keys|case_sensitive_like)\s*=/i.test(text)) return this.database.pragma(text, options);
+    if (this.#settings.has(text)) return undefined;
+    this.#settings.add(text);
+    return this.database.pragma(text, options);
   }
 
   beforeCommit(): void {
     if (!this.isDurable) this.#before ??= this.database.serialize();
   }
 
+  /** The first transaction of all makes the schema. */
+  committed(): void {
+    if (!fresh.has(this.kind)) fresh.set(this.kind, freshFrom(this.database));
+  }
+
   /** As `transaction` of the original does, which makes five functions for each. */
   transact<T>(kind: "deferred" | "immediate", body: () => T): T {
     const { database } = this;
     if (database.inTransaction) return database.transaction(body)();
-    this.#words ??= {
-      begin: { deferred: database.prepare("BEGIN DEFERRED"), immediate: database.prepare("BEGIN IMMEDIATE") },
-      commit: database.prepare("COMMIT"),
-      rollback: database.prepare("ROLLBACK"),
-    };
-    const { begin, commit, rollback } = this.#words;
-    begin[kind].run();
+    this.prepare(kind === "deferred" ? "BEGIN DEFERRED" : "BEGIN IMMEDIATE").run();
     try {
       const result = body();
-      commit.run();
+      this.prepare("COMMIT").run();
       return result;
     } finally {
-      if (database.inTransaction) rollback.run();
+      if (database.inTransaction) this.prepare("ROLLBACK").run();
     }
   }
 
@@ -63,21 +76,97 @@ export class DatabaseFile {
     this.release();
     if (this.#before === undefined) return;
     this.database.close();
+    this.#statements.clear();
+    this.#settings.clear();
     this.database = new Sqlite(this.#before);
-    this.#words = undefined;
     this.#before = undefined;
+  }
+
+  /** As it was when the product had just made it. */
+  renew({ emptying, filling }: FreshDatabase): void {
+    this.release();
+    this.isDurable = true;
+    this.#before = undefined;
+    for (const sql of emptying) this.prepare(sql).run();
+    for (const { sql, row } of filling) this.prepare(sql).run(...row);
   }
 }
 
-const templates = new Map<string, Buffer>();
-
-/** A fresh database of a kind is always the same: made by the product once, copied from then on. */
-export function freshDatabase(kind: string): DatabaseFile {
-  return new DatabaseFile(templates.get(kind));
+/** How a database of a kind is made to what the product's first transaction made of it. */
+interface FreshDatabase {
+  readonly content: Buffer;
+  readonly emptying: readonly string[];
+  readonly filling: readonly { readonly sql: string; readonly row: readonly unknown[] }[];
 }
 
-export function rememberFresh(kind: string, file: DatabaseFile): void {
-  if (!templates.has(kind)) templates.set(kind, file.database.serialize());
+const fresh = new Map<string, FreshDatabase>();
+const used: DatabaseFile[] = [];
+
+/** Of a kind that was made before: as the product made it. Its memory and statements may have been another world's. */
+export function freshDatabase(kind: string): DatabaseFile {
+  const known = fresh.get(kind);
+  const at = used.findIndex(file => file.kind === kind);
+  const [file] = at === -1 ? [] : used.splice(at, 1);
+  if (file === undefined || known === undefined) return new DatabaseFile(kind, known?.content);
+  file.renew(known);
+  return file;
+}
+
+/** Its world is over. */
+export function giveBack(file: DatabaseFile): void {
+  used.push(file);
+}
+
+/** Those that refer to others were made after them. */
+function freshFrom(database: Sqlite.Database): FreshDatabase {
+  const tables = database
+    .prepare<[], { name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid DESC")
+    .all();
+  const rowsOf = (name: string) => database.prepare(`SELECT * FROM ${name}`).raw().all() as unknown[][];
+  return {
+    content: database.serialize(),
+    emptying: tables.map(({ name }) => `DELETE FROM ${name}`),
+    filling: tables.flatMap(({ name }) =>
+      rowsOf(name).map(row => ({
+        sql: `INSERT INTO ${name} VALUES (${row.map(() => "?").join(", ")})`,
+        row,
+      })),
+    ),
+  };
+}
+
+/** What a process prepared. Nothing of a dead one reaches the file, and what it commits may be the last that it does. */
+class Statement {
+  readonly #connection: Database;
+  readonly #statement: Sqlite.Statement;
+  readonly #isCommit: boolean;
+
+  constructor(connection: Database, statement: Sqlite.Statement) {
+    this.#connection = connection;
+    this.#statement = statement;
+    this.#isCommit = /^commit/i.test(statement.source);
+  }
+
+  get reader(): boolean {
+    return this.#statement.reader;
+  }
+
+  all(...values: unknown[]): unknown[] {
+    this.#connection.requireAlive();
+    return this.#statement.all(...values);
+  }
+
+  get(...values: unknown[]): unknown {
+    this.#connection.requireAlive();
+    return this.#statement.get(...values);
+  }
+
+  run(...values: unknown[]): Sqlite.RunResult {
+    const connection = this.#connection;
+    connection.requireAlive();
+    if (connection.inTransaction && !this.#isCommit) return this.#statement.run(...values);
+    return connection.commit(() => this.#statement.run(...values));
+  }
 }
 
 class Database {
@@ -85,7 +174,7 @@ class Database {
   readonly #file: DatabaseFile;
   readonly #process: Process;
   readonly #release = () => this.#file.release();
-  readonly #statements = new Map<string, Sqlite.Statement>();
+  readonly #statements = new Map<string, Statement>();
 
   constructor(path: string) {
     const process = stepNow();
@@ -103,40 +192,26 @@ class Database {
   }
 
   pragma(text: string, options?: Sqlite.PragmaOptions): unknown {
-    this.#alive();
+    this.requireAlive();
     if (/^synchronous\s*=/i.test(text)) this.#file.isDurable = /FULL|EXTRA|2|3/i.test(text);
     if (/^(journal_mode|locking_mode)\s*=/i.test(text)) return undefined;
-    return this.#file.database.pragma(text, options);
+    return this.#file.pragma(text, options);
   }
 
   exec(sql: string): this {
-    this.#alive();
+    this.requireAlive();
     this.#file.database.exec(sql);
     return this;
   }
 
-  prepare(sql: string): Sqlite.Statement {
-    this.#alive();
+  prepare(sql: string): Statement {
+    this.requireAlive();
     if (!this.#process.step()) throw new ProcessDied();
     const known = this.#statements.get(sql);
     if (known !== undefined) return known;
-    const statement = this.#file.database.prepare(sql);
-    if (!statement.reader && /^(commit|begin)/i.test(sql)) return this.#guarded(statement);
+    const statement = new Statement(this, this.#file.prepare(sql));
     this.#statements.set(sql, statement);
     return statement;
-  }
-
-  /** Kysely writes its transactions out. */
-  #guarded(statement: Sqlite.Statement): Sqlite.Statement {
-    const run = (...args: unknown[]) => {
-      this.#alive();
-      this.#requireRoom();
-      this.#file.beforeCommit();
-      return statement.run(...args);
-    };
-    return new Proxy(statement, {
-      get: (target, name) => (name === "run" ? run : Reflect.get(target, name, target)),
-    });
   }
 
   transaction(body: (...args: unknown[]) => unknown) {
@@ -144,14 +219,20 @@ class Database {
       (kind: "deferred" | "immediate") =>
       (...args: unknown[]) => {
         stepNow();
-        this.#requireRoom();
-        this.#file.beforeCommit();
-        const result = this.#file.transact(kind, () => body(...args));
-        // Committed; whether anybody learns of it is another question.
-        if (!this.#process.step()) throw new ProcessDied();
-        return result;
+        return this.commit(() => this.#file.transact(kind, () => body(...args)));
       };
     return Object.assign(carryOut("deferred"), { immediate: carryOut("immediate") });
+  }
+
+  /** `body` ends a transaction, or is one; so is the beginning of one that writes nothing. */
+  commit<T>(body: () => T): T {
+    this.#requireRoom();
+    this.#file.beforeCommit();
+    const result = body();
+    if (!this.inTransaction) this.#file.committed();
+    // Whether anybody learns of it is another question.
+    if (!this.#process.step()) throw new ProcessDied();
+    return result;
   }
 
   close(): this {
@@ -160,7 +241,7 @@ class Database {
     return this;
   }
 
-  #alive(): void {
+  requireAlive(): void {
     if (this.#process.state === "dead" || this.#file.holder !== this.#process) throw new ProcessDied();
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { daemonNamed } from "../edges/daemon.js";
-import { type DatabaseFile, freshDatabase } from "../edges/sqlite.js";
+import { type DatabaseFile, freshDatabase, giveBack } from "../edges/sqlite.js";
 import { Disk } from "./disk.js";
 import { Libvirt } from "./libvirt.js";
 import { Process, ProcessDied } from "./process.js";
@@ -70,10 +70,6 @@ export class Machine {
     const known = this.#databases.get(path) ?? freshDatabase(path.slice(path.lastIndexOf("/") + 1));
     this.#databases.set(path, known);
     return known;
-  }
-
-  putDatabase(path: string, file: DatabaseFile): void {
-    this.#databases.set(path, file);
   }
 
   /** Init starts it now and whenever it ends. */
@@ -161,7 +157,7 @@ export class Machine {
   close(): void {
     this.isUp = false;
     for (const { process } of this.#units.values()) process?.kill();
-    for (const file of this.#databases.values()) file.database.close();
+    for (const file of this.#databases.values()) giveBack(file);
   }
 
   say(text: string): void {
