@@ -15,8 +15,14 @@ export interface ListenerLimits {
   /** Between two requests. */
   readonly idleMs: number;
   readonly connections: number;
+  /** Of gRPC, from one address. */
+  readonly connectionsOfPeer: number;
   /** Calls at a time on one connection of gRPC; what is more waits. */
   readonly streams: number;
+  /** How long one of gRPC may say nothing before it is pinged, … */
+  readonly silenceMs: number;
+  /** … and how long it may take to answer that. */
+  readonly pongMs: number;
 }
 
 export const LISTENER_LIMITS: ListenerLimits = {
@@ -25,8 +31,14 @@ export const LISTENER_LIMITS: ListenerLimits = {
   requestMs: 60_000,
   idleMs: 30_000,
   connections: 1_024,
+  connectionsOfPeer: 256,
   streams: 1_000,
+  silenceMs: 10_000,
+  pongMs: 5_000,
 };
+
+/** Every host of a large fleet holds a connection to the controller. */
+export const RPC_LIMITS: ListenerLimits = { ...LISTENER_LIMITS, connections: 4_096 };
 
 /** For `createServer` of node:http; Node itself looks only every 30 s. */
 export const httpLimits = ({ headersMs, requestMs, idleMs }: ListenerLimits) => ({

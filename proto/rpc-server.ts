@@ -20,9 +20,10 @@ import {
 } from "@grpc/grpc-js";
 import { Fault } from "./fault.js";
 import { toStatus } from "./fault-info.js";
+import { type FrontDoor, openFrontDoor } from "./front-door.js";
 import { addHealthAndReflection, type Health } from "./health-and-reflection.js";
 import { type Identity, parseIdentity } from "./identity.js";
-import { LISTENER_LIMITS, type ListenerLimits } from "./listener-limits.js";
+import { type ListenerLimits, RPC_LIMITS } from "./listener-limits.js";
 import { refuseRevoked } from "./revocation.js";
 import type { Method } from "./rpc-client.js";
 import { serverOptions } from "./rpc-options.js";
@@ -91,8 +92,8 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     server,
     options.services.map(({ definition }) => serviceName(definition)),
   );
-  const port = await listen(server, options);
-  return { port, health, close: graceMs => close(server, health, graceMs) };
+  const door = await listen(server, options);
+  return { port: door.port, health, close: graceMs => close({ server, health, door }, graceMs) };
 }
 
 function serviceName(definition: ServiceDefinition): string {
@@ -194,18 +195,30 @@ async function attempt<Result>(
   }
 }
 
-function listen(server: Server, { tls, address, limits = LISTENER_LIMITS }: ServerOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, tls.serverCredentials(limits.handshakeMs), (error, port) => {
-      if (error === null) return resolve(port);
-      const fix = "choose another listen address, or stop what uses this one";
-      reject(new Fault("failed", `listen on ${address}: ${error.message}`, { fix }, { cause: error }));
-    });
-  });
+async function listen(
+  server: Server,
+  { tls, address, limits = RPC_LIMITS }: ServerOptions,
+): Promise<FrontDoor> {
+  const inside = server.createConnectionInjector(tls.serverCredentials(limits.handshakeMs));
+  try {
+    return await openFrontDoor(address, limits, socket => inside.injectConnection(socket));
+  } catch (error) {
+    inside.destroy();
+    const fix = "choose another listen address, or stop what uses this one";
+    const message = `listen on ${address}: ${(error as Error).message}`;
+    throw new Fault("failed", message, { fix }, { cause: error });
+  }
 }
 
-async function close(server: Server, health: Health, graceMs = 0): Promise<void> {
+interface Running {
+  readonly server: Server;
+  readonly health: Health;
+  readonly door: FrontDoor;
+}
+
+async function close({ server, health, door }: Running, graceMs = 0): Promise<void> {
   health.setServing(false);
+  door.shut();
   await new Promise<void>(resolve => {
     const force = setTimeout(() => server.forceShutdown(), graceMs);
     server.tryShutdown(() => {
@@ -213,4 +226,6 @@ async function close(server: Server, health: Health, graceMs = 0): Promise<void>
       resolve();
     });
   });
+  // Those that were not far enough to be a client.
+  door.clear();
 }

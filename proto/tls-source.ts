@@ -52,11 +52,18 @@ export class TlsSource {
     return this.#material;
   }
 
-  /** Requires a client certificate of our CA, and a handshake that ends in time: by itself Node waits two minutes for it. */
+  /**
+   * Requires a client certificate of our CA, and a handshake that ends in time: by itself Node waits two minutes for it.
+   * Whoever then wants another protocol is told so, and has as long to hang up.
+   */
   serverCredentials(handshakeMs: number): ServerCredentials {
     const credentials = experimental.createCertificateProviderServerCredentials(this, this, true);
     const made = credentials._getConstructorOptions.bind(credentials);
-    credentials._getConstructorOptions = () => ({ ...made(), handshakeTimeout: handshakeMs });
+    credentials._getConstructorOptions = () => ({
+      ...made(),
+      handshakeTimeout: handshakeMs,
+      unknownProtocolTimeout: handshakeMs,
+    });
     return credentials;
   }
 

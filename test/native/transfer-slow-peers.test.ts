@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -52,6 +53,8 @@ function drip(socket: Socket, bytes: Buffer): void {
   socket.once("close", () => clearInterval(timer));
 }
 
+const descriptors = (): number => readdirSync("/proc/self/fd").length;
+
 /** Begins a hello of 200 KiB. */
 const HELLO = Buffer.alloc(60);
 HELLO.write("FRY1\x01", 0, "latin1");
@@ -90,11 +93,13 @@ it.each<[string, (port: number) => Promise<Socket>]>([
 it("takes so many connections and no more, and is there again once they have gone", async () => {
   const patient = { ...LIMITS, handshakeMs: 60_000 };
   const { listener, port } = await world.listener({ limits: patient });
+  const before = descriptors();
   const greedy = await Promise.all(Array.from({ length: 60 }, () => dialled(port)));
   const open = () => greedy.filter(({ closed }) => !closed).length;
   await until(() => open() === LIMITS.connections, "the others are closed", CLOSED_WITHIN_MS);
   for (const socket of greedy) socket.destroy();
   await until(() => open() === 0, "all have gone", CLOSED_WITHIN_MS);
+  await until(() => descriptors() <= before, "nothing of them is held", CLOSED_WITHIN_MS);
   const expectation = world.expect(listener, [await world.incoming("disk")]);
   await world.send(port, ["disk"]);
   await expectation.done;

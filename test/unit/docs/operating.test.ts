@@ -11,6 +11,7 @@ import { controllerConfigSchema } from "../../../controller/config.js";
 import { controllerMetrics } from "../../../controller/metrics.js";
 import { AGENT_ONLY, METHOD_RULES, MIGRATE_TO_HOST } from "../../../controller/policy/rules.js";
 import { filterSchedulerSchema } from "../../../controller/scheduler/settings.js";
+import { LISTENER_LIMITS, RPC_LIMITS } from "../../../proto/listener-limits.js";
 import { createRegistry } from "../../../proto/metrics.js";
 
 const page = readFileSync(join(import.meta.dirname, "../../../docs/operating.md"), "utf8");
@@ -46,6 +47,24 @@ describe.each([
     if (!parsed.success) expect(said).toBe("required");
     else if (parsed.data !== undefined) expect(said).toBe(defaultOf(parsed.data));
     else expect(said).not.toBe("required");
+  });
+});
+
+describe("the limits of connections", () => {
+  const cells = (limit: string) => {
+    const [, row = ""] = page.split(`\n| ${limit} | `);
+    return (row.split("\n")[0] ?? "").split(" | ").map(cell => cell.replaceAll(",", ""));
+  };
+
+  it("are those of the ports", () => {
+    const { silenceMs, pongMs, connections, connectionsOfPeer, streams } = RPC_LIMITS;
+    expect(cells("silence")[0]).toBe(`${(silenceMs + pongMs) / 1000} s without an answer to a ping`);
+    expect(cells("connections at a time").slice(0, 2)).toEqual([
+      `${connections} of these ${connectionsOfPeer} from one address`,
+      `${LISTENER_LIMITS.connections}`,
+    ]);
+    expect(cells("calls at a time on one connection")[0]).toBe(`${streams} the next ones wait`);
+    expect(cells("to the end of the TLS handshake")[0]).toBe(`${RPC_LIMITS.handshakeMs / 1000} s`);
   });
 });
 
