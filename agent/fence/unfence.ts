@@ -7,6 +7,7 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import { canonicalDifferences } from "../domain/canonical-xml.js";
 import type { FenceEdges } from "./fence.js";
 import {
   type Declaration,
@@ -26,6 +27,8 @@ export interface UnfenceOrder extends FenceKey {
 
 /** Why the other side cannot run: its own statement, or a person's word for a host that is dead (SAFETY R21). */
 export type OtherSide = { readonly mirror: FenceStatement } | { readonly declared: Declaration };
+
+const DIFFERENCES_TOLD = 4;
 
 type Step = (edges: FenceEdges, record: FenceRecord) => Promise<void>;
 
@@ -118,8 +121,10 @@ async function defineSaved(edges: FenceEdges, record: FenceRecord): Promise<void
 }
 
 function requireEqual({ canonicalXml }: FenceEdges, saved: SavedDomain, stored: string): void {
-  if (canonicalXml(stored) === canonicalXml(saved.inactiveXml)) return;
+  const [was, is] = [canonicalXml(saved.inactiveXml), canonicalXml(stored)];
+  if (was === is) return;
   throw new Fault("conflict", `restore ${saved.name}: what is defined is not what was saved`, {
+    have: canonicalDifferences(was, is, DIFFERENCES_TOLD).join("; "),
     fix: "compare both; undefine what is there (virsh undefine --keep-nvram --keep-tpm), then repeat",
   });
 }

@@ -8,7 +8,6 @@
 import { constants } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { isSameFile } from "../disk/file-identity.js";
 import type { FileIdentity, Files } from "../os/files.js";
 import { openBelow, syncDirectoryOf, withFd } from "./fd-io.js";
 import { errnoOf, fileFault } from "./file-fault.js";
@@ -43,31 +42,6 @@ export const rootOf = (file: Named): string => file.root ?? dirname(file.targetP
  */
 export async function forgetTransfer(incoming: readonly IncomingFile[], migrationId: string): Promise<void> {
   for (const file of incoming) await removeIfPresent(journalPathOf(file, migrationId));
-}
-
-/** Removes what an unfinished transfer left: part files that its journal names by identity, then the journals. */
-export async function removeParts(
-  files: Files,
-  incoming: readonly IncomingFile[],
-  migrationId: string,
-): Promise<void> {
-  for (const file of incoming) {
-    if (await isOurPart(files, file, migrationId)) await removeIfPresent(partPathOf(file, migrationId));
-    await removeIfPresent(journalPathOf(file, migrationId));
-  }
-}
-
-async function isOurPart(files: Files, file: IncomingFile, migrationId: string): Promise<boolean> {
-  const made = await transferredIdentity(files, file, migrationId);
-  if (made === undefined) return false;
-  try {
-    const flags = constants.O_RDWR | constants.O_NOFOLLOW;
-    const partFd = await openBelow(files, partPathOf(file, migrationId), rootOf(file), flags);
-    return isSameFile(made, await withFd(partFd, fd => files.facts(fd)));
-  } catch (thrown) {
-    if (errnoOf(thrown) === "ENOENT") return false;
-    throw fileFault(thrown, `look at ${partPathOf(file, migrationId)}`);
-  }
 }
 
 /** The file that a transfer made, under whichever of its names, as long as its journal is there. */

@@ -25,7 +25,7 @@ interface Beat {
 
 export class SilenceWatch {
   readonly #deps: Dependencies;
-  readonly #beats = new Map<string, Beat>();
+  #beats: ReadonlyMap<string, Beat> = new Map();
 
   constructor(deps: Dependencies) {
     this.#deps = deps;
@@ -42,11 +42,15 @@ export class SilenceWatch {
   async look(): Promise<void> {
     const { store, clock } = this.#deps;
     const nowMs = clock.monotonicMs();
+    const known = this.#beats;
+    // Of hosts that are no more nothing is kept.
+    const beats = new Map<string, Beat>();
+    this.#beats = beats;
     for (const { name, last_heartbeat_ms: lastHeartbeatMs, silent } of await listHosts(store.queries)) {
-      const beat = this.#beats.get(name);
-      if (beat?.lastHeartbeatMs !== lastHeartbeatMs)
-        this.#beats.set(name, { lastHeartbeatMs, seenMs: nowMs });
-      else if (silent === 0 && nowMs - beat.seenMs > SILENT_AFTER_MS) await this.#tell(name, beat);
+      const last = known.get(name);
+      const beat = last?.lastHeartbeatMs === lastHeartbeatMs ? last : { lastHeartbeatMs, seenMs: nowMs };
+      beats.set(name, beat);
+      if (silent === 0 && nowMs - beat.seenMs > SILENT_AFTER_MS) await this.#tell(name, beat);
     }
   }
 

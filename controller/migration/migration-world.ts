@@ -106,6 +106,13 @@ export class MigrationWorld {
     return this.#edges.agent.attest(host, this.#serverId, this.call.signal);
   }
 
+  /** How this migration was closed at a host, by its own word; empty while it is open there. */
+  async closedAs(host: string): Promise<string> {
+    const { sagaId: migrationId, signal } = this.call;
+    const asked = { serverId: this.#serverId, migrationId };
+    return (await this.#edges.agent.describeMigration(host, asked, signal)).outcome;
+  }
+
   commit<T>(body: (write: Write) => Promise<T>): Promise<T> {
     return this.call.commit(body);
   }

@@ -1,21 +1,11 @@
 /** Connections that are cut and agents that are replaced: what was verified is not sent again, and nothing hangs. */
 
 import { randomBytes } from "node:crypto";
-import { appendFile, open, readdir, stat, truncate, utimes, writeFile } from "node:fs/promises";
+import { appendFile, open, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { removeParts } from "../../agent/transfer/incoming-file.js";
 import type { FrameTap } from "../../agent/transfer/link.js";
 import { createFlakyWire, type FlakyWire } from "./support/flaky-wire.js";
-import {
-  areEqual,
-  createWorld,
-  faultOf,
-  files,
-  KIB,
-  MIB,
-  until,
-  type World,
-} from "./support/transfer-world.js";
+import { areEqual, createWorld, faultOf, KIB, MIB, until, type World } from "./support/transfer-world.js";
 
 const LEAF = 256 * KIB;
 const SIZE = 96 * MIB;
@@ -159,12 +149,6 @@ describe("a part file of an earlier run", () => {
     await leaveOne();
     await truncate(`${world.target("disk")}.part-m1`, MIB);
     expect(await again()).toBe(0);
-  });
-
-  it("is removed with its journal when the migration is undone", async () => {
-    await leaveOne();
-    await removeParts(files, [await world.incoming("disk")], "m1");
-    expect(await readdir(`${world.directory}/target`)).toEqual([]);
   });
 });
 

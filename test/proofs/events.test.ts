@@ -174,6 +174,25 @@ it("hosts tell once that they are not heard any more, and that they are heard ag
   expect(await list({ host: "h3", type: "service.update" })).toEqual([]);
 });
 
+it("a host that was removed and comes back is one that nobody has waited for", async () => {
+  const { store, clock } = center;
+  const told: string[] = [];
+  const watch = new SilenceWatch({ store, clock, onSilent: host => void told.push(host) });
+  const { queries } = store;
+  const row = await queries.selectFrom("host").selectAll().where("name", "=", "h3").executeTakeFirstOrThrow();
+  const look = async () => {
+    clock.advance(10_000);
+    await watch.look();
+  };
+  await look();
+  await queries.deleteFrom("inventory").where("host", "=", "h3").execute();
+  await queries.deleteFrom("host").where("name", "=", "h3").execute();
+  await look();
+  await queries.insertInto("host").values(row).execute();
+  await look();
+  expect(told).not.toContain("h3");
+});
+
 describe("whoever follows", () => {
   const follow = async (after: number, count: number, identity = ADMIN) => {
     const request = { filter: filterOf({}), after };

@@ -268,6 +268,41 @@ describe("a migration", () => {
     expect(await center.allocations()).toEqual([...ON("h1", "migration"), ...ON("h3")]);
   });
 
+  describe("whose first target refused and was let go", () => {
+    const refusal = { code: "refused", message: "no bridge br7", have: "", need: "", fix: "", host: "h2" };
+    /** Before anything follows, `then` happens. */
+    const letGo = (then: () => Promise<unknown>) => {
+      center.agents.agent("h2").refusals = [refusal];
+      const perform = center.agents.perform.bind(center.agents);
+      center.agents.perform = async (host, request, options) => {
+        const result = await perform(host, request, options);
+        if (host === "h2" && request.verb?.$case === "closeMigration") await then();
+        return result;
+      };
+    };
+
+    it("ends as it began when every other one is full by then, and names them all", async () => {
+      const { queries } = center.store;
+      letGo(() => queries.updateTable("inventory").set({ total: 0 }).where("host", "=", "h3").execute());
+      await center.migrate("");
+      const { fault, status } = await center.ended();
+      expect([status, fault?.code, fault?.message]).toEqual([
+        "error",
+        "no-valid-host",
+        "No valid host was found. h2: no bridge br7; h3: host h3 has not enough CPU",
+      ]);
+      await expectUntouched();
+    });
+
+    it("ends as it began when it is cancelled before the next one is booked", async () => {
+      letGo(async () => center.controller.migrations.cancel((await center.migration()).id, "test"));
+      await center.migrate("");
+      expect(await center.ended()).toMatchObject({ status: "error", fault: { code: "cancelled" } });
+      expect(center.agents.calls.some(call => call.startsWith("h3"))).toBe(false);
+      await expectUntouched();
+    });
+  });
+
   it("goes no further than the host that was asked for", async () => {
     const refusal = { code: "refused", message: "no bridge br7", have: "", need: "", fix: "", host: "h2" };
     center.agents.agent("h2").refusals = [refusal];

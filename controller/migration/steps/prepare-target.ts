@@ -18,7 +18,7 @@ import type { MigrationWorld } from "../migration-world.js";
 import { networkMapOn } from "../network-map.js";
 import { tellMigration } from "../notify.js";
 import { isResize, type MigrationRequest } from "../request.js";
-import { bookFirst, type SelectedTargets } from "./select-target.js";
+import { bookFirst, NoneBooked, noValidHost, type Said, type SelectedTargets } from "./select-target.js";
 
 export interface PreparedTarget {
   readonly targetHost: string;
@@ -52,11 +52,11 @@ export const prepareTarget: Reversible<MigrationWorld, Known, PreparedTarget> = 
 
   /** Gives back what the target booked, and its word that nothing of this migration can run there (SAFETY R4). */
   async undo(known, world) {
-    await withdrawTarget(known, world);
+    await withdrawTarget(known, world).catch(error => unlessLeft(error, world));
   },
 
   async tidy(known, world) {
-    await leaveTarget(known, world, outcomeOf(world));
+    await leaveTarget(known, world, outcomeOf(world)).catch(error => unlessLeft(error, world));
     await world.perform(known.sourceHost, {
       $case: "closeMigration",
       value: { outcome: outcomeOf(world) },
@@ -65,6 +65,15 @@ export const prepareTarget: Reversible<MigrationWorld, Known, PreparedTarget> = 
 };
 
 const outcomeOf = (world: MigrationWorld): string => (world.call.byPerson ? "reverted" : "unwound");
+
+/**
+ * A target that was let go on the way to another one, which was never booked: it has given its word, has nothing of this
+ * migration any more, and refuses all that comes. By its own word only.
+ */
+async function unlessLeft(error: unknown, world: MigrationWorld): Promise<void> {
+  if (asFault(error).code !== "stale-epoch") throw error;
+  if ((await world.closedAs(await world.targetHost())) !== "unwound") throw error;
+}
 
 async function prepareSource(
   { sourceHost, readOnlyDrives, diskFormat }: Known,
@@ -222,23 +231,28 @@ async function moveOn(
   const rest = alternatesAfter(host, known);
   const fault = toFaultInfo(refusal);
   const refusals = [...(await world.record()).refusals, { host, askedAtMs, refusedAtMs: world.nowMs, fault }];
-  if (rest.length === 0) throw lastRefusal(known, refusal, refusals);
+  if (rest.length === 0) throw lastRefusal(known, refusal, refusals.map(saidOf));
   await withdrawTarget(known, world);
   await leaveTarget(known, world, "unwound");
-  await world.commit(async write => {
+  const booked = world.commit(async write => {
     const { queries, sagaId, nowMs } = write;
     const text = `${host} refused: ${refusal.message}`;
     await tellMigration(queries, sagaId, { text, notice: { ...REFUSED, fault } }, nowMs);
     await updateMigration(queries, sagaId, { refusals }, nowMs);
     await bookFirst(known, rest, write);
   });
+  await booked.catch((error: unknown) => {
+    if (!(error instanceof NoneBooked)) throw error;
+    throw lastRefusal(known, error, [...refusals.map(saidOf), ...error.said]);
+  });
 }
+
+const saidOf = ({ host, fault }: TargetRefusal): Said => ({ host, message: fault?.message ?? "" });
 
 const REFUSED = { type: "instance.resize_prep.error", side: "target", message: "" } as const;
 
-function lastRefusal({ candidates }: Known, refusal: Fault, refusals: readonly TargetRefusal[]): Fault {
+function lastRefusal({ candidates }: Known, refusal: Fault, said: readonly Said[]): Fault {
   if (candidates.length === 1) return refusal;
   const { code, detail } = refusal;
-  const said = refusals.map(({ host, fault }) => `${host}: ${fault?.message}`).join("; ");
-  return new Fault(code, `No valid host was found. ${said}`, detail, { cause: refusal });
+  return new Fault(code, noValidHost(said), detail, { cause: refusal });
 }

@@ -39,13 +39,33 @@ export const selectTarget: Reversible<MigrationWorld, MigrationRequest, Selected
   undone: ({ serverId }, { queries, sagaId }) => undoMove(queries, serverId, sagaId),
 };
 
+/** What a host said against taking a server, or was said for it. */
+export interface Said {
+  readonly host: string;
+  readonly message: string;
+}
+
+/** Every host that was chosen has been taken since. */
+export class NoneBooked extends Fault {
+  readonly said: readonly Said[];
+
+  constructor(said: readonly Said[], last: Fault) {
+    super(last.code, said.length === 1 ? last.message : noValidHost(said), last.detail, { cause: last });
+    this.said = said;
+  }
+}
+
+export const noValidHost = (said: readonly Said[]): string =>
+  `No valid host was found. ${said.map(({ host, message }) => `${host}: ${message}`).join("; ")}`;
+
 /** Somebody may have booked the best host since it was chosen: the next one does as well. */
 export async function bookFirst(
   { serverId, flavor }: MigrationRequest,
   candidates: readonly string[],
   { queries, sagaId, nowMs }: Write,
 ): Promise<string> {
-  let refusal = new Fault("no-valid-host", "No valid host was found.");
+  const said: Said[] = [];
+  let last = new Fault("no-valid-host", "No valid host was found.");
   const server = await findServerById(queries, serverId);
   for (const target of candidates) {
     try {
@@ -53,7 +73,8 @@ export async function bookFirst(
       await beginMove(queries, { serverId, migrationId: sagaId, target, needed: resourcesOf(flavor) });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      refusal = error;
+      last = error;
+      said.push({ host: target, message: error.message });
       continue;
     }
     await updateMigration(queries, sagaId, { targetHost: target, targetAsked: false }, nowMs);
@@ -61,5 +82,5 @@ export async function bookFirst(
     await appendEvent(queries, sagaId, `target ${target}`, nowMs);
     return target;
   }
-  throw refusal;
+  throw new NoneBooked(said, last);
 }
