@@ -1,8 +1,9 @@
 /**
  * Runs verbs exactly once in effect, whoever asks how often (durability rules of DESIGN §6).
  *
- *   tombstone? → epoch (older refused; newer aborts and awaits the older one first) → term (older refused)
- *   → key known? attach or answer
+ *   key done? answered, and whoever asks is heard as the newest if so
+ *   → tombstone? → epoch (older refused; newer aborts and awaits the older one first) → term (older refused)
+ *   → key under way? attach
  *   → wait for the server's turn → too late? refused → journal "accepted" → run → journal the outcome → answer
  *
  * A key is bound to its request: the same key with another request is a bug of the caller and refused. A failed or
@@ -123,7 +124,11 @@ export class Operations {
     const verb = verbOf(request);
     const requestHash = hashOf(request);
     const answered = this.#answerOf(request.key, requestHash);
-    if (answered !== undefined) return answered;
+    if (answered !== undefined) {
+      // Who comes after another one is heard as such, also where there is nothing left to do.
+      if (this.#isNewer(request)) await this.#raiseEpoch(request);
+      return answered;
+    }
 
     this.#refuseClosed(request);
     await this.#raiseEpoch(request);
@@ -170,6 +175,12 @@ export class Operations {
     if (epoch === highest && term === latest) return;
     if (epoch > highest) await this.#stopOlder({ serverId, epoch });
     this.#deps.guests.update(serverId, { epoch, term });
+  }
+
+  #isNewer({ serverId, epoch, term }: PerformRequest): boolean {
+    const known = this.#deps.guests.find(serverId);
+    const [highest, latest] = [known?.epoch ?? 0, known?.term ?? 0];
+    return epoch > highest || (epoch === highest && term > latest);
   }
 
   async #stopOlder({ serverId, epoch }: Pick<PerformRequest, "serverId" | "epoch">): Promise<void> {

@@ -39,10 +39,18 @@ export interface RunningController {
   readonly process: ChildProcess;
 }
 
+export interface Asked {
+  readonly controller: string;
+  readonly host: string;
+  readonly request: PerformRequest;
+}
+
 export class Controllers {
   readonly fleet: FakeFleet;
   /** Servers that could have run on two hosts at once, and where. */
   readonly breaches: string[] = [];
+  /** What controllers have asked of agents. */
+  readonly asked: Asked[] = [];
   readonly #store: string;
   readonly #certificates: Certificates;
   readonly #running = new Map<string, RunningController>();
@@ -137,7 +145,10 @@ export class Controllers {
       describeSource: request => fleet.describeSource(host, request),
       checkTarget: () => fleet.checkTarget(host),
       getOperation: ({ key }) => fleet.getOperation(host, key),
-      perform: (request, { signal }) => perform(fleet, host, request, signal),
+      perform: (request, { identity, signal }) => {
+        this.asked.push({ controller: identity.name, host, request });
+        return perform(fleet, host, request, signal);
+      },
     });
     const tls = await this.#certificates.tls({ kind: "agent", name: host });
     const server = await createServer({ tls, address: "127.0.0.1:0", services: [service] });

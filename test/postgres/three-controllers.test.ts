@@ -17,7 +17,7 @@ import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { call } from "../../proto/rpc-client.js";
 import { waitFor } from "../lab/lab.js";
 import { freshLocation } from "../store-under-test.js";
-import { Controllers, LEASE_SECONDS } from "./controllers.js";
+import { type Asked, Controllers, LEASE_SECONDS } from "./controllers.js";
 
 const NAMES = ["c1", "c2", "c3"];
 const HOSTS = ["h1", "h2", "h3", "h4"];
@@ -155,6 +155,27 @@ async function bookings(): Promise<Set<string>> {
   }
 }
 
+/** By the hosts that have heard of whoever took over: whatever it would ask now, for what reason ever, is too late. */
+async function expectRefused(said: readonly Asked[]): Promise<void> {
+  const late = said.filter(hasSuccessor);
+  expect(late.length).toBeGreaterThan(0);
+  for (const { host, request } of late) {
+    const anew = { ...request, key: `${request.key}:late` };
+    const asking = controllers.fleet.perform(host, anew, { signal: new AbortController().signal });
+    await expect(asking).rejects.toThrow(/^term \d+ is older/);
+  }
+}
+
+const isOfMigrationBy =
+  (name: string) =>
+  ({ controller, request }: Asked): boolean =>
+    controller === name && request.migrationId !== "";
+
+const hasSuccessor = ({ host, request: { migrationId } }: Asked): boolean =>
+  controllers.asked.some(
+    other => other.controller !== "c1" && other.host === host && other.request.migrationId === migrationId,
+  );
+
 describe("of three controllers on one store", { timeout: 2 * DEADLINE_MS }, () => {
   it("one that is killed is succeeded, and every migration ends as if nothing had been", async () => {
     const begun = await Promise.all(SERVERS.map((server, index) => atTwoAtOnce(server, index)));
@@ -178,8 +199,14 @@ describe("of three controllers on one store", { timeout: 2 * DEADLINE_MS }, () =
   it("one that freezes is succeeded, and what it says when it thaws is refused", async () => {
     await Promise.all(SERVERS.map((server, index) => migrate(nameFor(index), server)));
     const { process: frozen } = controllers.get("c1");
+    const said = () => controllers.asked.filter(isOfMigrationBy("c1"));
+    await waitFor(async () => said().some(({ request }) => request.verb?.$case === "sendDisks"), {
+      deadlineMs: DEADLINE_MS,
+      what: "c1 is amid a copy",
+    });
     frozen.kill("SIGSTOP");
     await expectAllMoved("c2");
+    await expectRefused(said());
     frozen.kill("SIGCONT");
     await waitFor(async () => frozen.exitCode !== null, {
       deadlineMs: DEADLINE_MS,

@@ -216,7 +216,10 @@ export class FakeFleet implements AgentPort {
     if (known !== undefined && known.requestHash !== requestHash) {
       throw new Fault("invalid-argument", `operation ${request.key} was asked before with another request`);
     }
-    if (known?.result !== undefined) return known.result;
+    if (known?.result !== undefined) {
+      if (isNewer(journal, request)) hear(journal, request);
+      return known.result;
+    }
     admit(journal, request);
     journal.operations.set(request.key, { requestHash, state: "accepted" });
     onProgress?.({ totalBytes: 1, doneBytes: 1, skippedBytes: 0, bytesPerSecond: 1, etaMs: 0, files: [] });
@@ -265,8 +268,18 @@ function admit(journal: FakeJournal, { serverId, migrationId, epoch, term }: Per
   if (epoch < guest.epoch) throw new Fault("stale-epoch", `epoch ${epoch} is older than ${guest.epoch}`);
   if (epoch === guest.epoch && term < guest.term)
     throw new Fault("stale-epoch", `term ${term} is older than ${guest.term}`);
-  guest.epoch = epoch;
-  guest.term = term;
+  hear(journal, { serverId, epoch, term });
+}
+
+const hear = (journal: FakeJournal, { serverId, epoch, term }: Authority): void =>
+  void Object.assign(journal.guest(serverId), { epoch, term });
+
+type Authority = Pick<PerformRequest, "serverId" | "epoch" | "term">;
+
+/** Heard as such by the real agent also where there is nothing left to do. */
+function isNewer(journal: FakeJournal, { serverId, epoch, term }: Authority): boolean {
+  const guest = journal.guest(serverId);
+  return epoch > guest.epoch || (epoch === guest.epoch && term > guest.term);
 }
 
 /** As at the real agent: who speaks, and how patiently, is no part of what was asked. */

@@ -216,6 +216,16 @@ describe("a term", () => {
     ]);
   });
 
+  it("of one who asks for what is done is the latest from then on, and what is done is answered to the one before", async () => {
+    const operations = operationsOn(async () => result());
+    await updatesOf(operations.perform(request("done", { term: 1 }), never));
+    expect(await updatesOf(operations.perform(request("done", { term: 2 }), never))).toEqual(["result"]);
+    expect(await updatesOf(operations.perform(request("done", { term: 1 }), never))).toEqual(["result"]);
+    expect(await updatesOf(operations.perform(request("other", { term: 1 }), never))).toEqual([
+      "fault stale-epoch",
+    ]);
+  });
+
   it("counts anew with every epoch", async () => {
     const operations = operationsOn(async () => result());
     await updatesOf(operations.perform(request("one", { epoch: 1, term: 7 }), never));
