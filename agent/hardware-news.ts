@@ -4,8 +4,7 @@
  */
 
 import { HostHardware } from "../proto/gen/ferry/v1/host.js";
-
-const BEATS_BETWEEN_LOOKS = 6;
+import { BEATS_BETWEEN_LOOKS } from "./seldom.js";
 
 export class HardwareNews {
   readonly #read: () => Promise<HostHardware>;

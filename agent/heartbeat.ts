@@ -1,7 +1,7 @@
 /**
  * Tells the controller, every few seconds, that this host lives and what is on it.
  *
- * The report is read anew each time; what cannot be read is left out rather than reported as absent. A controller
+ * What guests do is read anew each time, what the host offers with every few reports; what cannot be read is left out rather than reported as absent. A controller
  * that does not answer costs one log line per change of state, never the agent.
  */
 

@@ -42,6 +42,7 @@ import { nativeFiles } from "./os/native-files.js";
 import { describeHost } from "./probe/host.js";
 import { SpaceProbe } from "./probe/space.js";
 import { readSystemOnce } from "./probe/system.js";
+import { seldom } from "./seldom.js";
 import { admitControllers, agentService } from "./service.js";
 import { TransferListener } from "./transfer/target.js";
 import { admitProbes } from "./verbs/admit-probes.js";
@@ -191,7 +192,7 @@ async function heartbeats(
     bootId,
     ...(await installationFacts(journal)),
   };
-  const inventories = () => readInventories(world);
+  const inventories = seldom(() => readInventories(world));
   const hardware = async () => hostHardware(await describe(), await readFreeHardware(world));
   // Every controller hears for itself: each may have to decide by what this host says.
   await Promise.all(

@@ -7,10 +7,11 @@
  */
 
 import { Fault } from "../../proto/fault.js";
+import { rememberedByText } from "../remembered-by-text.js";
 import { type DomainDisk, readDisk } from "./domain-disk.js";
 import { required } from "./required.js";
 import { sizeKibOf } from "./size-kib.js";
-import { attributeOf, childOf, childrenOf, type Element, parseXml, textOf } from "./xml-document.js";
+import { attributeOf, childOf, childrenOf, type Element, parseXml, share, textOf } from "./xml-document.js";
 
 export interface DomainInterface {
   readonly type: string;
@@ -63,8 +64,21 @@ export interface Domain {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** Facts of a `<domain>` document. Fault("invalid-argument") when it is none or lacks what each domain has. */
-export function readDomain(xml: string): Domain {
+/** Documents that may be needed again in a moment; a large one holds a megabyte of memory. */
+const MOST_DOCUMENTS = 32;
+
+/**
+ * Facts of a `<domain>` document, for whoever only reads: others have the same. Fault("invalid-argument") when it is none or
+ * lacks what each domain has.
+ */
+export const readDomain = rememberedByText(MOST_DOCUMENTS, (xml): Domain => {
+  const domain = parseDomain(xml);
+  share(domain.root);
+  return domain;
+});
+
+/** The same in a document of the caller's own, who may change and write it. */
+export function parseDomain(xml: string): Domain {
   const root = parseXml(xml, "domain");
   const vcpus = positiveInteger(childOf(root, "vcpu"), "vcpu");
   const osType = childOf(root, "os", "type");

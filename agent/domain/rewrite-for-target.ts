@@ -7,7 +7,7 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import { devicesOf, readDomain } from "./domain-xml.js";
+import { devicesOf, parseDomain } from "./domain-xml.js";
 import { type Incarnation, writeIncarnation } from "./ferry-metadata.js";
 import { type HostPath, hostPaths } from "./host-paths.js";
 import { type DomainSizes, resizeDomain } from "./resize-domain.js";
@@ -46,7 +46,7 @@ export function rewriteForTarget(
   mapping: TargetMapping,
   incarnation: Incarnation,
 ): string {
-  const { root, vcpus, memoryKib } = readDomain(inactiveXml);
+  const { root, vcpus, memoryKib } = parseDomain(inactiveXml);
   if (mapping.sizes !== undefined) resizeDomain(root, { vcpus, memoryKib }, mapping.sizes);
   if (mapping.hardware !== undefined) writeHardware(root, mapping.hardware);
   for (const disk of devicesOf(root, "disk")) rewriteFormat(disk, mapping);

@@ -6,6 +6,7 @@
  * element, attribute, comment, CDATA section and blank in its place.
  */
 
+import assert from "node:assert";
 import { type Attr, DOMParser, type Document, type Element, type Node, XMLSerializer } from "@xmldom/xmldom";
 import { Fault } from "../../proto/fault.js";
 
@@ -34,7 +35,13 @@ export function parseXml(text: string, rootName: string): Element {
   return root;
 }
 
+const shared = new WeakSet<Node>();
+
+/** The document of this element has several readers: nobody may change it, and so nobody writes it. */
+export const share = (root: Element): void => void shared.add(root.ownerDocument ?? root);
+
 export function serializeXml(root: Element): string {
+  assert(!shared.has(root.ownerDocument ?? root), "a document that others read is not written");
   const whole = root.ownerDocument?.documentElement === root ? root.ownerDocument : root;
   // The parser has turned literal carriage returns into line feeds: those that are left were character references.
   return new XMLSerializer().serializeToString(whole).replaceAll("\r", "&#13;");

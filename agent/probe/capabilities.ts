@@ -1,6 +1,7 @@
 /** libvirt's capabilities document: the host as libvirt sees it, and the emulators with their machine types. */
 
 import type { GuestSupport, HypervisorDescription, MachineType } from "../../proto/gen/ferry/v1/host.js";
+import { rememberedByText } from "../remembered-by-text.js";
 import {
   all,
   attribute,
@@ -20,6 +21,12 @@ export type Capabilities = Pick<
 > & {
   readonly architecture: string | undefined;
 };
+
+/** The same texts are asked about over and over. */
+const MOST_TEXTS = 4;
+
+/** For whoever only reads. */
+export const capabilitiesIn = rememberedByText(MOST_TEXTS, xml => parseCapabilities(xml));
 
 /** Throws a fault when the text is not such a document. */
 export function parseCapabilities(xml: string): Capabilities {

@@ -1,8 +1,14 @@
 /** libvirt's domain capabilities document: what a domain of one emulator, type and machine can have. */
 
 import type { DomainSupport, HypervisorCpu } from "../../proto/gen/ferry/v1/host.js";
+import { rememberedByText } from "../remembered-by-text.js";
 import { all, attribute, type Element, first, parseRoot, serialize, textAt, texts } from "./elements.js";
 import { parseCount } from "./number-text.js";
+
+const MOST_TEXTS = 16;
+
+/** For whoever only reads. */
+export const domainCapabilitiesIn = rememberedByText(MOST_TEXTS, xml => parseDomainCapabilities(xml));
 
 /** Throws a fault when the text is not such a document. */
 export function parseDomainCapabilities(xml: string): DomainSupport {

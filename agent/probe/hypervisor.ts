@@ -7,8 +7,8 @@
 import { Fault } from "../../proto/fault.js";
 import type { DomainSupport, HypervisorDescription } from "../../proto/gen/ferry/v1/host.js";
 import type { DomainCapabilitiesQuery, Hypervisor } from "../os/hypervisor.js";
-import { type Capabilities, parseCapabilities } from "./capabilities.js";
-import { parseDomainCapabilities } from "./domain-capabilities.js";
+import { type Capabilities, capabilitiesIn } from "./capabilities.js";
+import { domainCapabilitiesIn } from "./domain-capabilities.js";
 import type { Report } from "./tree.js";
 
 /** The questions that a description asks. */
@@ -29,7 +29,7 @@ export async function readHypervisor(
 ): Promise<HypervisorReading> {
   const [versions, capabilities] = await Promise.all([
     answered("versions", report, () => hypervisor.versions()),
-    answered("capabilities", report, async () => parseCapabilities(await hypervisor.capabilities())),
+    answered("capabilities", report, async () => capabilitiesIn(await hypervisor.capabilities())),
   ]);
   const queries = capabilities ? domainQueries(capabilities) : [];
   const domains = await Promise.all(queries.map(query => askDomainSupport(hypervisor, query, report)));
@@ -89,6 +89,6 @@ function askDomainSupport(
 ): Promise<DomainSupport | undefined> {
   const question = `domain capabilities of ${query.machine} (${query.virttype})`;
   return answered(question, report, async () =>
-    parseDomainCapabilities(await hypervisor.domainCapabilities(query)),
+    domainCapabilitiesIn(await hypervisor.domainCapabilities(query)),
   );
 }

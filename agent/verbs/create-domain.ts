@@ -19,7 +19,7 @@ import { createEphemeralDisk, ephemeralLabel } from "../disk/ephemeral.js";
 import { imageFormat, walkImageChain } from "../disk/image-rules.js";
 import { createSwapDisk, swapSpaceOf } from "../disk/swap.js";
 import { createDomainXml, type NewDisk, type NewInterface } from "../domain/create-domain-xml.js";
-import { readDomain } from "../domain/domain-xml.js";
+import { parseDomain } from "../domain/domain-xml.js";
 import { formatIncarnation, type Incarnation } from "../domain/ferry-metadata.js";
 import { writeHardware } from "../domain/write-hardware.js";
 import { serializeXml } from "../domain/xml-document.js";
@@ -84,7 +84,7 @@ export const createDomain: Verb<CreateDomain> = async (request, call, world) => 
 
 /** Pins, cells, pages and devices that were booked, written into the definition. */
 function withHardware(xml: string, guest: GuestHardware, booked: NewBooking, { config }: World): string {
-  const { root } = readDomain(xml);
+  const { root } = parseDomain(xml);
   const hasSets = config.cpu_shared_set !== undefined || config.cpu_dedicated_set !== undefined;
   writeHardware(root, {
     placement: booked.placement,

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { Fault } from "../../proto/fault.js";
 import type { GuestFirmware } from "../../proto/gen/ferry/v1/host.js";
 import type { Swtpm, TargetHost } from "../constraint/target-facts.js";
-import { type Capabilities, parseCapabilities } from "../probe/capabilities.js";
+import { type Capabilities, capabilitiesIn } from "../probe/capabilities.js";
 import { readCpu } from "../probe/cpu.js";
 import { readFirmware } from "../probe/firmware.js";
 import { answered } from "../probe/hypervisor.js";
@@ -53,7 +53,7 @@ export async function readHostFacts(
 }
 
 const readCapabilities = (report: Report, { capabilities }: World): Promise<Capabilities | undefined> =>
-  answered("capabilities", report, async () => parseCapabilities(await capabilities.capabilities()));
+  answered("capabilities", report, async () => capabilitiesIn(await capabilities.capabilities()));
 
 const firmwarePaths = (firmware: readonly GuestFirmware[], loaderPath: string | undefined): string[] =>
   [loaderPath, ...firmware.flatMap(one => [one.loaderPath, one.nvramTemplatePath])].filter(

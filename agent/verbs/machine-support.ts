@@ -5,7 +5,7 @@ import type { SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
 import type { DomainSupport } from "../../proto/gen/ferry/v1/host.js";
 import { comparableCpuXml } from "../domain/guest-cpu.js";
 import type { CpuComparison, DomainCapabilitiesQuery } from "../os/hypervisor.js";
-import { parseDomainCapabilities } from "../probe/domain-capabilities.js";
+import { domainCapabilitiesIn } from "../probe/domain-capabilities.js";
 import type { World } from "./verb.js";
 
 export interface MachineSupport {
@@ -21,7 +21,7 @@ export async function machineSupport(
 ): Promise<MachineSupport> {
   if (!emulatorPresent) return { machineProblem: "no emulator", support: undefined };
   try {
-    const support = parseDomainCapabilities(await hypervisor.domainCapabilities(queryOf(manifest)));
+    const support = domainCapabilitiesIn(await hypervisor.domainCapabilities(queryOf(manifest)));
     return { machineProblem: "", support };
   } catch (error) {
     if (error instanceof Fault && !error.isUnknown)

@@ -11,7 +11,7 @@ import { type Domain, readDomain } from "../domain/domain-xml.js";
 import { comparableCpu, comparableCpuXml, cpuModeOf } from "../domain/guest-cpu.js";
 import { guestNeeds } from "../domain/guest-needs.js";
 import type { DomainCapabilitiesQuery } from "../os/hypervisor.js";
-import { parseDomainCapabilities } from "../probe/domain-capabilities.js";
+import { domainCapabilitiesIn } from "../probe/domain-capabilities.js";
 import { answered } from "../probe/hypervisor.js";
 import type { Report } from "../probe/tree.js";
 import type { Survey } from "../survey-domain.js";
@@ -79,7 +79,7 @@ async function guestCpu(
   const own = comparableCpu(live?.cpu) ?? (mode === "custom" ? comparableCpu(domain.cpu) : undefined);
   if (own !== undefined) return own;
   const hostModel = await answered("host-model", report, async () => {
-    const { cpu } = parseDomainCapabilities(await world.capabilities.domainCapabilities(query));
+    const { cpu } = domainCapabilitiesIn(await world.capabilities.domainCapabilities(query));
     return cpu?.hostModelXml;
   });
   return hostModel === undefined ? undefined : comparableCpuXml(hostModel);

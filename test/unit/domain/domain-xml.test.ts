@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { nvramPathOf, readDomain } from "../../../agent/domain/domain-xml.js";
+import { nvramPathOf, parseDomain, readDomain } from "../../../agent/domain/domain-xml.js";
 import { parseXml, serializeXml } from "../../../agent/domain/xml-document.js";
 import { Fault } from "../../../proto/fault.js";
 import { edit, everythingXml, inactiveXml, liveXml, UUID } from "./fixtures.js";
@@ -132,6 +132,15 @@ const elementArbitrary = fc.letrec<{ element: string }>(tie => ({
 })).element;
 
 describe("writing", () => {
+  it("what several read at once is refused to be written, and a document of one's own is not", () => {
+    expect(readDomain(inactiveXml)).toBe(readDomain(inactiveXml));
+    expect(() => serializeXml(readDomain(inactiveXml).root)).toThrow("a document that others read");
+    const { root } = parseDomain(inactiveXml);
+    root.setAttribute("type", "other");
+    expect(serializeXml(root)).toContain("other");
+    expect(readDomain(inactiveXml).virttype).not.toBe("other");
+  });
+
   const content = (xml: string) => parseXml(xml, "domain").toString();
 
   it("keeps comments, CDATA, unknown elements and blanks", () => {

@@ -1,7 +1,7 @@
 /** The sizes of a machine, changed in its XML and nowhere else. */
 
 import { describe, expect, it } from "vitest";
-import { readDomain } from "../../../agent/domain/domain-xml.js";
+import { parseDomain, readDomain } from "../../../agent/domain/domain-xml.js";
 import {
   type DomainSizes,
   freeTargetDevs,
@@ -20,7 +20,7 @@ const same: DomainSizes = {
 };
 
 function resized(xml: string, changes: Partial<DomainSizes>) {
-  const domain = readDomain(xml);
+  const domain = parseDomain(xml);
   const sizes = { ...same, vcpus: domain.vcpus, memoryMib: domain.memoryKib / 1024, ...changes };
   resizeDomain(domain.root, domain, sizes);
   return serializeXml(domain.root);
@@ -38,7 +38,7 @@ const topologyOf = (xml: string): string => {
 
 describe("a resized domain", () => {
   it("of the same sizes is not changed at all", () => {
-    expect(resized(inactiveXml, {})).toBe(serializeXml(readDomain(inactiveXml).root));
+    expect(resized(inactiveXml, {})).toBe(serializeXml(parseDomain(inactiveXml).root));
   });
 
   it("has the vCPUs and the memory of its flavor, all of them plugged in", () => {
@@ -73,7 +73,7 @@ describe("a resized domain", () => {
   });
 
   it("names new disks after the first one's bus, with letters that are free", () => {
-    const { root } = readDomain(edit(definedXml, "dev='vda' bus='virtio'", "dev='sda' bus='scsi'"));
+    const { root } = parseDomain(edit(definedXml, "dev='vda' bus='virtio'", "dev='sda' bus='scsi'"));
     expect(freeTargetDevs(root, 2)).toEqual(["sdb", "sdc"]);
   });
 });
