@@ -62,7 +62,7 @@ async function recordAgain(
     known.install_id === report.installId
       ? Math.max(known.incarnation, report.incarnation)
       : report.incarnation;
-  await updateHost(tx, report.host, { ...said, ...identity, incarnation, quarantine });
+  await updateHost(tx, report.host, changed(known, { ...said, ...identity, incarnation, quarantine }));
 
   const hardware = said.hardware ?? known.hardware;
   const isBack = known.silent === 1;
@@ -79,6 +79,12 @@ async function recordAgain(
   ];
   const news = { type: "service.update", message: words.join("; ") } as const;
   return { isNew, quarantine, isBare: hardware === "", news: words.length > 0 ? news : undefined };
+}
+
+/** Mostly it is the time of the heartbeat alone. */
+function changed(known: HostRow, said: Partial<HostRow>): Partial<HostRow> {
+  const isNew = ([name, value]: [string, unknown]) => known[name as keyof HostRow] !== value;
+  return Object.fromEntries(Object.entries(said).filter(isNew));
 }
 
 const saidBy = (report: HeartbeatRequest, nowMs: number) => ({

@@ -61,6 +61,7 @@ export async function updateHost(
   name: string,
   changes: Updateable<HostTable>,
 ): Promise<void> {
+  if (Object.keys(changes).length === 0) return;
   await queries.updateTable("host").set(changes).where("name", "=", name).execute();
 }
 
