@@ -8,7 +8,7 @@
 import { FAULTS, type Heal, pickFault, type Scene, VANDALISM } from "./faults.js";
 import { Fleet } from "./fleet.js";
 import { Invariants } from "./invariants.js";
-import { CALM, LATE_MS } from "./world/network.js";
+import { CALM } from "./world/network.js";
 import { World } from "./world/world.js";
 
 export interface SeedOptions {
@@ -27,6 +27,10 @@ export interface SeedResult {
 
 /** Virtual time that the healed fleet has to come to rest. */
 const REST_LIMIT_MS = 2 * 3_600_000;
+/** Every daemon runs and every host has been heard. */
+const HEARD_AGAIN_MS = 15_000;
+/** In which nothing may move any more. */
+const AT_REST_MS = 20_000;
 
 export async function runSeed(
   seed: number,
@@ -106,8 +110,9 @@ async function rest({ fleet, invariants }: Scene): Promise<void> {
   const deciding = fleet.servers.map(server => operator.decide(server));
   // Heartbeats first: nobody moves before the controller knows again who is up. And what the network still repeats, which may be
   // a person's request: what it begins needs a verdict, too.
-  await world.time.run(() => false, LATE_MS);
-  await world.time.run(isQuiet, REST_LIMIT_MS);
+  const { network, time } = world;
+  await time.run(() => false, Math.max(HEARD_AGAIN_MS, network.lastRepeatMs - time.nowMs));
+  await time.run(isQuiet, REST_LIMIT_MS);
   for (const person of deciding) person.stop();
-  await world.time.run(() => false, 20_000);
+  await time.run(() => false, AT_REST_MS);
 }

@@ -58,6 +58,7 @@ class Exchange implements Connection {
   #server: SimulatedServer | undefined;
   #isOver = false;
   #lastAnswerMs = 0;
+  #packet: { readonly sentMs: number; readonly parts: (() => void)[] } | undefined;
   readonly #clientDied = () => this.#hangUp();
   readonly #serverDied = () => this.#fromServer(() => this.lose("connection reset"));
 
@@ -79,10 +80,7 @@ class Exchange implements Connection {
     const arrive = () => this.#arrive(request, true);
     network.send(this.from, this.to, arrive, () => this.lose("connection reset"));
     // A proxy, or a client that tries again by itself: the same words once more, whose answers nobody reads.
-    const laterMs = network.repeatsAfterMs();
-    if (laterMs === undefined) return;
-    const again = () => this.#arrive(request, false);
-    network.send(this.from, this.to, again, () => {}, this.from.world.time.nowMs + laterMs);
+    network.perhapsRepeat(this.from, this.to, () => this.#arrive(request, false));
   }
 
   #open(request: Buffer): Intercepted {
@@ -148,11 +146,20 @@ class Exchange implements Connection {
     }
   }
 
-  /** In the order in which they were sent. */
+  /** In the order in which they were sent; what is sent at one moment travels together. */
   #fromServer(deliver: () => void): void {
-    const { network } = this.from.world;
+    const { network, time } = this.from.world;
+    if (this.#packet?.sentMs === time.nowMs) {
+      this.#packet.parts.push(deliver);
+      return;
+    }
+    const packet = { sentMs: time.nowMs, parts: [deliver] };
+    this.#packet = packet;
+    const arrive = () => {
+      for (const part of packet.parts) part();
+    };
     const lose = () => this.lose("connection reset");
-    this.#lastAnswerMs = network.send(this.to, this.from, deliver, lose, this.#lastAnswerMs);
+    this.#lastAnswerMs = network.send(this.to, this.from, arrive, lose, this.#lastAnswerMs);
   }
 
   #receive(body: () => void): void {

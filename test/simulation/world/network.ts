@@ -37,7 +37,7 @@ export interface Intercepted {
 const PATIENCE_MS = { least: 3_000, most: 20_000 };
 
 /** What a zombie, or a proxy, may still send. */
-export const LATE_MS = 40_000;
+const LATE_MS = 40_000;
 
 export interface Weather {
   /** Typical and slowest time of a message. */
@@ -52,6 +52,8 @@ export const CALM: Weather = { latencyMs: [0.2, 2], dropChance: 0, repeatChance:
 
 export class Network {
   weather: Weather = CALM;
+  /** When the last request arrives that is on its way once more. */
+  lastRepeatMs = 0;
   /** Told of each request; true: it is seen to otherwise. */
   intercept: (request: Intercepted) => boolean = () => false;
   readonly #time: VirtualTime;
@@ -107,10 +109,12 @@ export class Network {
     return atMs;
   }
 
-  /** How much later a request arrives once more; undefined: never. Long after its sender has gone, perhaps. */
-  repeatsAfterMs(): number | undefined {
-    if (!this.#random.chance(this.weather.repeatChance)) return undefined;
-    return this.#random.chance(0.5) ? this.#random.next() * LATE_MS : 0;
+  /** A request may arrive once more, long after its sender has gone, perhaps. */
+  perhapsRepeat(from: Machine, to: Machine, deliver: () => void): void {
+    if (!this.#random.chance(this.weather.repeatChance)) return;
+    const laterMs = this.#random.chance(0.5) ? this.#random.next() * LATE_MS : 0;
+    const atMs = this.send(from, to, deliver, () => {}, this.#time.nowMs + laterMs);
+    this.lastRepeatMs = Math.max(this.lastRepeatMs, atMs);
   }
 
   cut(from: Machine, to: Machine): void {
