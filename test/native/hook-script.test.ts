@@ -195,6 +195,23 @@ describe("a start that is allowed", () => {
     expect(ran()).toContain("2020");
   });
 
+  it("is on the medium before it is let through: folder, content and name, and the name again at a second one", () => {
+    const state = join(root, "state");
+    const log = join(root, "flushed");
+    mkdirSync(join(root, "bin"));
+    // In place of `sync`: what it was asked for, and what was in the folder of the marks then.
+    const flush = `#!/bin/sh\nprintf '%s: %s\\n' "\${1#${root}/}" "$(ls -A '${state}/ran')" >>'${log}'\n`;
+    writeFileSync(join(root, "bin", "sync"), flush, { mode: 0o755 });
+    writeFileSync(hook, readFileSync(hook, "utf8").replace("PATH=", `PATH=${join(root, "bin")}:`));
+    expect([call("prepare").exit, call("prepare").exit]).toEqual([0, 0]);
+    expect(readFileSync(log, "utf8").trimEnd().split("\n")).toEqual([
+      "state: ",
+      `state/ran/.${UUID}: .${UUID}`,
+      `state/ran: ${UUID}`,
+      `state/ran: ${UUID}`,
+    ]);
+  });
+
   it("of a new incarnation replaces the mark of an older one", () => {
     mkdirSync(join(root, "state", "ran"));
     writeFileSync(join(root, "state", "ran", UUID), `${OTHER} 2020-01-01T00:00:00Z\n`);
