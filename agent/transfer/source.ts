@@ -63,6 +63,8 @@ export interface SendDeps {
 export interface SendSummary {
   /** Frames sent, headers included, before TLS. */
   readonly wireBytes: number;
+  /** Data sent, as it is on disk: more than what travelled where it was compressed. */
+  readonly sentBytes: number;
   /** Data that the target had verified before and that was not sent again. */
   readonly resumedBytes: number;
   /** Times that a lost connection was made again. */
@@ -107,6 +109,7 @@ class Sending {
   readonly #compression: CompressionPolicy;
   readonly #links = new Set<Link>();
   #wireBytes = 0;
+  #sentBytes = 0;
   #resumedBytes = 0;
   #reconnections = 0;
   #verdicts = 0;
@@ -159,6 +162,7 @@ class Sending {
         await this.#sendAll(queue, first, attempt, stop);
       } finally {
         this.#verdicts += queue.verified;
+        this.#sentBytes += sentOf(queue);
       }
       for (const file of this.#opened) if (!file.isFinished) await conclude(link, file);
       return undefined;
@@ -248,12 +252,17 @@ class Sending {
     const rooted = this.#opened.filter(file => file.digests.isComplete);
     return {
       wireBytes: this.#wireBytes,
+      sentBytes: this.#sentBytes,
       resumedBytes: this.#resumedBytes,
       reconnections: this.#reconnections,
       rootDigests: new Map(rooted.map(file => [file.id, file.digests.root().toString("hex")])),
     };
   }
 }
+
+/** Of all files; the counts alternate between what was sent and what was skipped. */
+const sentOf = (queue: SegmentQueue): number =>
+  queue.counts().reduce((sum, bytes, at) => (at % 2 === 0 ? sum + bytes : sum), 0);
 
 /**
  * A target that does not expect us may just not do so yet, its agent being restarted: as good as not connected. One

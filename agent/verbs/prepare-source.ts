@@ -3,13 +3,15 @@
  * running; nothing is changed but the journal.
  */
 
-import { Fault } from "../../proto/fault.js";
+import { asFault, Fault } from "../../proto/fault.js";
+import { toFaultInfo } from "../../proto/fault-info.js";
 import type { PrepareSource, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { refusal } from "../claim/refusal.js";
 import type { DeclaredRoles, DiskRole } from "../disk/disk-layout.js";
 import type { Guest } from "../journal/guests.js";
 import { readOnlyDrivesOf, type Survey, surveyDomain } from "../survey-domain.js";
+import { chosenPolicy, keptPolicy } from "../transfer/compression.js";
 import { requireSettledHook } from "./settled-hook.js";
 import type { SourceDocument } from "./source-document.js";
 import { sourceFacts } from "./source-facts.js";
@@ -38,7 +40,7 @@ export interface SourceDescription {
 
 /** Everything that prepare-source answers, without journalling it. */
 export async function describeSource(
-  { readOnlyDrives: drives, diskFormat }: PrepareSource,
+  { readOnlyDrives: drives, diskFormat, compression }: PrepareSource,
   call: Call,
   world: World,
 ): Promise<SourceDescription> {
@@ -52,6 +54,7 @@ export async function describeSource(
     ...(hookProblem === "" ? [] : [unguarded]),
     ...survey.refusals,
     ...lostBy(diskFormat, survey),
+    ...uncompressed(compression, world),
   ];
   if (refusals.length > 0) return { refusals, manifest: undefined };
   const manifest = await manifestOf(survey, { digests: true }, call, world);
@@ -70,6 +73,16 @@ function lostBy(diskFormat: string | undefined, { disks }: Survey): FaultInfo[] 
       refusal("refused", `a conversion would lose what the image of ${targetDev} holds`, { have, fix }),
     ];
   });
+}
+
+/** What this host could not keep when the disks are sent. */
+function uncompressed(asked: string | undefined, { config, engine }: World): FaultInfo[] {
+  try {
+    keptPolicy(chosenPolicy(asked, config.compression), engine.compressions);
+    return [];
+  } catch (error) {
+    return [toFaultInfo(asFault(error))];
+  }
 }
 
 /** The server as this host's own, or a fault that says what it is instead. */

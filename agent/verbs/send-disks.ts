@@ -10,6 +10,7 @@ import type { ManifestFile, SendDisks, SourceManifest, TargetPlan } from "../../
 import type { FenceRecord } from "../fence/fence-record.js";
 import { type Hold, verifyDead } from "../fence/verify-dead.js";
 import { limitAgain } from "../limit-transfer.js";
+import { chosenPolicy } from "../transfer/compression.js";
 import type { OutgoingFile } from "../transfer/outgoing-file.js";
 import { sendFiles } from "../transfer/source.js";
 import { dialTarget } from "./dial-target.js";
@@ -19,7 +20,7 @@ import { type Call, result, type Verb, type World } from "./verb.js";
 
 const LOOK_INTERVAL_MS = 1_000;
 
-export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, world) => {
+export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost, compression }, call, world) => {
   if (plan === undefined) throw new Fault("invalid-argument", "send-disks needs the target's plan");
   const { record, manifest } = await fencedSource(call, world);
   if (!plan.files.some(({ mode }) => mode === "copied")) return result();
@@ -29,7 +30,7 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, wor
   const disturbed = watchHold(hold, copied.signal);
   const signal = AbortSignal.any([call.signal, disturbed.signal]);
   try {
-    await sendFiles(
+    const { sentBytes, wireBytes } = await sendFiles(
       { engine: world.engine, files: world.files, clock: { nowMs: world.now }, log: world.log },
       {
         address: plan.dataAddress,
@@ -42,12 +43,14 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, wor
         token: plan.token,
         files: outgoingFiles(plan, record, manifest, hold),
         bandwidth: world.bandwidth.limitsOf(call.migrationId),
-        compression: world.config.compression,
+        compression: chosenPolicy(compression, world.config.compression),
         signal,
         onProgress: progress => call.progress(progressOf(progress)),
       },
     );
     await hold.requireUnbroken();
+    const [sent, travelled] = [inMib(sentBytes), inMib(wireBytes)];
+    if (sent !== travelled) call.note(`${sent} of disk data travelled as ${travelled}`);
   } catch (error) {
     throw disturbed.signal.aborted ? asFault(disturbed.signal.reason) : error;
   } finally {
@@ -56,6 +59,8 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost }, call, wor
   }
   return result();
 };
+
+const inMib = (bytes: number): string => `${Math.round(bytes / 1024 ** 2)} MiB`;
 
 export async function fencedSource(
   call: Call,

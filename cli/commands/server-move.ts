@@ -21,6 +21,7 @@ export interface MoveOptions extends WaitOptions {
   readonly readOnlyDrives: string;
   readonly networkMap?: Readonly<Record<string, string>>;
   readonly priority?: number;
+  readonly compression?: string;
 }
 
 export function addMoveOptions(command: Command): Command {
@@ -34,6 +35,12 @@ export function addMoveOptions(command: Command): Command {
     .option("--graceful-only", "go back rather than switch off a guest that does not shut down")
     .addOption(readOnlyDrivesOption())
     .addOption(networkMapOption())
+    .addOption(
+      new Option(
+        "--compression <policy>",
+        "disk data on its way; otherwise as the source is configured",
+      ).choices(["auto", "off", "zstd"]),
+    )
     .option(
       "--priority <number>",
       "-10 to 10: a head start over others that wait for their turn",
@@ -50,6 +57,7 @@ export const moveRequest = ({
   readOnlyDrives,
   networkMap,
   priority,
+  compression,
 }: MoveOptions) => ({
   dryRun: dryRun ?? false,
   shutdownTimeoutSeconds: shutdownTimeout ?? 0,
@@ -57,6 +65,7 @@ export const moveRequest = ({
   readOnlyDrives,
   networkMap: { ...networkMap },
   priority,
+  compression,
 });
 
 export const networkMapOption = (): Option =>

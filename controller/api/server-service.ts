@@ -43,6 +43,7 @@ export function serverService(api: Api): ServiceImplementation {
     gracefulOnly: request.gracefulOnly,
     readOnlyDrives: request.readOnlyDrives || undefined,
     networkMap: request.networkMap,
+    compression: request.compression,
     requestedBy,
   });
   /** The server, if the caller may do this to it. */

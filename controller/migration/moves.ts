@@ -9,6 +9,7 @@ import { findFlavor } from "../store/flavors.js";
 import { refuseFrozen } from "../store/freeze.js";
 import { findServer, type ServerRecord } from "../store/servers.js";
 import { recordAction } from "./actions.js";
+import { checkedCompression } from "./compression.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import { checkedDiskFormat } from "./disk-format.js";
@@ -32,6 +33,8 @@ interface MoveRequest {
   readonly networkMap?: NetworkMap | undefined;
   /** raw | qcow2: what the target makes of the disks that are copied; absent or empty: they stay what they are. */
   readonly diskFormat?: string | undefined;
+  /** auto | off | zstd; absent or empty: as the source is configured. */
+  readonly compression?: string | undefined;
   /** From -10 to 10. */
   readonly priority?: number | undefined;
   readonly requestedBy: RequestedBy;
@@ -125,6 +128,7 @@ export class Moves {
       readOnlyDrives: asked.readOnlyDrives || "refuse",
       networkMap: checkedNetworkMap(asked.networkMap ?? {}),
       diskFormat: checkedDiskFormat(asked.diskFormat),
+      compression: checkedCompression(asked.compression),
       maxDowntimeMs: server.maxDowntimeSeconds * 1000 || settings.maxDowntimeMs,
       maxAttempts: settings.maxAttempts,
       autoConfirmAfterMs: settings.autoConfirmAfterMs,

@@ -153,7 +153,11 @@ describe("a running server with an overlay, an ephemeral, a swap disk and a conf
 describe("the same server, when its disks are to be one raw file each on the other host", () => {
   it("runs from them with its data, and has its chain back when it is reverted", async () => {
     const before = await definitionOf(lab, "h2", "web");
-    const migration = await migrate(lab, "web", "h1", "--disk-format", "raw");
+    const migration = await migrate(lab, "web", "h1", "--disk-format", "raw", "--compression", "zstd");
+    const travelled = expect.stringMatching(/^\d+ MiB of disk data travelled as \d+ MiB$/);
+    expect(migration.notes).toEqual(
+      expect.arrayContaining(["compression of disk data: zstd, as asked", travelled]),
+    );
     const changed = migration.receipt.filter(({ changes }) => changes.length > 0);
     expect(changed.map(({ id, changes }) => `${id} ${changes.map(({ tool }) => tool)}`)).toEqual([
       "vda/0 qemu-img convert",

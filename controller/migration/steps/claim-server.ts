@@ -75,7 +75,8 @@ function recordOf(request: MigrationRequest, nowMs: number, epoch: number): Omit
     fault: undefined,
     progress: undefined,
     receipt: [],
-    notes: [],
+    notes:
+      request.compression === undefined ? [] : [`compression of disk data: ${request.compression}, as asked`],
     refusals: [],
     downtimeMs: 0,
     autoConfirmAtMs: 0,

@@ -51,7 +51,7 @@ async function copyInPlace({ targetHost, plan, finalManifest: { files } }: Known
 }
 
 async function copyAcross(
-  { sourceHost, targetHost, plan, finalManifest: { files } }: Known,
+  { sourceHost, targetHost, plan, compression, finalManifest: { files } }: Known,
   world: MigrationWorld,
 ) {
   const other = new AbortController();
@@ -65,7 +65,7 @@ async function copyAcross(
   const send = (again: Pick<PerformOptions, "effect">) =>
     world.perform(
       sourceHost,
-      { $case: "sendDisks", value: { plan, targetHost } },
+      { $case: "sendDisks", value: { plan, targetHost, compression } },
       { signal, onProgress: progress => world.progress(progress), ...again },
     );
   const sending = sendUntil(receiving, send, () => world.pause(RECEIPT_PATIENCE_MS, signal));

@@ -76,10 +76,10 @@ async function unlessLeft(error: unknown, world: MigrationWorld): Promise<void> 
 }
 
 async function prepareSource(
-  { sourceHost, readOnlyDrives, diskFormat }: Known,
+  { sourceHost, readOnlyDrives, diskFormat, compression }: Known,
   world: MigrationWorld,
 ): Promise<SourceManifest> {
-  const value = { readOnlyDrives, diskFormat };
+  const value = { readOnlyDrives, diskFormat, compression };
   const answer = await world.perform(sourceHost, { $case: "prepareSource", value });
   throwRefusals(answer, sourceHost);
   if (answer.manifest === undefined) throw new Fault("internal", `${sourceHost} answered no manifest`);

@@ -57,7 +57,8 @@ class Sending {
       const before = this.#verdicts;
       try {
         await this.#attempt();
-        return { wireBytes: this.#wireBytes, resumedBytes: 0, reconnections, rootDigests: new Map() };
+        const bytes = this.#wireBytes;
+        return { wireBytes: bytes, sentBytes: bytes, resumedBytes: 0, reconnections, rootDigests: new Map() };
       } catch (thrown) {
         if (this.#request.signal?.aborted) throw thrown;
         const fault = asFault(thrown);

@@ -386,6 +386,17 @@ describe("a migration to another format", () => {
   });
 });
 
+describe("a migration whose disk data is to be compressed or not", () => {
+  it("says so, and leaves it to the source otherwise", async () => {
+    controller.answers.migrateServer = async () => ({ migration: moved, verdicts: [] });
+    expect(await controller.ferry("server migrate web-3 --compression off")).toMatchObject({ code: 0 });
+    expect(asked()).toMatchObject({ compression: "off" });
+    expect(await controller.ferry("server migrate web-3")).toMatchObject({ code: 0 });
+    expect(asked()).toMatchObject({ compression: undefined });
+    expect(await controller.ferry("server migrate web-3 --compression lz4")).toMatchObject({ code: 2 });
+  });
+});
+
 describe("a migration to a host that calls its networks otherwise", () => {
   it("says so, for every target or for one, and refuses what is no such map", async () => {
     controller.answers.migrateServer = async () => ({ migration: moved, verdicts: [] });

@@ -51,6 +51,20 @@ const unfence = (mirrorReceipt: ReturnType<typeof mirror> | undefined, peerHost 
     source.world,
   );
 
+describe("preparing a source", () => {
+  it("refuses a way of compressing that it has not, before anything is touched", async () => {
+    const engine = Object.create(source.world.engine, { compressions: { value: [] } });
+    const prepareWith = (compression?: string) =>
+      prepareSource({ readOnlyDrives: "", compression }, source.call(), { ...source.world, engine });
+    const { refusals } = await prepareWith("zstd");
+    expect(refusals.map(({ message, fix }) => `${message}: ${fix}`)).toEqual([
+      expect.stringMatching(/^compress disk data with zstd: .*libzstd/),
+    ]);
+    expect((await prepareWith("auto")).refusals).toEqual([]);
+    expect((await prepareWith()).refusals).toEqual([]);
+  });
+});
+
 describe("fencing a source", () => {
   it("needs a hook that is proven now, not only when it was prepared", async () => {
     await prepare();
