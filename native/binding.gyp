@@ -65,6 +65,7 @@
       "include_dirs": ["src/digest"],
       "sources": [
         "src/common/openssl_use.cc",
+        "src/common/serial_jobs.cc",
         "src/digest/digest_tree.cc",
         "src/digest/file_leaves.cc",
         "src/digest/hash.cc",
@@ -75,6 +76,7 @@
         "src/transfer/connection.cc",
         "src/transfer/connection_object.cc",
         "src/transfer/frame.cc",
+        "src/transfer/leaf_writer.cc",
         "src/transfer/leaf_zstd.cc",
         "src/transfer/listener.cc",
         "src/transfer/listener_object.cc",

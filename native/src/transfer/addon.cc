@@ -18,7 +18,7 @@ namespace ferry {
 
 namespace {
 
-// A connection is served by one thread, and has up to two more for what is to be read back.
+// A connection is served by one thread, and has up to two more for what is to be read back; a part that is written to has one.
 constexpr std::size_t kThreads = 1024;
 
 Napi::Array AlgorithmNames(Napi::Env env) {

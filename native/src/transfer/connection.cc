@@ -93,6 +93,11 @@ bool Connection::Receive(Frame& frame) {
   return true;
 }
 
+AlignedBuffer Connection::TakePayload(AlignedBuffer instead) {
+  payload_.swap(instead);
+  return instead;
+}
+
 bool Connection::ReceiveIfAny(Frame& frame) {
   std::lock_guard<std::mutex> one_reader(reading_);
   frame.header.type = FrameType::kPing;
@@ -128,6 +133,20 @@ void Connection::Finish() {
   } catch (const Failure&) {
     stream_.Sever();
   }
+}
+
+void Connection::GiveUp(std::exception_ptr why) {
+  {
+    std::lock_guard<std::mutex> guard(giving_up_);
+    if (!why_) why_ = std::move(why);
+  }
+  has_given_up_ = true;
+  stream_.WakeReader();
+}
+
+void Connection::ThrowWhy() {
+  std::lock_guard<std::mutex> guard(giving_up_);
+  if (why_) std::rethrow_exception(why_);
 }
 
 std::chrono::milliseconds Connection::SentAgo() const {

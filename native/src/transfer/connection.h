@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -47,6 +48,8 @@ class Connection {
   void AllowCompression();
   // False when the peer has closed in good order.
   bool Receive(Frame& frame);
+  // The payload of the frame that was received last becomes the caller's, in exchange for another buffer of its size.
+  AlignedBuffer TakePayload(AlignedBuffer instead);
   // The same for any frame, also a ping, if one has begun to arrive; true when there was none.
   bool ReceiveIfAny(Frame& frame);
 
@@ -56,11 +59,14 @@ class Connection {
   void Finish();
   // Whoever waits on the connection gives up, at once.
   void Sever() { stream_.Sever(); }
-  // The receiving thread gives up; sending goes on.
-  void WakeReceiver() { stream_.WakeReader(); }
+  // The receiving thread gives up, for the first reason that it is told; sending goes on.
+  void GiveUp(std::exception_ptr why);
+  bool has_given_up() const { return has_given_up_; }
+  // Throws that reason, if there is one.
+  void ThrowWhy();
   // Between two frames: has somebody ended this?
   void ThrowIfStopped() const {
-    if (stream_.is_stopping()) throw StoppedFailure();
+    if (stream_.is_stopping() || has_given_up()) throw StoppedFailure();
   }
 
   TlsStream& stream() { return stream_; }
@@ -88,6 +94,9 @@ class Connection {
   };
   std::unique_ptr<Expansion> expansion_;
   AlignedBuffer small_frame_;
+  std::mutex giving_up_;  // guards `why_`
+  std::exception_ptr why_;
+  std::atomic<bool> has_given_up_{false};
   std::atomic<std::int64_t> sent_bytes_{0};
   std::atomic<std::int64_t> received_bytes_{0};
   std::atomic<Clock::rep> sent_at_;

@@ -76,9 +76,6 @@ PartFile::PartFile(Files files, std::shared_ptr<DigestTree> verified, std::share
       journal_end_(files.journal_end) {}
 
 void PartFile::Write(std::int64_t offset, const std::uint8_t* bytes, std::size_t length, bool clear) {
-  // The kernel lets one writer at a time into a file; connections that spun for their turn would take processor time
-  // from those that read back.
-  std::lock_guard<std::mutex> turn(writing_);
   if (clear || older_) Clear({offset / kLeafBytes, 1});
   ForNonZeroPieces(bytes, length, [&](std::size_t begin, std::size_t end) {
     WriteFully(files_.fd, bytes + begin, end - begin, offset + static_cast<std::int64_t>(begin));

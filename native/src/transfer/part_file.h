@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "digest_tree.h"
+#include "serial_jobs.h"
 
 namespace ferry {
 
@@ -55,6 +56,9 @@ class PartFile {
   const DigestTree& verified() const { return *verified_; }
   const DigestTree* older() const { return older_.get(); }
 
+  // The kernel lets one writer at a time into a file: what changes it goes through here, from every connection.
+  const std::shared_ptr<SerialJobs> changes = std::make_shared<SerialJobs>();
+
   // Writes what is not zero of a piece of one leaf; `clear` first makes the whole leaf a hole.
   void Write(std::int64_t offset, const std::uint8_t* bytes, std::size_t length, bool clear);
   // Makes leaves read as zero.
@@ -83,7 +87,6 @@ class PartFile {
   const std::shared_ptr<DigestTree> older_;
   const ReadBack read_back_;
 
-  std::mutex writing_;
   std::mutex journal_;  // guards what follows
   std::int64_t journal_end_;
   std::set<std::int64_t> suspects_;

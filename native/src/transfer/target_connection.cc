@@ -23,16 +23,6 @@ LeafRange WholeLeaves(const Frame& frame) {
   return {frame.header.offset / kLeafBytes, bytes / kLeafBytes};
 }
 
-// Where it was, for whatever a system call on the part says.
-template <class Work>
-auto AtDisk(std::uint16_t file, std::int64_t offset, std::int64_t length, Work work) {
-  try {
-    return work();
-  } catch (const SystemFailure& failure) {
-    throw DiskFailure(failure, file, offset, length);
-  }
-}
-
 }  // namespace
 
 void PartTable::Set(std::uint16_t file, std::shared_ptr<PartFile> part) {
@@ -53,22 +43,27 @@ std::shared_ptr<PartFile> PartTable::Get(std::uint16_t file) {
 }
 
 TargetConnection::TargetConnection(std::shared_ptr<Connection> connection, std::shared_ptr<PartTable> parts)
-    : connection_(std::move(connection)), parts_(std::move(parts)) {}
+    : connection_(std::move(connection)),
+      parts_(std::move(parts)),
+      writer_(std::make_shared<LeafWriter>(connection_)) {}
 
 bool TargetConnection::Receive(Frame& frame) {
   try {
     for (;;) {
       connection_->ThrowIfStopped();
       if (!connection_->Receive(frame)) {
+        writer_->Await();
         AwaitVerifies(0);
         return false;
       }
-      if (!Serve(frame)) return true;
+      if (Serve(frame)) continue;
+      writer_->Await();
+      return true;
     }
   } catch (...) {
+    writer_->Await();
     AwaitVerifies(0);
-    std::lock_guard<std::mutex> guard(mutex_);
-    if (failure_) std::rethrow_exception(failure_);  // it is why the reader was woken
+    connection_->ThrowWhy();
     throw;
   }
 }
@@ -99,9 +94,7 @@ void TargetConnection::Data(const Frame& frame) {
   if (header.digest == Digest{}) throw ProtocolFailure("data frame without a digest");
   if (segment.sealed.expected.leaves.size() >= kSegmentDataLeaves) throw ProtocolFailure("segment with too much data");
   segment.sealed.expected.Add(leaf, header.digest);
-  AtDisk(header.file, header.offset, header.length, [&] {
-    part.Write(header.offset, frame.payload, header.length, (header.flags & kFlagResend) != 0);
-  });
+  writer_->Write(segment.part, header);
   part.received_bytes += leaf_bytes;
 }
 
@@ -114,7 +107,7 @@ void TargetConnection::Run(const Frame& frame, Content content) {
     const auto known = older != nullptr ? older->KnownFrom(leaves.first, leaves.count) : 0;
     if (known < leaves.count) throw ProtocolFailure("what is the same was never there");
   } else if ((frame.header.flags & kFlagResend) != 0 || part.older() != nullptr) {
-    AtDisk(frame.header.file, frame.header.offset, leaves.count * kLeafBytes, [&] { part.Clear(leaves); });
+    writer_->Clear(segment.part, frame.header.file, leaves);
   }
   part.zero_bytes += leaves.count * kLeafBytes;
 }
@@ -147,15 +140,14 @@ void TargetConnection::Seal(const Frame& frame) {
                        segment->sealed.range.count == leaves.count;
   if (!is_same) throw ProtocolFailure("seal of another segment");
   AwaitVerifies(kVerifying - 1);
-  StartVerify(segment);
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    verifying_++;
+  }
+  writer_->Afterwards(segment->part, [self = shared_from_this(), segment] { self->StartVerify(segment); });
 }
 
 void TargetConnection::StartVerify(std::shared_ptr<OpenSegment> segment) {
-  {
-    std::lock_guard<std::mutex> guard(mutex_);
-    if (failure_) throw StoppedFailure();
-    verifying_++;
-  }
   WorkerPool::Get().Post(Lane::kSlow, [self = shared_from_this(), segment = std::move(segment)] {
     self->VerifyQuietly(*segment);
     std::lock_guard<std::mutex> guard(self->mutex_);
@@ -166,12 +158,10 @@ void TargetConnection::StartVerify(std::shared_ptr<OpenSegment> segment) {
 
 void TargetConnection::VerifyQuietly(const OpenSegment& segment) {
   try {
-    Verify(segment);
+    if (!connection_->has_given_up()) Verify(segment);
   } catch (...) {
-    std::lock_guard<std::mutex> guard(mutex_);
-    if (!failure_) failure_ = std::current_exception();
     // The source may be waiting for this verdict and send nothing more.
-    connection_->WakeReceiver();
+    connection_->GiveUp(std::current_exception());
   }
 }
 

@@ -1,18 +1,20 @@
 // The target's end of one connection: data to the part files, a verdict per segment. What it does not understand
 // (an `open`, a `done`) is the caller's.
 //
-// A segment is a gapless run of leaves of one file, closed by its seal. It is read back by another thread while the next
-// one is received; at most two wait for their verdict. What was verified before is never taken again.
+// A segment is a gapless run of leaves of one file, closed by its seal; at most two wait for their verdict. What was
+// verified before is never taken again. Three threads share the work, and none waits for what another may do meanwhile:
+//
+//   receive, decrypt, check ── a few leaves ──▶ write (one thread for each part) ── at the seal ──▶ read back, verdict
 #pragma once
 
 #include <condition_variable>
-#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 
 #include "connection.h"
+#include "leaf_writer.h"
 #include "part_file.h"
 
 namespace ferry {
@@ -58,12 +60,12 @@ class TargetConnection : public std::enable_shared_from_this<TargetConnection> {
 
   const std::shared_ptr<Connection> connection_;
   const std::shared_ptr<PartTable> parts_;
+  const std::shared_ptr<LeafWriter> writer_;
   std::shared_ptr<OpenSegment> segment_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::size_t verifying_ = 0;
-  std::exception_ptr failure_;
 };
 
 }  // namespace ferry

@@ -86,4 +86,14 @@ class DiskFailure final : public Failure {
   std::int64_t length_;
 };
 
+// Adds where it was to whatever a system call on the file says.
+template <class Work>
+auto AtDisk(int file, std::int64_t offset, std::int64_t length, Work work) {
+  try {
+    return work();
+  } catch (const SystemFailure& failure) {
+    throw DiskFailure(failure, file, offset, length);
+  }
+}
+
 }  // namespace ferry
