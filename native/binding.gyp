@@ -55,8 +55,7 @@
         "src/fastio/locks.cc",
         "src/fastio/names.cc",
         "src/fastio/notify.cc",
-        "src/fastio/ranges.cc",
-        "src/fastio/zero.cc"
+        "src/fastio/ranges.cc"
       ]
     },
     {
@@ -66,6 +65,7 @@
       "sources": [
         "src/common/openssl_use.cc",
         "src/common/serial_jobs.cc",
+        "src/common/sparse_write.cc",
         "src/digest/digest_tree.cc",
         "src/digest/file_leaves.cc",
         "src/digest/hash.cc",

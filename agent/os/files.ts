@@ -73,8 +73,6 @@ export interface Files {
   renameNoReplace(oldPath: string, newPath: string): Promise<void>;
   /** openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS) below a directory descriptor; returns a new descriptor. */
   openBeneath(directoryFd: number, relativePath: string, flags: number, mode: number): Promise<number>;
-  /** Is this buffer all zero bytes? Runs on the caller's thread at memory speed. */
-  isZero(buffer: Uint8Array): boolean;
   /** One datagram to $NOTIFY_SOCKET's path (sd_notify). */
   notify(socketPath: string, message: string): Promise<void>;
 }

@@ -32,7 +32,6 @@ export function nativeFiles(): Files {
     lockExclusive: addon.lockExclusive,
     renameNoReplace: addon.renameNoReplace,
     openBeneath: addon.openBeneath,
-    isZero: addon.isZero,
     notify: addon.notify,
   };
 }

@@ -15,6 +15,8 @@ const CODES: Readonly<Record<string, FaultCode>> = {
   ELOOP: "permission-denied",
   EXDEV: "permission-denied",
   EOPNOTSUPP: "unsupported",
+  // Shorter than it was.
+  ENODATA: "conflict",
 };
 
 /** Node's or our addon's errno code of a thrown value; empty when it has none. */

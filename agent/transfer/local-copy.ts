@@ -1,9 +1,9 @@
 /**
  * Copies a file within one host (same-host resize, a root disk from its image): by reflink, else in the kernel, else by
- * reading and writing.
+ * the engine, which digests what it reads on the way.
  *
- * Whatever the way: holes stay holes, the copy is made beside its final name, flushed, compared with its source by
- * digest (a reflink shares the very blocks, there is nothing to compare) and only then named, without ever replacing anything.
+ * Whatever the way: holes stay holes, the copy is made beside its final name, flushed, read back and compared with its source
+ * by digest (a reflink shares the very blocks, there is nothing to compare) and only then named, without ever replacing anything.
  * A part left by an interrupted copy of the same migration is thrown away and made anew. A source that is held by a lease is
  * read through the descriptor that holds it, and never opened again.
  */
@@ -11,16 +11,16 @@
 import { constants, fchmod, ftruncate } from "node:fs";
 import { promisify } from "node:util";
 import { Fault } from "../../proto/fault.js";
-import type { FileFacts, Files } from "../os/files.js";
+import type { DigestTree, FileFacts, Files } from "../os/files.js";
 import { digestFile, digestHeld, type FileDigest } from "./digest-file.js";
-import { openBelow, openFd, readFull, syncAll, withFd, writeAll } from "./fd-io.js";
+import { openBelow, openFd, syncAll, withFd } from "./fd-io.js";
 import { errnoOf, fileFault } from "./file-fault.js";
 import { type IncomingFile, partPathOf, rootOf } from "./incoming-file.js";
 
 const setSize = promisify(ftruncate);
 const setMode = promisify(fchmod);
 
-export type LocalCopyMethod = "reflink" | "copy-range" | "read-write";
+export type LocalCopyMethod = "reflink" | "copy-range" | "engine";
 
 export interface LocalCopyRequest {
   readonly sourcePath: string;
@@ -29,7 +29,7 @@ export interface LocalCopyRequest {
   readonly target: IncomingFile;
   readonly migrationId: string;
   readonly signal?: AbortSignal;
-  readonly onProgress?: (doneBytes: number, dataBytes: number) => void;
+  readonly onProgress?: (doneBytes: number) => void;
   /** The copy is whole and about to get its name: what has to be journalled of it is journalled now. */
   readonly onWhole?: (part: FileFacts) => void;
 }
@@ -41,7 +41,8 @@ export interface LocalCopy {
 }
 
 const RANGE_BYTES = 64 * 1024 * 1024;
-const BUFFER_BYTES = 1024 * 1024;
+/** Bounds how long a cancel has to wait. */
+const WINDOW_LEAVES = 128;
 /** What file systems and kernels answer when they cannot do this between these two files. */
 const CANNOT = new Set(["EOPNOTSUPP", "ENOTSUP", "EXDEV", "EINVAL", "ENOTTY", "ENOSYS"]);
 
@@ -53,10 +54,10 @@ export async function copyLocally(files: Files, request: LocalCopyRequest): Prom
       const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
       const partFd = await openBelow(files, partPath, rootOf(target), flags, 0o600);
       return await withFd(partFd, async part => {
-        const method = await copyOpened(files, request, source, part);
-        const digest = method === "reflink" ? undefined : await compare(files, request, source, partPath);
+        const made = await copyOpened(files, request, source, part);
+        const digest = made.method === "reflink" ? undefined : await compare(files, request, made, partPath);
         request.onWhole?.(await files.facts(part));
-        return { method, digest };
+        return { method: made.method, digest };
       });
     });
     await files.renameNoReplace(partPath, target.targetPath);
@@ -106,15 +107,15 @@ async function copyOpened(
   request: LocalCopyRequest,
   source: number,
   part: number,
-): Promise<LocalCopyMethod> {
+): Promise<Copied> {
   if (!(await files.lockExclusive(part)))
     throw new Fault("conflict", "the copy is under way in another process");
   const { sizeBytes } = await files.facts(source);
   await setSize(part, 0);
-  const method = await copyContent(files, request, { source, part, sizeBytes });
+  const copied = await copyContent(files, request, { source, part, sizeBytes });
   await setMode(part, request.target.mode);
   await syncAll(part);
-  return method;
+  return copied;
 }
 
 interface Opened {
@@ -123,20 +124,28 @@ interface Opened {
   readonly sizeBytes: number;
 }
 
-/** By the shortest way there is between the two: reflink, in the kernel, or reading and writing. Not flushed. */
-export async function copyContent(
-  files: Files,
-  request: CopyWatch,
-  opened: Opened,
-): Promise<LocalCopyMethod> {
-  if (await succeeds(files.clone(opened.source, opened.part))) return "reflink";
-  await setSize(opened.part, opened.sizeBytes);
-  if (await succeeds(copyExtents(files, request, opened, kernelCopier(files)))) return "copy-range";
-  await setSize(opened.part, 0);
-  await setSize(opened.part, opened.sizeBytes);
-  await copyExtents(files, request, opened, bufferCopier(files));
-  return "read-write";
+interface Copied {
+  readonly method: LocalCopyMethod;
+  /** The root of what was read. */
+  readonly sourceDigest: () => Promise<string>;
 }
+
+/** By the shortest way there is between the two: reflink, in the kernel, or through the engine. Not flushed. */
+export async function copyContent(files: Files, request: CopyWatch, opened: Opened): Promise<Copied> {
+  const { source, part, sizeBytes } = opened;
+  const readAgain = () => digestHeld(files, source, signalOf(request));
+  if (await succeeds(files.clone(source, part))) return { method: "reflink", sourceDigest: readAgain };
+  await setSize(part, sizeBytes);
+  if (await succeeds(copyRanges(files, request, opened)))
+    return { method: "copy-range", sourceDigest: readAgain };
+  await setSize(part, 0);
+  await setSize(part, sizeBytes);
+  const tree = files.newDigestTree(sizeBytes);
+  await copyLeaves(tree, request, opened);
+  return { method: "engine", sourceDigest: async () => tree.root().toString("hex") };
+}
+
+const signalOf = ({ signal }: CopyWatch) => (signal === undefined ? {} : { signal });
 
 async function succeeds(attempt: Promise<void>): Promise<boolean> {
   try {
@@ -148,55 +157,49 @@ async function succeeds(attempt: Promise<void>): Promise<boolean> {
   }
 }
 
-/** Copies up to `length` bytes at `offset`; answers how many. */
-type Copier = (opened: Opened, offset: number, length: number) => Promise<number>;
-
-const kernelCopier =
-  (files: Files): Copier =>
-  ({ source, part }, offset, length) =>
-    files.copyRange(source, offset, part, offset, Math.min(length, RANGE_BYTES));
-
-function bufferCopier(files: Files): Copier {
-  const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  return async ({ source, part }, offset, length) => {
-    const bytes = buffer.subarray(0, Math.min(length, BUFFER_BYTES));
-    const got = await readFull(source, bytes, offset);
-    const read = bytes.subarray(0, got);
-    if (!files.isZero(read)) await writeAll(part, read, offset);
-    return got;
-  };
-}
-
-async function copyExtents(
+async function copyRanges(
   files: Files,
   { signal, onProgress }: CopyWatch,
-  opened: Opened,
-  copy: Copier,
+  { source, part, sizeBytes }: Opened,
 ): Promise<void> {
-  const extents = await files.extents(opened.source, 0, opened.sizeBytes);
-  const dataBytes = extents.reduce((sum, { start, end }) => sum + end - start, 0);
+  const extents = await files.extents(source, 0, sizeBytes);
   let doneBytes = 0;
   for (const { start, end } of extents) {
     for (let at = start; at < end; ) {
       signal?.throwIfAborted();
-      const copied = await copy(opened, at, end - at);
+      const copied = await files.copyRange(source, at, part, at, Math.min(end - at, RANGE_BYTES));
       if (copied === 0) throw new Fault("conflict", "the source shrank while it was copied");
       at += copied;
       doneBytes += copied;
-      onProgress?.(doneBytes, dataBytes);
+      onProgress?.(doneBytes);
     }
+  }
+}
+
+async function copyLeaves(
+  tree: DigestTree,
+  { signal, onProgress }: CopyWatch,
+  { source, part }: Opened,
+): Promise<void> {
+  let doneBytes = 0;
+  for (let first = 0; first < tree.leafCount; first += WINDOW_LEAVES) {
+    signal?.throwIfAborted();
+    doneBytes += await tree.copy(source, part, first, Math.min(WINDOW_LEAVES, tree.leafCount - first));
+    onProgress?.(doneBytes);
   }
 }
 
 async function compare(
   files: Files,
-  { sourcePath, signal }: LocalCopyRequest,
-  source: number,
+  request: LocalCopyRequest,
+  copied: Copied,
   partPath: string,
 ): Promise<FileDigest> {
-  const options = signal === undefined ? {} : { signal };
-  const need = await digestHeld(files, source, options);
-  const have = await digestFile(files, partPath, options);
+  const need = await copied.sourceDigest();
+  const have = await digestFile(files, partPath, signalOf(request));
   if (have.rootDigest === need) return have;
-  throw new Fault("corrupt", `${partPath} differs from ${sourcePath}`, { have: have.rootDigest, need });
+  throw new Fault("corrupt", `${partPath} differs from ${request.sourcePath}`, {
+    have: have.rootDigest,
+    need,
+  });
 }

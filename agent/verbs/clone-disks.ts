@@ -150,7 +150,7 @@ async function cloneOnce(
   const path = target.targetPath;
   const [made, there] = [await incomingIdentity(path, call, world), await factsAt(world.files, path)];
   if (made !== undefined && there !== undefined && isSameFile(made, there))
-    return { method: "read-write", digest: await compareAgain(path, source.fd, signal, world) };
+    return { method: "engine", digest: await compareAgain(path, source.fd, signal, world) };
   await makeFolder(dirname(path), call, world);
   recordIncoming(path, undefined, call, world);
   let doneBytes = 0;

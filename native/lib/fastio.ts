@@ -40,8 +40,6 @@ export interface Fastio {
     fd: number,
   ): Promise<{ readonly magic: number; readonly freeBytes: number; readonly totalBytes: number }>;
   directAlignment(fd: number): Promise<{ readonly memory: number; readonly offset: number }>;
-  /** On the caller's thread. */
-  isZero(bytes: Uint8Array): boolean;
   takeWriteLease(fd: number): Promise<boolean>;
   holdsWriteLease(fd: number): Promise<boolean>;
   /** Open-file-description write lock over a byte range. */

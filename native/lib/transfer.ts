@@ -37,6 +37,8 @@ export interface DigestTree {
   /** Digests leaves of an open file, holes unread, past the page cache when `direct`. Answers the bytes read; rejects
    *  with ENODATA when the file is shorter than the tree. */
   read(fd: number, first: number, count: number, direct: boolean): Promise<number>;
+  /** The same through the page cache, and writes what is not zero to another file, which has holes there. */
+  copy(sourceFd: number, targetFd: number, first: number, count: number): Promise<number>;
   /** Digests bytes in memory as the leaves from `first` on; works on a copy. */
   hash(first: number, bytes: Uint8Array): Promise<void>;
 }

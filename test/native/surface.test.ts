@@ -85,7 +85,6 @@ const FASTIO: Names<Fastio> = {
   facts: true,
   fileSystem: true,
   directAlignment: true,
-  isZero: true,
   takeWriteLease: true,
   holdsWriteLease: true,
   takeWriteLock: true,
@@ -133,6 +132,7 @@ const TRANSFER_CLASSES: {
     setZero: true,
     root: true,
     read: true,
+    copy: true,
     hash: true,
   },
   Connection: {

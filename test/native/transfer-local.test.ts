@@ -2,6 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { writeSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -89,13 +90,16 @@ describe("a copy within the host", () => {
     expect(digest === undefined).toBe(method === "reflink");
   });
 
-  it("reads and writes where the kernel cannot copy", async () => {
-    const cannot = () => Promise.reject(Object.assign(new Error("cannot"), { code: "EXDEV" }));
-    const { method } = await copyLocally(
-      { ...files, clone: cannot, copyRange: cannot },
-      await request("disk"),
-    );
-    expect(method).toBe("read-write");
+  const cannot = () => Promise.reject(Object.assign(new Error("cannot"), { code: "EXDEV" }));
+  const engineOnly = { ...files, clone: cannot, copyRange: cannot };
+
+  it("goes through the engine where the kernel cannot copy, and is read back", async () => {
+    const progress: number[] = [];
+    const onProgress = (doneBytes: number) => progress.push(doneBytes);
+    const { method, digest } = await copyLocally(engineOnly, { ...(await request("disk")), onProgress });
+    expect(method).toBe("engine");
+    expect(digest).toEqual(await digestFile(files, world.source("disk")));
+    expect(progress.at(-1)).toBe(digest?.dataBytes);
     expect(await areEqual(world.source("disk"), world.target("disk"))).toBe(true);
     expect(await allocatedBytes(world.target("disk"))).toBeLessThan(4 * MIB);
   });
@@ -111,7 +115,7 @@ describe("a copy within the host", () => {
         [64 * MIB, 5],
       ]);
       const { method, digest } = await copyLocally(files, { ...(await request("disk")), sourcePath });
-      expect(["copy-range", "read-write"]).toContain(method);
+      expect(["copy-range", "engine"]).toContain(method);
       expect(await areEqual(sourcePath, world.target("disk"))).toBe(true);
       expect(await allocatedBytes(world.target("disk"))).toBeLessThan(4 * MIB);
       const { rootDigest, holeBytes } = await digestFile(files, sourcePath);
@@ -122,12 +126,40 @@ describe("a copy within the host", () => {
   });
 
   it("that came out different is corrupt and gets no name", async () => {
-    const wrong: typeof files.copyRange = async (source, from, target, to, length) =>
+    const copyWrong: typeof files.copyRange = async (source, from, target, to, length) =>
       await files.copyRange(source, from, target, to + 4096, length);
-    const cannot = () => Promise.reject(Object.assign(new Error("cannot"), { code: "EXDEV" }));
-    const copied = copyLocally({ ...files, clone: cannot, copyRange: wrong }, await request("disk"));
-    expect(await faultOf(copied)).toBe("corrupt");
-    expect(await faultOf(readFile(world.target("disk")))).toBe("ENOENT");
+    const treeThatCopiesWrong: typeof files.newDigestTree = (...args) => {
+      const tree = files.newDigestTree(...args);
+      const copy: typeof tree.copy = async (source, target, first, count) => {
+        const bytes = await tree.copy(source, target, first, count);
+        writeSync(target, "x", 2 * MIB);
+        return bytes;
+      };
+      return new Proxy(tree, {
+        get: (_, name) => {
+          const value = name === "copy" ? copy : Reflect.get(tree, name, tree);
+          return typeof value === "function" ? value.bind(tree) : value;
+        },
+      });
+    };
+    for (const wrong of [
+      { ...files, clone: cannot, copyRange: copyWrong },
+      { ...engineOnly, newDigestTree: treeThatCopiesWrong },
+    ]) {
+      expect(await faultOf(copyLocally(wrong, await request("disk")))).toBe("corrupt");
+      expect(await faultOf(readFile(world.target("disk")))).toBe("ENOENT");
+    }
+  });
+
+  it("of a source that shrinks meanwhile is refused", async () => {
+    const shrinking: typeof files.facts = async fd => ({ ...(await files.facts(fd)), sizeBytes: 65 * MIB });
+    for (const shrunk of [
+      { ...engineOnly, facts: shrinking },
+      { ...engineOnly, copyRange: files.copyRange, facts: shrinking },
+    ]) {
+      expect(await faultOf(copyLocally(shrunk, await request("disk")))).toBe("conflict");
+      expect(await faultOf(readFile(world.target("disk")))).toBe("ENOENT");
+    }
   });
 
   it("replaces nothing", async () => {

@@ -84,7 +84,7 @@ LeafRange LeafReader::Load(LeafRange wanted) {
 }
 
 std::optional<Digest> LeafReader::DigestOf(std::int64_t index, std::int64_t leaf) {
-  const std::uint8_t* bytes = buffer_.get() + index * kLeafBytes;
+  const std::uint8_t* bytes = BytesAt(index);
   const auto length = static_cast<std::size_t>(BytesOf({leaf, 1}));
   if (AllZero(bytes, length)) return std::nullopt;
   return hasher_.Of(bytes, length);

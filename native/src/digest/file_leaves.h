@@ -25,7 +25,7 @@ class LeafReader {
   // `direct` opens the same file once more with O_DIRECT.
   LeafReader(int fd, bool direct, Algorithm algorithm, std::int64_t size_bytes);
 
-  // Tells `found(leaf, digest)` of each leaf that is not all zero, in order; holes are not read. Returns the bytes read.
+  // Tells `found(leaf, digest, bytes)` of each leaf that is not all zero, in order; holes are not read. Returns the bytes read.
   template <class Found>
   std::int64_t Read(LeafRange range, Found found) {
     RequireSize(range);
@@ -44,7 +44,7 @@ class LeafReader {
       const LeafRange loaded = Load({leaf, range.end() - leaf});
       for (std::int64_t index = 0; index < loaded.count; index++) {
         const auto digest = DigestOf(index, loaded.first + index);
-        if (digest) found(loaded.first + index, *digest);
+        if (digest) found(loaded.first + index, *digest, BytesAt(index));
       }
       leaf += loaded.count;
     }
@@ -54,6 +54,7 @@ class LeafReader {
  private:
   void RequireSize(LeafRange range) const;
   LeafRange Load(LeafRange wanted);
+  const std::uint8_t* BytesAt(std::int64_t index) const { return buffer_.get() + index * kLeafBytes; }
   std::optional<Digest> DigestOf(std::int64_t index, std::int64_t leaf);
   std::int64_t BytesOf(LeafRange range) const;
 

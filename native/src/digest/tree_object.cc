@@ -9,6 +9,7 @@
 #include "arguments.h"
 #include "async_call.h"
 #include "file_leaves.h"
+#include "sparse_write.h"
 #include "zero_scan.h"
 
 namespace ferry {
@@ -22,7 +23,17 @@ Napi::Buffer<std::uint8_t> BufferOf(Napi::Env env, const Digest* digests, std::s
 std::int64_t ReadInto(DigestTree& tree, int fd, LeafRange range, bool direct) {
   LeafReader reader(fd, direct, tree.algorithm(), tree.size_bytes());
   tree.SetZero(range);
-  return reader.Read(range, [&](std::int64_t leaf, const Digest& digest) { tree.Set(leaf, digest); });
+  return reader.Read(range, [&](std::int64_t leaf, const Digest& digest, const std::uint8_t*) { tree.Set(leaf, digest); });
+}
+
+// What is zero is not written: the target has holes there.
+std::int64_t CopyWithDigests(DigestTree& tree, int source, int target, LeafRange range) {
+  LeafReader reader(source, false, tree.algorithm(), tree.size_bytes());
+  tree.SetZero(range);
+  return reader.Read(range, [&](std::int64_t leaf, const Digest& digest, const std::uint8_t* bytes) {
+    WriteNonZero(target, bytes, static_cast<std::size_t>(tree.LeafBytesAt(leaf)), leaf * kLeafBytes);
+    tree.Set(leaf, digest);
+  });
 }
 
 void HashInto(DigestTree& tree, std::int64_t first, const std::string& bytes) {
@@ -53,7 +64,8 @@ Napi::Function TreeObject::Define(Napi::Env env) {
                       InstanceMethod<&TreeObject::StateOf>("stateOf"), InstanceMethod<&TreeObject::RunFrom>("runFrom"),
                       InstanceMethod<&TreeObject::DigestsOf>("digestsOf"), InstanceMethod<&TreeObject::Set>("set"),
                       InstanceMethod<&TreeObject::SetZero>("setZero"), InstanceMethod<&TreeObject::Root>("root"),
-                      InstanceMethod<&TreeObject::Read>("read"), InstanceMethod<&TreeObject::Hash>("hash")});
+                      InstanceMethod<&TreeObject::Read>("read"), InstanceMethod<&TreeObject::Copy>("copy"),
+                      InstanceMethod<&TreeObject::Hash>("hash")});
 }
 
 TreeObject::TreeObject(Info info)
@@ -122,6 +134,14 @@ Napi::Value TreeObject::Root(Info info) {
 Napi::Value TreeObject::Read(Info info) {
   auto work = [tree = tree_, fd = IntArgument(info, 0), range = RangeArgument(info, 1),
                direct = BooleanArgument(info, 3)] { return ReadInto(*tree, fd, range, direct); };
+  return AsyncCall(info.Env(), Lane::kSlow, std::move(work), [](Napi::Env env, std::int64_t& bytes_read) {
+    return Napi::Number::New(env, static_cast<double>(bytes_read));
+  });
+}
+
+Napi::Value TreeObject::Copy(Info info) {
+  auto work = [tree = tree_, source = IntArgument(info, 0), target = IntArgument(info, 1),
+               range = RangeArgument(info, 2)] { return CopyWithDigests(*tree, source, target, range); };
   return AsyncCall(info.Env(), Lane::kSlow, std::move(work), [](Napi::Env env, std::int64_t& bytes_read) {
     return Napi::Number::New(env, static_cast<double>(bytes_read));
   });

@@ -32,6 +32,7 @@ class TreeObject final : public Napi::ObjectWrap<TreeObject> {
   void SetZero(Info info);
   Napi::Value Root(Info info);
   Napi::Value Read(Info info);
+  Napi::Value Copy(Info info);
   Napi::Value Hash(Info info);
 
   LeafRange RangeArgument(Info info, std::size_t index) const;

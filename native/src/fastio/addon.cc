@@ -28,7 +28,6 @@ Napi::Object Load(Napi::Env env, Napi::Object exports) {
   Add<Facts>(env, exports, "facts");
   Add<FileSystem>(env, exports, "fileSystem");
   Add<DirectAlignment>(env, exports, "directAlignment");
-  Add<IsZero>(env, exports, "isZero");
   Add<TakeWriteLease>(env, exports, "takeWriteLease");
   Add<HoldsWriteLease>(env, exports, "holdsWriteLease");
   Add<TakeWriteLock>(env, exports, "takeWriteLock");

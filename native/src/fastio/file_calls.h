@@ -1,4 +1,4 @@
-// The calls of this addon, one per line of `agent/os/files.ts`. All but IsZero run on the pool, take open
+// The calls of this addon, one per line of `agent/os/files.ts`. All run on the pool, take open
 // descriptors that the caller keeps open until the promise settles, and reject like Node's own `fs`.
 #pragma once
 
@@ -23,8 +23,6 @@ Napi::Value DropCache(Info info);
 Napi::Value Facts(Info info);
 Napi::Value FileSystem(Info info);
 Napi::Value DirectAlignment(Info info);
-// zero.cc
-Napi::Value IsZero(Info info);
 // locks.cc
 Napi::Value TakeWriteLease(Info info);
 Napi::Value HoldsWriteLease(Info info);

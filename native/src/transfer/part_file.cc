@@ -10,8 +10,8 @@
 #include <algorithm>
 
 #include "file_leaves.h"
+#include "sparse_write.h"
 #include "system_call.h"
-#include "zero_scan.h"
 
 namespace ferry {
 
@@ -21,29 +21,6 @@ constexpr std::uint8_t kDataRecord = 2;
 constexpr std::uint8_t kZeroRecord = 3;
 constexpr std::size_t kRecordHeadBytes = 13;
 constexpr std::int64_t kRecordLeaves = 4096;
-
-void WriteFully(int fd, const std::uint8_t* bytes, std::size_t length, std::int64_t offset) {
-  while (length > 0) {
-    const ssize_t count = CheckedCall("write", Uninterrupted([&] { return pwrite(fd, bytes, length, offset); }));
-    bytes += count;
-    offset += count;
-    length -= static_cast<std::size_t>(count);
-  }
-}
-
-// Calls `use(begin, end)` for each piece that holds anything, at the grain of a file system block.
-template <class Use>
-void ForNonZeroPieces(const std::uint8_t* bytes, std::size_t length, Use use) {
-  std::size_t begin = 0;
-  for (std::size_t at = 0; at <= length; at += kBlockBytes) {
-    const bool is_hole = at >= length || AllZero(bytes + at, std::min(kBlockBytes, length - at));
-    if (!is_hole) continue;
-    const std::size_t end = std::min(at, length);
-    if (end > begin) use(begin, end);
-    begin = at + kBlockBytes;
-  }
-  if (begin < length) use(begin, length);
-}
 
 // Leaves that are not what they should be: another digest, missing, or something where zeros belong.
 std::vector<std::int64_t> Differences(const DataLeaves& expected, const DataLeaves& found) {
@@ -77,9 +54,7 @@ PartFile::PartFile(Files files, std::shared_ptr<DigestTree> verified, std::share
 
 void PartFile::Write(std::int64_t offset, const std::uint8_t* bytes, std::size_t length, bool clear) {
   if (clear || older_) Clear({offset / kLeafBytes, 1});
-  ForNonZeroPieces(bytes, length, [&](std::size_t begin, std::size_t end) {
-    WriteFully(files_.fd, bytes + begin, end - begin, offset + static_cast<std::int64_t>(begin));
-  });
+  WriteNonZero(files_.fd, bytes, length, offset);
 }
 
 void PartFile::Clear(LeafRange range) {
@@ -108,7 +83,7 @@ DataLeaves PartFile::ReadBackOf(const SealedSegment& segment) {
   const bool direct = read_back_ == ReadBack::kDirect;
   LeafReader reader(files_.fd, direct, verified_->algorithm(), verified_->size_bytes());
   DataLeaves found;
-  const auto add = [&](std::int64_t leaf, const Digest& digest) { found.Add(leaf, digest); };
+  const auto add = [&](std::int64_t leaf, const Digest& digest, const std::uint8_t*) { found.Add(leaf, digest); };
   for (const auto& [content, range] : segment.runs) {
     if (content == Content::kSame) continue;  // was read back when it was written
     if (!direct) posix_fadvise(files_.fd, range.first * kLeafBytes, range.count * kLeafBytes, POSIX_FADV_DONTNEED);

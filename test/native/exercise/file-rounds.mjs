@@ -39,7 +39,6 @@ async function oneRound() {
   await fastio.renameNoReplace(path("a"), path("c"));
   for (const fd of [a, b, folder]) closeSync(fd);
   rmSync(path("c"));
-  fastio.isZero(Buffer.alloc(4097));
 }
 
 try {

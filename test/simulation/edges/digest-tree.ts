@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import type { DigestTree } from "../../../agent/os/files.js";
 import { errno } from "../world/errno.js";
 import { step } from "../world/process.js";
-import { inodeOf } from "./file-calls.js";
+import { fileOf, inodeOf } from "./file-calls.js";
 
 const LEAF_BYTES = 256 * 1024;
 const DIGEST_BYTES = 32;
@@ -102,6 +102,14 @@ export class SimulatedTree implements DigestTree {
       this.#mark(leaf, digestOf(padded(bytes, this.#bytesOf(leaf))));
     }
     return end - first * LEAF_BYTES;
+  }
+
+  async copy(sourceFd: number, targetFd: number, first: number, count: number): Promise<number> {
+    const length = await this.read(sourceFd, first, count, false);
+    const process = await step();
+    const bytes = fileOf(process, sourceFd).read(length, first * LEAF_BYTES);
+    fileOf(process, targetFd).write(bytes, first * LEAF_BYTES);
+    return length;
   }
 
   async hash(first: number, bytes: Uint8Array): Promise<void> {

@@ -8,7 +8,7 @@ import type { Files } from "../../../agent/os/files.js";
 import type { OpenFile } from "../world/disk.js";
 import { errno } from "../world/errno.js";
 import { type Process, step } from "../world/process.js";
-import { isZero, SimulatedTree } from "./digest-tree.js";
+import { SimulatedTree } from "./digest-tree.js";
 import { fileOf } from "./file-calls.js";
 
 const opened = async (fd: number): Promise<OpenFile> => fileOf(await step(), fd);
@@ -66,7 +66,6 @@ export function nativeFiles(): Files {
     },
     openBeneath: async (directoryFd, relativePath, flags, mode) =>
       openBeneath(await step(), directoryFd, relativePath, flags, mode),
-    isZero,
     notify: async () => {},
   };
 }

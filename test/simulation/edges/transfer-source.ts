@@ -11,7 +11,7 @@ import type { SendDeps, SendRequest, SendSummary } from "../../../agent/transfer
 import { asFault, Fault } from "../../../proto/fault.js";
 import { step, stepNow } from "../world/process.js";
 import { exchange } from "./data-connection.js";
-import { digestOf } from "./digest-tree.js";
+import { digestOf, isZero } from "./digest-tree.js";
 import { fileOf } from "./file-calls.js";
 import { setTimeout as pause } from "./timers-promises.js";
 import type { Greeting, Leaf } from "./transfer-target.js";
@@ -29,7 +29,7 @@ export async function sendFiles(deps: SendDeps, request: SendRequest): Promise<S
   try {
     for (const [index, file] of request.files.entries())
       opened.push(await OpenedFile.open(deps.files, file, index));
-    return await new Sending(deps, request, opened).run();
+    return await new Sending(request, opened).run();
   } catch (thrown) {
     if (request.signal?.aborted)
       throw new Fault("cancelled", `transfer of ${request.migrationId} was cancelled`);
@@ -40,14 +40,12 @@ export async function sendFiles(deps: SendDeps, request: SendRequest): Promise<S
 }
 
 class Sending {
-  readonly #deps: SendDeps;
   readonly #request: SendRequest;
   readonly #opened: readonly OpenedFile[];
   #verdicts = 0;
   #wireBytes = 0;
 
-  constructor(deps: SendDeps, request: SendRequest, opened: readonly OpenedFile[]) {
-    this.#deps = deps;
+  constructor(request: SendRequest, opened: readonly OpenedFile[]) {
     this.#request = request;
     this.#opened = opened;
   }
@@ -139,7 +137,7 @@ class Sending {
       const bytes = fileOf(process, file.fd).read(leafBytesAt(index, file.sizeBytes), index * LEAF_BYTES);
       if (bytes.length < leafBytesAt(index, file.sizeBytes))
         throw new Fault("conflict", `${file.id} at ${file.path} shrank while it was copied`);
-      if (this.#deps.files.isZero(bytes)) {
+      if (isZero(bytes)) {
         file.digests.setZero(index, 1);
         continue;
       }

@@ -77,6 +77,5 @@ export const plainFiles: Files = {
     }
     return openSync(path, flags | constants.O_NOFOLLOW, mode);
   },
-  isZero: buffer => buffer.every(byte => byte === 0),
   notify: unsupported,
 };
