@@ -14,6 +14,7 @@ import type { DataSet } from "./data-sets.js";
 import type { Network } from "./network.js";
 import type { Row } from "./rows/row.js";
 import { Stage } from "./stage.js";
+import { warmMemory } from "./warm-memory.js";
 
 export interface Subject {
   readonly source: string;
@@ -76,6 +77,7 @@ async function measureOnce(row: Row, options: MeasureOptions): Promise<Sample> {
   const { subject, folder, signal } = options;
   signal.throwIfAborted();
   const target = join(folder, "target");
+  await warmMemory(folder, subject.dataBytes);
   const stage = new Stage({
     folder: join(folder, "stage"),
     source: subject.source,
