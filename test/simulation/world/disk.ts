@@ -93,10 +93,14 @@ export class Inode {
 
   get isFlushed(): boolean {
     const { durable } = this;
-    if (durable === undefined) return false;
+    if (durable === undefined || this.hasNewContent) return false;
     if (durable.mode !== this.mode || durable.uid !== this.uid || durable.gid !== this.gid) return false;
-    if (this.kind === "directory") return sameEntries(durable.entries, this.entries);
-    return durable.data === this.data && durable.sizeBytes === this.sizeBytes;
+    return this.kind !== "directory" || sameEntries(durable.entries, this.entries);
+  }
+
+  /** Of a file: bytes that a flush would write. */
+  get hasNewContent(): boolean {
+    return this.durable?.data !== this.data || this.durable.sizeBytes !== this.sizeBytes;
   }
 
   /** To hold so many bytes, in memory of its own; with room for as many again, as files are mostly appended to. */
@@ -220,15 +224,17 @@ export class OpenFile {
   flush(): void {
     this.#disk.requireWorking();
     if (this.inode.isFlushed) return;
+    const { hasNewContent } = this.inode;
     this.inode.flush();
-    this.#disk.onFlush(this);
+    if (hasNewContent) this.#disk.onFlush(this);
   }
 
   flushData(): void {
     this.#disk.requireWorking();
     if (this.inode.isFlushed) return;
+    const { hasNewContent } = this.inode;
     this.inode.flushData();
-    this.#disk.onFlush(this);
+    if (hasNewContent) this.#disk.onFlush(this);
   }
 }
 
@@ -248,7 +254,7 @@ export class Disk {
   isFailing = false;
   /** Told of each name that changes hands: `to` is undefined for one that goes. */
   onMove: (inode: Inode, from: string, to: string | undefined) => void = () => {};
-  /** Told of each flush of something new: where a medium may go wrong. */
+  /** Told of each flush of new content: where a medium may go wrong. */
   onFlush: (file: OpenFile) => void = () => {};
   readonly #nowNs: () => bigint;
   #nextInode = 100;
