@@ -15,7 +15,9 @@ import { PerformRequest } from "../../../proto/gen/ferry/v1/agent.js";
 import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
 import type { Reader } from "../reader.js";
 
-const PROTOBUF = /premature EOF|index out of range|invalid|illegal|cant skip|groups|recursion depth/i;
+/** The last is how a number of fixed length ends that is cut off. */
+const PROTOBUF =
+  /premature EOF|index out of range|invalid|illegal|cant skip|groups|recursion depth|outside the bounds of the DataView/i;
 
 export const WIRE_READERS: readonly Reader[] = [
   { name: "hello of a transfer", documents: [hello()], read: bytes => decodeHello(bytes) },
