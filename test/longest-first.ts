@@ -22,6 +22,12 @@ const LONG = [
   "fuzz/readers",
   "proofs/every-moment",
   "postgres/three-controllers",
+  "native/real-libvirtd",
+  "native/transfer-resume",
+  "native/transfer-faults",
+  "native/bench",
+  "native/transfer-ssh",
+  "native/process-end",
 ];
 
 const rankOf = ({ moduleId }: TestSpecification): number => {
