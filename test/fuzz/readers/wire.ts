@@ -15,9 +15,9 @@ import { PerformRequest } from "../../../proto/gen/ferry/v1/agent.js";
 import { HeartbeatRequest } from "../../../proto/gen/ferry/v1/controller.js";
 import type { Reader } from "../reader.js";
 
-/** The last is how a number of fixed length ends that is cut off. */
+/** The last two are of a number of fixed length that is cut off, and of one that JavaScript cannot hold. */
 const PROTOBUF =
-  /premature EOF|index out of range|invalid|illegal|cant skip|groups|recursion depth|outside the bounds of the DataView/i;
+  /premature EOF|index out of range|invalid|illegal|cant skip|groups|recursion depth|outside the bounds of the DataView|_SAFE_INTEGER/i;
 
 export const WIRE_READERS: readonly Reader[] = [
   { name: "hello of a transfer", documents: [hello()], read: bytes => decodeHello(bytes) },
