@@ -9,7 +9,7 @@
  */
 
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { readCommandLine, refuse, wholeNumber } from "../command-line.js";
 import { NeverTwice } from "../lab/never-twice.js";
 import { BOUNDARIES } from "./boundaries.js";
 import { type CellResult, runCell } from "./cell.js";
@@ -17,17 +17,22 @@ import { FAULTS } from "./faults.js";
 import { matrixLab } from "./matrix-lab.js";
 import { isWhole, joined, type Run, summaryOf, writePage } from "./report.js";
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string", multiple: true, default: [] },
-    column: { type: "string", multiple: true, default: [] },
-    json: { type: "boolean", default: false },
-    /** Joins the cells of several runs. */
-    parts: { type: "string" },
-    labs: { type: "string", default: String(availableParallelism()) },
-    /** Leaves the lab of the first cell that fails. */
-    stay: { type: "boolean", default: false },
-  },
+const HELP = `npm run crash-matrix     every boundary of a migration × everything that can be killed; writes docs/crash-matrix.md
+  --only STEP            at this boundary, or at these
+  --column NAME          this fault, or these
+  --labs N               in so many labs at a time (one for each processor)
+  --parts FILE           joins the cells of several runs
+  --json                 the cells as JSON
+  --stay                 leaves the lab of the first cell that fails as it is
+`;
+
+const values = readCommandLine(HELP, {
+  only: { type: "string", multiple: true, default: [] },
+  column: { type: "string", multiple: true, default: [] },
+  json: { type: "boolean", default: false },
+  parts: { type: "string" },
+  labs: { type: "string", default: String(availableParallelism()) },
+  stay: { type: "boolean", default: false },
 });
 
 function chosen<Named extends { readonly name: string }>(
@@ -35,14 +40,11 @@ function chosen<Named extends { readonly name: string }>(
   names: readonly string[],
 ): readonly Named[] {
   const unknown = names.find(name => !all.some(one => one.name === name));
-  if (unknown !== undefined)
-    throw new Error(`no "${unknown}" among: ${all.map(({ name }) => name).join(", ")}`);
+  if (unknown !== undefined) refuse(HELP, `no "${unknown}" among: ${all.map(({ name }) => name).join(", ")}`);
   return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
 }
 
-const labCount = Number(values.labs);
-if (!Number.isInteger(labCount) || labCount < 1)
-  throw new Error(`--labs ${values.labs}: how many, 1 or more`);
+const labCount = wholeNumber(HELP, "labs", values.labs, 1);
 const waiting = chosen(BOUNDARIES, values.only).flatMap(boundary =>
   chosen(FAULTS, values.column).map(fault => ({ boundary, fault })),
 );

@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
-bash test/setup.sh >&2
+[[ " $* " == *" --help "* ]] || bash test/setup.sh >&2
 exec node_modules/.bin/node --disable-warning=ExperimentalWarning test/crash-matrix/run.mjs "$@"

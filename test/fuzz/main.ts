@@ -4,17 +4,24 @@
  */
 
 import { execFile } from "node:child_process";
-import { parseArgs, promisify } from "node:util";
+import { promisify } from "node:util";
+import { readCommandLine, wholeNumber } from "../command-line.js";
 import { fuzzReaders } from "./fuzz-readers.js";
 import { fuzzRest } from "./rest.js";
 import { REST_SHARE, SERVICE_SHARE } from "./shares.js";
 import { complaintsOf, inputsOf, printed, type Tally } from "./tally.js";
 
-const { values } = parseArgs({
-  options: { inputs: { type: "string", default: "100000" }, seed: { type: "string" } },
+const HELP = `npm run fuzz       hostile documents and messages, to every reader and every method
+  --inputs N       so many (100000)
+  --seed N         the same ones again
+`;
+
+const values = readCommandLine(HELP, {
+  inputs: { type: "string", default: "100000" },
+  seed: { type: "string" },
 });
-const inputs = Number(values.inputs);
-const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
+const inputs = wholeNumber(HELP, "inputs", values.inputs, 1);
+const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : wholeNumber(HELP, "seed", values.seed);
 const print = (text: string) => process.stdout.write(`${text}\n`);
 const unhandled: string[] = [];
 process.on("unhandledRejection", error => {

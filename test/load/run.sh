@@ -4,8 +4,8 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 PATH=$PWD/node_modules/.bin:$PATH # the pinned Node, also without npm
 
-if [[ " $* " == *" --lab "* || " $* " == *" --help "* ]]; then
-  [[ " $* " == *" --help "* ]] || bash test/setup.sh >&2
+if (($# > 0)); then
+  [[ " $* " != *" --lab "* || " $* " == *" --help "* ]] || bash test/setup.sh >&2
   exec node --disable-warning=ExperimentalWarning test/load/run.mjs test/load/lab/main.ts "$@"
 fi
-NODE_OPTIONS=--expose-gc exec vitest run --project load "$@"
+NODE_OPTIONS=--expose-gc exec vitest run --project load

@@ -10,7 +10,7 @@
  */
 
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { readCommandLine, wholeNumber } from "../command-line.js";
 import { everyStrike, problemsOf } from "./every-step.js";
 import { runSeed, type SeedResult } from "./run-seed.js";
 import { added, NO_SUMS, type Sums, shareSeeds } from "./share-work.js";
@@ -18,32 +18,47 @@ import { tryGuards } from "./try-guards.js";
 import { watchUnhandledRejections } from "./unhandled.js";
 import { Random } from "./world/random.js";
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string" },
-    seeds: { type: "string", default: "1" },
-    hosts: { type: "string", default: "3" },
-    jobs: { type: "string", default: `${availableParallelism()}` },
-    /** For whoever adds them up. */
-    sums: { type: "boolean", default: false },
-    transcript: { type: "boolean", default: false },
-    "every-step": { type: "boolean", default: false },
-    stride: { type: "string", default: "1" },
-    sample: { type: "boolean", default: false },
-    only: { type: "string", default: "" },
-    guards: { type: "boolean", default: false },
-    "until-failure": { type: "boolean", default: false },
-  },
+const HELP = `npm run sim                    one seed of the simulated fleet, or
+  --seeds N                    so many, fresh ones or those from --seed on (1)
+  --seed N                     the first of them: the same seed is the same run
+  --hosts N                    so many hosts (3)
+  --jobs N                     in so many processes (one for each processor)
+  --transcript                 with all that happened
+npm run sim -- --every-step    one migration, over and over, struck at each place
+  --stride N                   at every so many places only (1)
+  --sample                     at one place of each saga, step and blow, drawn from --seed
+  --only "WORDS"               where the strike's name has them all: "resize, revert, come-late"
+npm run sim -- --guards        the product without one of its guards after the other
+  --only "WORDS"               where the guard's name has them
+Anywhere: --until-failure      ends with the first thing that is wrong
+`;
+
+const values = readCommandLine(HELP, {
+  seed: { type: "string" },
+  seeds: { type: "string", default: "1" },
+  hosts: { type: "string", default: "3" },
+  jobs: { type: "string", default: `${availableParallelism()}` },
+  /** For whoever adds them up. */
+  sums: { type: "boolean", default: false },
+  transcript: { type: "boolean", default: false },
+  "every-step": { type: "boolean", default: false },
+  stride: { type: "string", default: "1" },
+  sample: { type: "boolean", default: false },
+  only: { type: "string", default: "" },
+  guards: { type: "boolean", default: false },
+  "until-failure": { type: "boolean", default: false },
 });
+const numberOf = (name: "seed" | "seeds" | "hosts" | "jobs" | "stride", least: number) =>
+  wholeNumber(HELP, name, values[name] ?? "", least);
 
 watchUnhandledRejections(error => {
   process.stderr.write(`unhandled rejection: ${error instanceof Error ? error.stack : String(error)}\n`);
   process.exitCode = 1;
 });
 
-const first = values.seed === undefined ? (Date.now() % 1_000_000) * 1_000 : Number(values.seed);
-const count = Number(values.seeds);
-const hosts = Number(values.hosts);
+const first = values.seed === undefined ? (Date.now() % 1_000_000) * 1_000 : numberOf("seed", 0);
+const count = numberOf("seeds", 1);
+const hosts = numberOf("hosts", 2);
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
 if (values.guards) await tryGuards(values.only, print);
@@ -54,7 +69,7 @@ async function strikeAtEveryStep(): Promise<void> {
   const only = values.only.split(" ").filter(word => word !== "");
   const sample = values.sample ? new Random(first) : undefined;
   const all = await everyStrike({
-    stride: Number(values.stride),
+    stride: numberOf("stride", 1),
     offset: values.sample ? 0 : first,
     only,
     sample,
@@ -79,7 +94,7 @@ function shuffled<T>(all: readonly T[], random: Random): T[] {
 }
 
 async function runSeeds(): Promise<void> {
-  const jobs = values.transcript || values["until-failure"] ? 1 : Math.min(Number(values.jobs), count);
+  const jobs = values.transcript || values["until-failure"] ? 1 : Math.min(numberOf("jobs", 1), count);
   const sums =
     jobs > 1 ? await shareSeeds({ first, count, jobs }, ["--hosts", `${hosts}`], print) : await runShare();
   if (values.sums) {
