@@ -25,7 +25,7 @@ export class Traveller {
 
   static async adopt(lab: Lab, name: string): Promise<Traveller> {
     const knobs = ["lab.blobmb=8"];
-    const server = await LabServer.adopt(lab, "h1", { name, knobs, memoryMib: 128, bootsKernel: true });
+    const server = await LabServer.adopt(lab, "h1", { name, knobs, memoryMib: 128 });
     // The files of a guest that was made just now are nobody's to lose.
     await lab.output("h1", ["sync"]);
     return new Traveller(lab, server);

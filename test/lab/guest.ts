@@ -75,7 +75,8 @@ function diskXml(device: string, format: string, file: string, isReadOnly = fals
     </disk>`;
 }
 
-const KERNEL_WORDS = "console=ttyS0 quiet mitigations=off cryptomgr.notests random.trust_cpu=on";
+const KERNEL_WORDS =
+  "console=ttyS0 quiet mitigations=off cryptomgr.notests random.trust_cpu=on noreplace-smp no_timer_check lsm=";
 
 function bootXml(folder: string, { bootsKernel = false }: GuestOptions): string {
   if (!bootsKernel) return "<boot dev='hd'/>";

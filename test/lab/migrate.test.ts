@@ -358,7 +358,12 @@ describe("a server with its disks on storage that both hosts have, a block devic
     const disks = `${disksXml}\n${deviceXml(device)}`;
     await lab.output("h1", ["mkdir", FOLDER]);
     await lab.output("ctl", ["sh", "-eu"], { input: serveVolumes });
-    server = await LabServer.adopt(lab, "h1", { name: "shared", folder: FOLDER, disksXml: disks });
+    server = await LabServer.adopt(lab, "h1", {
+      name: "shared",
+      folder: FOLDER,
+      disksXml: disks,
+      bootsKernel: false,
+    });
   });
   afterAll(async () => {
     await lab.exec("h1", ["virsh", "-q", "destroy", "shared"]);

@@ -26,7 +26,7 @@ let server: LabServer;
 beforeAll(async () => {
   lab = await Lab.up({ id: "recovery", hosts: 2 });
   guard = new NeverTwice();
-  server = await LabServer.adopt(lab, "h1", { name: "web", bootsKernel: true, isOff: true });
+  server = await LabServer.adopt(lab, "h1", { name: "web", isOff: true });
   // Of the day on which the server was at home there and had never been elsewhere.
   await lab.stop("h1");
   for (const place of placesOf("h1"))
