@@ -199,8 +199,8 @@ export class Invariants {
     );
     for (const [path] of host.disk.walk(IMAGES)) {
       if (ofOpen(path) || this.#ofVandalised(path)) continue;
-      const isDisk = homes.some(({ name }) =>
-        [`${IMAGES}/${name}/disk`, `${IMAGES}/${name}.img`].includes(path),
+      const isDisk = homes.some(
+        ({ name }) => path === `${IMAGES}/${name}/disk` || path === `${IMAGES}/${name}.img`,
       );
       if (!isDisk) this.#world.breach(`${host.name} still has ${path}`);
     }
@@ -212,9 +212,7 @@ export class Invariants {
   #ofVandalised(path: string): boolean {
     return this.servers().some(
       ({ id, name }) =>
-        this.vandalised.has(id) &&
-        /^[/.]/.test(path.slice(`${IMAGES}/${name}`.length)) &&
-        path.startsWith(`${IMAGES}/${name}`),
+        this.vandalised.has(id) && ["/", "."].some(next => path.startsWith(`${IMAGES}/${name}${next}`)),
     );
   }
 }
