@@ -20,6 +20,7 @@ import { refuseResize } from "./refuse-resize.js";
 import { actionOf, type MigrationRequest } from "./request.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
 import { type Aim, wantedOf } from "./schedule-request.js";
+import { checkedShutdownTimeout } from "./shutdown-timeout.js";
 import { checkedPriority } from "./turns.js";
 
 interface MoveRequest {
@@ -123,7 +124,7 @@ export class Moves {
       vmState: server.vmState,
       powerState: server.powerState,
       disks: server.disks,
-      shutdownTimeoutMs: asked.shutdownTimeoutMs || settings.shutdownTimeoutMs,
+      shutdownTimeoutMs: checkedShutdownTimeout(asked.shutdownTimeoutMs || settings.shutdownTimeoutMs),
       gracefulOnly: asked.gracefulOnly ?? false,
       readOnlyDrives: asked.readOnlyDrives || "refuse",
       networkMap: checkedNetworkMap(asked.networkMap ?? {}),

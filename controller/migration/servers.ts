@@ -28,6 +28,7 @@ import type { Migrations } from "./migrations.js";
 import { type RequestedBy, type Requester, refuseLocked, requesterOf } from "./requester.js";
 import { ServerTasks } from "./server-tasks.js";
 import { lockServer, resetServerState, unlockServer } from "./server-words.js";
+import { checkedShutdownTimeout } from "./shutdown-timeout.js";
 
 export class Servers {
   readonly #deps: MigrationDependencies;
@@ -104,7 +105,8 @@ export class Servers {
     nameOrId: string,
     { timeoutMs = this.#deps.settings.shutdownTimeoutMs, noWait = false, requestedBy }: StopRequest,
   ): Promise<{ server: Server; note: string }> {
-    const verb: Verb = { $case: "stopDomain", value: { timeoutMs, gracefulOnly: false } };
+    const value = { timeoutMs: checkedShutdownTimeout(timeoutMs), gracefulOnly: false };
+    const verb: Verb = { $case: "stopDomain", value };
     const server = await this.#take(nameOrId, STOP, verb, requestedBy);
     const result = await this.#follow(this.#tasks.carryOut(server.id), noWait);
     const wasDestroyed = result?.stopped?.how.startsWith("destroyed") ?? false;

@@ -55,6 +55,15 @@ describe("a new server", () => {
 });
 
 describe("a task", () => {
+  it("that would give a guest longer than anybody means is refused before it is written down", async () => {
+    const tooLong = { need: "86400 s (a day) at most" };
+    const stop = center.controller.servers.stopServer(WEB, { timeoutMs: 2 ** 42, requestedBy: "ada" });
+    await expect(stop).rejects.toMatchObject({ code: "invalid-argument", detail: tooLong });
+    const moved = { server: WEB, shutdownTimeoutMs: 86_400_001, requestedBy: "ada" };
+    await expect(center.controller.migrations.migrate(moved)).rejects.toMatchObject({ detail: tooLong });
+    expect(await center.server()).toMatchObject({ taskState: "", status: "ACTIVE" });
+  });
+
   it("whose answer was lost is carried on by the next controller, with the same key", async () => {
     center.agents.agent("h1").isReachable = false;
     void center.controller.servers.stopServer(WEB, { requestedBy: "ada" }).catch(() => undefined);
