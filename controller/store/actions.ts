@@ -1,5 +1,6 @@
 /** The action table: what was asked of each server, by whom, under which request id. Kept when the server is gone. */
 
+import { sql } from "kysely";
 import { Fault } from "../../proto/fault.js";
 import { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { type Columns, int, optionalMessage, text, toRecord, toRow } from "./columns.js";
@@ -65,7 +66,7 @@ export async function findRequested(queries: Queries, requestId: string): Promis
     .selectFrom("action")
     .selectAll()
     .where("request_id", "=", requestId)
-    .where("request_digest", "<>", "")
+    .where("request_digest", "<>", sql.lit(""))
     .executeTakeFirst();
   return row && toRecord(COLUMNS, row);
 }

@@ -7,7 +7,20 @@ import { authenticateNobody } from "../../../controller/api/nova/identity/authen
 import { novaApi } from "../../../controller/api/nova/nova-api.js";
 import type { ListenerLimits } from "../../../proto/listener-limits.js";
 import { createRegistry, serveMetrics } from "../../../proto/metrics.js";
-import { CLOSED_WITHIN_MS, closed, dialled, drip, expectNothingLeft, LIMITS, many } from "./slow-sockets.js";
+import {
+  CLOSED_WITHIN_MS,
+  CROWD,
+  closed,
+  dialled,
+  drip,
+  expectNothingLeft,
+  hangUpAfterEach,
+  LIMITS,
+  many,
+  ROOMY,
+} from "./slow-sockets.js";
+
+hangUpAfterEach();
 
 interface Served {
   readonly port: number;
@@ -83,12 +96,14 @@ describe.each(Object.entries(SERVERS))("%s", (name, serve) => {
   });
 
   it("holds nothing of those that have gone", async () => {
+    const roomy = await serve(ROOMY);
     await expectNothingLeft(async () => {
-      const slow = await many(port);
+      const slow = await many(roomy.port, CROWD);
       for (const socket of slow) drip(socket, "GET / HTTP/1.1\r\nX-A: ");
-      await expectAnswer();
+      await expectAnswer(roomy.port);
       await closed(slow);
     });
+    await roomy.close();
   });
 });
 

@@ -14,18 +14,22 @@ import { Certificates } from "./certificates.js";
 import { emptyFleet, expectServed } from "./empty-fleet.js";
 import {
   CLOSED_WITHIN_MS,
+  CROWD,
   closed,
   dialled,
   drip,
   ended,
   expectNothingLeft,
+  hangUpAfterEach,
   LIMITS,
   many,
+  ROOMY,
 } from "./slow-sockets.js";
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const EMPTY_SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
 
+hangUpAfterEach();
 let certificates: Certificates;
 let user: TlsSource;
 let server: RunningServer;
@@ -69,10 +73,13 @@ const HTTP2: Introduction = { protocols: ["h2"] };
 const NONE: Introduction = { protocols: [] };
 
 /** With a certificate of our CA, until the handshake is over. */
-async function introduced({ protocols, allowHalfOpen = false }: Introduction): Promise<TLSSocket> {
+async function introduced(
+  { protocols, allowHalfOpen = false }: Introduction,
+  at = server,
+): Promise<TLSSocket> {
   const { ca, cert, key } = user.material;
   const socket = connectTls({
-    socket: connect({ port: server.port, host: "127.0.0.1", allowHalfOpen }),
+    socket: connect({ port: at.port, host: "127.0.0.1", allowHalfOpen }),
     ca,
     cert,
     key,
@@ -171,12 +178,14 @@ it("carries out so many calls of one connection at a time, and others' beside th
 });
 
 it("holds nothing of those that have gone", async () => {
+  const roomy = await serve(ROOMY);
   await expectNothingLeft(async () => {
-    const silent = await many(server.port, 10);
-    const mute = await Promise.all(Array.from({ length: 10 }, () => introduced(HTTP2)));
+    const silent = await many(roomy.port, CROWD);
+    const mute = await Promise.all(Array.from({ length: 20 }, () => introduced(HTTP2, roomy)));
     await closed([...silent, ...mute]);
-    await expectOthersServed();
+    await expectOthersServed(roomy);
   });
+  await roomy.close();
 });
 
 function ask(session: ReturnType<typeof connectHttp2>): ClientHttp2Stream {

@@ -24,9 +24,12 @@ export const LIMITS: ListenerLimits = {
 export const CLOSED_WITHIN_MS = 5_000;
 
 const sockets: Socket[] = [];
-afterEach(() => {
-  for (const socket of sockets.splice(0)) socket.destroy();
-});
+
+/** For each file that connects. */
+export const hangUpAfterEach = (): void =>
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+  });
 
 /** Ended with its test, if not before. */
 export function ended<S extends Socket>(socket: S): S {
@@ -53,8 +56,10 @@ export function drip(socket: Socket, text: string): void {
 }
 
 const ROUNDS = 3;
-/** Less than what the connections of these rounds take. */
-const GROWTH_BYTES = 512 * 1024;
+/** So many connections of a round should be remembered that this is exceeded. */
+export const CROWD = 150;
+const GROWTH_BYTES = 3 * 1024 * 1024;
+export const ROOMY: ListenerLimits = { ...LIMITS, connections: 1_000, connectionsOfPeer: 1_000 };
 
 /** After the first round as much is held as after many more: no file descriptor, hardly any memory. */
 export async function expectNothingLeft(round: () => Promise<void>): Promise<void> {
