@@ -24,11 +24,8 @@ function once<Value>(read: (pem: string | Buffer) => Value): (pem: string | Buff
 const certificateIn = once(pem => new RealCertificate(pem));
 
 /** `new` answers the one that was read before. */
-export class X509Certificate {
-  constructor(pem: string | Buffer) {
-    // biome-ignore lint/correctness/noConstructorReturn: it stands for a class that is only constructed
-    return certificateIn(pem) as never;
-  }
-}
+export const X509Certificate = new Proxy(RealCertificate, {
+  construct: (_class, [pem]: [string | Buffer]) => certificateIn(pem),
+});
 
 export const createPrivateKey = once(parseKey);
