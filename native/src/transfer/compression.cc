@@ -9,7 +9,8 @@ namespace {
 constexpr int kWindowLeaves = 32;
 constexpr double kGain = 1.25;
 constexpr int kTrustedWindows = 32;
-constexpr int kLongestRest = 64;
+constexpr int kRestGrowth = 4;
+constexpr int kLongestRest = 256;
 
 }  // namespace
 
@@ -41,7 +42,7 @@ void CompressionChoice::Decide(double bytes_per_ns, bool waits) {
   } else if (bytes_per_ns < plain_bytes_per_ns_ * kGain) {
     compresses_ = false;
     rest_ = next_rest_;
-    next_rest_ = std::min(next_rest_ * 2, kLongestRest);
+    next_rest_ = std::min(next_rest_ * kRestGrowth, kLongestRest);
   } else {
     next_rest_ = 1;
     if (++windows_ >= kTrustedWindows) compresses_ = false;
