@@ -1,10 +1,13 @@
 /** Runs `private-libvirtd.sh`: a real libvirtd with real QEMU guests (TCG), for tests; needs root. */
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
 
 export const canRunPrivateLibvirtd =
   process.getuid?.() === 0 && existsSync("/usr/sbin/libvirtd") && existsSync("/usr/bin/qemu-system-x86_64");
@@ -24,6 +27,8 @@ export class PrivateLibvirtd {
     const daemon = new PrivateLibvirtd();
     const socket = join(daemon.directory, "socket", "libvirt-sock");
     await until(() => existsSync(socket), 20_000);
+    // The first question has it start every emulator there is and ask that: on a busy machine, longer than tests wait.
+    await run("virsh", ["--connect", daemon.uri, "version"], { timeout: 50_000 });
     return daemon;
   }
 
