@@ -29,6 +29,8 @@ export interface SeedResult {
 const REST_LIMIT_MS = 2 * 3_600_000;
 /** Every daemon runs and every host has been heard. */
 const HEARD_AGAIN_MS = 15_000;
+/** In which what is stuck, and tries again by itself, goes on. */
+const STUCK_MS = 60_000;
 /** In which nothing may move any more. */
 const AT_REST_MS = 20_000;
 
@@ -113,6 +115,11 @@ async function rest({ fleet, invariants }: Scene): Promise<void> {
   const { network, time } = world;
   await time.run(() => false, Math.max(HEARD_AGAIN_MS, network.lastRepeatMs - time.nowMs));
   await time.run(isQuiet, REST_LIMIT_MS);
+  const isStuck = () => invariants.migrations().some(({ open, stuck }) => open === 1 && stuck === 1);
+  if (isStuck()) {
+    await time.run(() => !isStuck(), STUCK_MS);
+    await time.run(isQuiet, REST_LIMIT_MS);
+  }
   for (const person of deciding) person.stop();
   await time.run(() => false, AT_REST_MS);
 }
