@@ -223,8 +223,9 @@ describe("a qcow2 disk", () => {
     await overlay();
     await tool("qemu-img", "convert", "-c", "-f", "qcow2", "-O", "qcow2", at("disk"), at("small"));
     const chain = await walkImageChain(files, edges().places, { path: at("small"), format: "qcow2" });
-    // Clusters are decompressed by many threads, and the C library would give each of them 64 MiB of addresses.
-    const tightly: RunTool = (argv, limits) => runTool(argv, { ...limits, memoryBytes: 384 * MIB });
+    // Clusters are decompressed by many threads, and the C library would give each of them 64 MiB of addresses. Their stacks, as
+    // many as a busy machine has QEMU start (64 of 8 MiB), find room.
+    const tightly: RunTool = (argv, limits) => runTool(argv, { ...limits, memoryBytes: 672 * MIB });
     const { digest } = await guestContent({ ...edges(), runTool: tightly }, chain, 8 * MIB);
     expect(digest).toBe((await content(8 * MIB)).digest);
   });
