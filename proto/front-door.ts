@@ -6,8 +6,11 @@
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { Fault } from "./fault.js";
 import type { ListenerLimits } from "./listener-limits.js";
 import { parseServerAddress } from "./server-address.js";
+
+const NOT_HERE = ["EADDRNOTAVAIL", "EAFNOSUPPORT"];
 
 export interface FrontDoor {
   readonly port: number;
@@ -19,25 +22,30 @@ export interface FrontDoor {
 
 type Limits = Pick<ListenerLimits, "connections" | "connectionsOfPeer">;
 
-/** `address` is `host:port`; port 0 takes any free one. A name is listened on at all of its addresses. */
+/** `address` is `host:port`; port 0 takes any free one. A name is listened on at all of its addresses that are of this machine. */
 export async function openFrontDoor(
   address: string,
   limits: Limits,
   letIn: (socket: Socket) => void,
+  resolve = addressesOf,
 ): Promise<FrontDoor> {
   const { host, port: wanted } = parseServerAddress(address, 0);
   const visitors = new Visitors(limits);
   const servers: Server[] = [];
   let port = wanted;
   try {
-    for (const { address: own } of await lookup(host, { all: true })) {
+    for (const own of await resolve(host)) {
       const server = createServer({ noDelay: true }, socket => {
         if (visitors.admit(socket)) letIn(socket);
         else socket.destroy();
       });
-      servers.push(server.listen(port, own));
-      await once(server, "listening");
+      if (!(await listensOn(server, port, own))) continue;
+      servers.push(server);
       ({ port } = server.address() as AddressInfo);
+    }
+    if (servers.length === 0) {
+      const fix = "listen at an address of this machine, or at 0.0.0.0";
+      throw new Fault("invalid-argument", `no address of ${host} is one of this machine`, { fix });
     }
   } catch (error) {
     for (const server of servers) server.close();
@@ -48,6 +56,22 @@ export async function openFrontDoor(
     shut: () => servers.forEach(server => void server.close()),
     clear: () => visitors.clear(),
   };
+}
+
+const addressesOf = async (host: string): Promise<string[]> =>
+  (await lookup(host, { all: true })).map(({ address }) => address);
+
+/** False where this machine does not have that address, as ::1 of localhost without IPv6. */
+async function listensOn(server: Server, port: number, address: string): Promise<boolean> {
+  try {
+    await once(server.listen(port, address), "listening");
+  } catch (error) {
+    if (NOT_HERE.includes((error as NodeJS.ErrnoException).code ?? "")) return false;
+    throw error;
+  }
+  // A connection that could not be taken is its client's loss, not everybody's.
+  server.on("error", () => {});
+  return true;
 }
 
 /** Who is connected, by address. */
