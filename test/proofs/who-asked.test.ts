@@ -13,16 +13,21 @@ afterEach(async () => {
   await center.close();
 });
 
-const asked = async () =>
-  (await center.migration().then(({ id }) => center.controller.migrations.show(id))).actions.map(
-    ({ action, requestedBy }) => `${action} by ${requestedBy}`,
-  );
+interface Asked {
+  readonly action: string;
+  readonly requestedBy: string;
+}
+
+const named = (actions: readonly Asked[]) =>
+  actions.map(({ action, requestedBy }) => `${action} by ${requestedBy}`);
+
+const asked = async () => {
+  const { id } = await center.migration();
+  return named((await center.controller.migrations.show(id)).actions);
+};
 
 /** As of `ferry server events`, newest first. */
-const serverActions = async () =>
-  (await center.controller.servers.actions(WEB)).map(
-    ({ action, requestedBy }) => `${action} by ${requestedBy}`,
-  );
+const serverActions = async () => named(await center.controller.servers.actions(WEB));
 
 async function copying(): Promise<string> {
   center.agents.troubles.push({ verb: "receive_disks", kind: "hang", times: 1 });

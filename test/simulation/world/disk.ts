@@ -222,18 +222,18 @@ export class OpenFile {
   }
 
   flush(): void {
-    this.#disk.requireWorking();
-    if (this.inode.isFlushed) return;
-    const { hasNewContent } = this.inode;
-    this.inode.flush();
-    if (hasNewContent) this.#disk.onFlush(this);
+    this.#flush(inode => inode.flush());
   }
 
   flushData(): void {
+    this.#flush(inode => inode.flushData());
+  }
+
+  #flush(how: (inode: Inode) => void): void {
     this.#disk.requireWorking();
     if (this.inode.isFlushed) return;
     const { hasNewContent } = this.inode;
-    this.inode.flushData();
+    how(this.inode);
     if (hasNewContent) this.#disk.onFlush(this);
   }
 }
