@@ -69,8 +69,6 @@ async function listensOn(server: Server, port: number, address: string): Promise
     if (NOT_HERE.includes((error as NodeJS.ErrnoException).code ?? "")) return false;
     throw error;
   }
-  // A connection that could not be taken is its client's loss, not everybody's.
-  server.on("error", () => {});
   return true;
 }
 

@@ -10,7 +10,7 @@ export interface ListenerLimits {
   readonly handshakeMs: number;
   /** From the connection, or the request before, to the end of a request's headers. */
   readonly headersMs: number;
-  /** To the end of a request's body. */
+  /** To the end of a request's body; of gRPC also for its answer to be taken. */
   readonly requestMs: number;
   /** Between two requests. */
   readonly idleMs: number;

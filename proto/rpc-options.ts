@@ -1,7 +1,8 @@
 /** Limits and timers of every gRPC channel in Ferry, the same at both ends. */
 
-import type { ChannelOptions } from "@grpc/grpc-js";
+import type { ChannelOptions, ServerOptions } from "@grpc/grpc-js";
 import { RPC_LIMITS } from "./listener-limits.js";
+import { limitRequests } from "./request-limit.js";
 
 /** Domain XML and heartbeats of a thousand servers fit well; disk data does not travel here. */
 const MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
@@ -28,11 +29,12 @@ export const CLIENT_OPTIONS: ChannelOptions = {
 
 export const serverOptions = (
   maxConnectionAgeMs = CONNECTION_AGE_MS,
-  { streams, silenceMs, pongMs } = RPC_LIMITS,
-): ChannelOptions => ({
+  { streams, silenceMs, pongMs, requestMs } = RPC_LIMITS,
+): ServerOptions => ({
   ...COMMON,
   "grpc.keepalive_time_ms": silenceMs,
   "grpc.keepalive_timeout_ms": pongMs,
   "grpc.max_connection_age_ms": maxConnectionAgeMs,
   "grpc.max_concurrent_streams": streams,
+  interceptors: [limitRequests(requestMs)],
 });

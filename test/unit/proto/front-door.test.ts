@@ -1,7 +1,9 @@
 /** Where a gRPC server listens, by the name that its configuration gives. */
 
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { createInterface } from "node:readline";
 import { afterEach, describe, expect, it } from "vitest";
 import { type FrontDoor, openFrontDoor } from "../../../proto/front-door.js";
 import { RPC_LIMITS } from "../../../proto/listener-limits.js";
@@ -43,5 +45,23 @@ describe("a gRPC port", () => {
   it("is refused where somebody else listens at one of them", async () => {
     const { port } = await open("ctl:0", ["127.0.0.1"]);
     await expect(open(`ctl:${port}`, ["127.0.0.2", "127.0.0.1"])).rejects.toThrow("EADDRINUSE");
+  });
+
+  it("is there again when the process has descriptors again; who comes meanwhile is hung up on", async () => {
+    const program = new URL("without-descriptors.ts", import.meta.url).pathname;
+    const node = `exec "$0" --import ./test/fuzz/typescript.mjs "$1"`;
+    const child = spawn("bash", ["-c", `ulimit -n 64; ${node}`, process.execPath, program]);
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const [reason, port] = String((await lines.next()).value).split(" ");
+    expect(reason).toBe("EMFILE");
+    const turnedAway = connect(Number(port), "127.0.0.1");
+    await once(turnedAway.resume(), "close");
+    expect(turnedAway.bytesRead).toBe(0);
+    child.stdin.write("\n");
+    expect((await lines.next()).value).toBe("room again");
+    const [words] = await once(connect(Number(port), "127.0.0.1"), "data");
+    expect(String(words)).toBe("welcome");
+    child.stdin.end();
+    expect(await once(child, "close")).toEqual([0, null]);
   });
 });
