@@ -38,6 +38,7 @@ import type { MigrationSettings } from "./migration/settings.js";
 import { DriftWatch } from "./migration/watch-drift.js";
 import { Policy } from "./policy/policy.js";
 import { ProcessLease } from "./process-lease.js";
+import type { SagaState } from "./saga/fold.js";
 import type { Line } from "./saga/journal-line.js";
 import { filterWarnings } from "./scheduler/filter-warnings.js";
 import { HostStates } from "./scheduler/host-states.js";
@@ -103,6 +104,7 @@ async function wire(config: ControllerConfig, { log, crash }: DaemonProcess) {
     owner,
     onBug: crash,
     onLine: (migration: string, line: Line) => logLine(log, migration, line),
+    onTakenUp: (migration: string, state: SagaState) => logTakenUp(log, migration, state),
   };
   const migrations = new Migrations(deps);
   const servers = new Servers(deps, migrations);
@@ -232,6 +234,12 @@ function logLine(log: Logger, migration: string, line: Line): void {
   if (line.kind === "unwinding") log.warn({ migration, step, fault: line.cause.message }, "unwinding");
   else if (line.kind === "stuck") log.error({ migration, step, fault: line.fault.message }, "stuck");
   else log.info({ migration, step }, line.kind);
+}
+
+/** The one that is gone may not have told any more what it wrote last. */
+function logTakenUp(log: Logger, migration: string, { phase, steps, stuck }: SagaState): void {
+  const step = stuck?.step ?? steps.find(({ state }) => state === "running")?.name;
+  log.info({ migration, phase, step, fault: stuck?.fault.message }, "taken up");
 }
 
 await runDaemon({

@@ -64,6 +64,7 @@ const deps = {
     throw error;
   },
   onLine: () => undefined,
+  onTakenUp: () => undefined,
 };
 const migrations = new Migrations(deps);
 const servers = new Servers(deps, migrations);

@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.js";
 import type { AgentPort } from "../fleet/agent-port.js";
 import type { Fleet } from "../fleet/fleet.js";
+import type { SagaState } from "../saga/fold.js";
 import type { Line } from "../saga/journal-line.js";
 import type { Scheduler } from "../scheduler/scheduler.js";
 import type { Hints } from "../store/hints.js";
@@ -28,4 +29,6 @@ export interface MigrationDependencies {
   readonly onBug: (error: unknown) => void;
   /** A line of a migration's journal is durable. */
   readonly onLine: (migrationId: string, line: Line) => void;
+  /** It was carried out by a controller that is gone, and is carried on from here. */
+  readonly onTakenUp: (migrationId: string, state: SagaState) => void;
 }

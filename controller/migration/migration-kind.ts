@@ -18,6 +18,7 @@ import { askTurn, freesTurn, leaveTurn, TURN_STEP } from "./turns.js";
 
 interface Edges extends WorldEdges {
   readonly queueLimits: QueueLimits;
+  readonly onTakenUp: (migrationId: string, state: SagaState) => void;
   /** Somebody else may copy now. */
   readonly turnFreed: () => void;
 }
@@ -37,6 +38,7 @@ export function migrationKind(edges: Edges): SagaKind<MigrationWorld> {
       edges.changed(migrationId);
       if (freesTurn(line)) edges.turnFreed();
     },
+    adopted: edges.onTakenUp,
     deadlineAtMs,
   };
 }

@@ -58,14 +58,14 @@ export class Migrations {
 
   constructor(deps: MigrationDependencies) {
     this.#deps = deps;
-    const { store, agent, clock, random, owner, onBug, onLine, scheduler, hints } = deps;
+    const { store, agent, clock, random, owner, onBug, onLine, onTakenUp, scheduler, hints } = deps;
     const changed = (id: string) => {
       this.#changes.notify(id);
       hints.announce("migration", id);
     };
     const { maxConcurrent: total, maxConcurrentPerHost: perHost } = deps.settings;
     const turns = { queueLimits: { total, perHost }, turnFreed: () => this.#turns.freed() };
-    const kind = migrationKind({ store, agent, clock, scheduler, changed, onLine, ...turns });
+    const kind = migrationKind({ store, agent, clock, scheduler, changed, onLine, onTakenUp, ...turns });
     this.#runner = new SagaRunner({ store, clock, random, owner, onBug, kind });
     const withRunner = { ...deps, runner: this.#runner };
     this.#turns = new TurnGiver({ ...withRunner, limits: turns.queueLimits });

@@ -21,8 +21,10 @@ export interface SagaKind<World> {
   waits?(sagaId: string): void;
   /** Written with every line: what readers see of the saga. */
   follow(state: SagaState, line: Line, write: Write): Promise<void>;
-  /** After the line is durable. */
+  /** After the line is durable. A process that dies in between has not told of it. */
   committed(sagaId: string, line: Line): void;
+  /** This process has taken over a saga of one that is gone, where it stood. */
+  adopted(sagaId: string, state: SagaState): void;
   /** Wall clock at which a saga that has not crossed is taken back; absent while there is no hurry. */
   deadlineAtMs(known: Facts): number | undefined;
 }

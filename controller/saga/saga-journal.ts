@@ -74,12 +74,16 @@ export class SagaJournal<World> {
   }
 
   /** Takes one saga over that has no owner at work any more; its id, or nothing when there is none. */
-  adopt(): Promise<string | undefined> {
-    return this.#store.transaction(async queries => {
+  async adopt(): Promise<string | undefined> {
+    const adopted = await this.#store.transaction(async queries => {
       const id = await findOrphan(queries, this.#kind.plan.name, this.#owner);
-      if (id !== undefined) await this.#succeed(queries, await this.load(id, queries));
-      return id;
+      if (id === undefined) return undefined;
+      const orphan = await this.load(id, queries);
+      await this.#succeed(queries, orphan);
+      return orphan;
     });
+    if (adopted !== undefined) this.#kind.adopted(adopted.row.id, adopted.state);
+    return adopted?.row.id;
   }
 
   /** Becomes the owner of a saga that waits for a person, whose word this process has. Nothing when it is its already. */

@@ -133,6 +133,7 @@ export class Crowd {
       owner: `controller-${this.#lives}`,
       onBug: error => this.bugs.push(error),
       onLine: () => undefined,
+      onTakenUp: () => undefined,
     };
     const migrations = new Migrations(deps);
     const stop = new AbortController();

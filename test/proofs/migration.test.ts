@@ -215,6 +215,7 @@ describe("a migration", () => {
     const agents = [...center.agents.agents.values()];
     for (const agent of agents) agent.isReachable = false;
     await center.restart();
+    expect(center.takenUp).toEqual(what === "moved again" ? [] : ["waiting"]);
     for (const agent of agents) agent.isReachable = true;
     let isAnswered = false;
     const answer = ask().finally(() => {

@@ -61,6 +61,8 @@ export class Datacenter {
   /** Breaches of the safety invariant, with what led there. */
   readonly breaches: string[] = [];
   readonly bugs: unknown[] = [];
+  /** Where the migrations stood that a controller has taken up from one that is gone. */
+  readonly takenUp: string[] = [];
   /** Asked whenever time passes. */
   beforeEachLook: () => Promise<void> = async () => {};
   store: Store;
@@ -256,6 +258,7 @@ export class Datacenter {
       owner: `controller-${this.#controllers}`,
       onBug: error => this.bugs.push(error),
       onLine: () => undefined,
+      onTakenUp: (_migration, { phase }) => this.takenUp.push(phase),
     };
     const migrations = new Migrations(deps);
     return { fleet, migrations, servers: new Servers(deps, migrations), life, deps };
