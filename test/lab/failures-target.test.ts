@@ -213,8 +213,7 @@ describe("a target that refuses what only it can know", () => {
     await lab.link("h2", "down", "mig0");
     const { id } = await ferryJson<Migration>(lab, ...MIGRATE_ANYWHERE, "spare");
     const spare = { lab, name: "spare", uuid };
-    await waitForEvent(lab, "ctl", id, /^(waiting|ended)/);
-    expect(await server.migration(id)).toMatchObject({ status: "finished", targetHost: "h3" });
+    expect(await server.rested(id)).toMatchObject({ status: "finished", targetHost: "h3" });
     expect(await preparations("spare")).toEqual([expect.stringMatching(/^h2 Error /), "h3 Success"]);
     // It had agreed, and was asked for its word that it has forgotten the server.
     expect(await eventsOf(lab, "h2", id)).toEqual([

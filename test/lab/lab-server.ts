@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { defineGuest, type GuestOptions, startGuest } from "./guest.js";
 import { type Finished, type Host, type Lab, PATIENCE_MS, waitFor } from "./lab.js";
-import { eventsOf, waitForEvent } from "./migration-events.js";
+import { eventsOf, restOf } from "./migration-events.js";
 import { QemuWatch } from "./qemu-watch.js";
 
 export interface ServerOptions extends GuestOptions {
@@ -71,13 +71,16 @@ export class LabServer {
 
   /** The migration once it awaits a verdict or has ended; throws with its events when it does neither. */
   async rested(id: string, deadlineMs = PATIENCE_MS): Promise<Migration> {
-    await waitForEvent(this.lab, "ctl", id, /^(waiting|ended)/, deadlineMs).catch(async error => {
+    const isOver = restOf(this.lab, id);
+    await waitFor(isOver, { deadlineMs, what: `migration ${id} rests` }).catch(async error => {
       throw new Error(`${error}\n${(await eventsOf(this.lab, "ctl", id)).join("\n")}`);
     });
     // The controller may just have been killed.
-    const isThere = async () => (await this.lab.ferry("host", "list")).code === 0;
-    await waitFor(isThere, { deadlineMs: PATIENCE_MS, what: "the controller answers" });
-    return this.migration(id);
+    const told = async () => {
+      const { code, stdout } = await this.lab.ferry("-o", "json", "migration", "show", id);
+      return code === 0 && (JSON.parse(stdout) as Migration);
+    };
+    return waitFor(told, { deadlineMs: PATIENCE_MS, what: "the controller answers" });
   }
 
   /** Its QEMU processes anywhere in the lab: libvirt may have forgotten one, /proc has not. */

@@ -43,8 +43,8 @@ export interface Finished {
 
 export interface WaitOptions {
   readonly deadlineMs: number;
-  /** Names what was waited for when the deadline has passed. */
-  readonly what: string;
+  /** Names what was waited for when the deadline has passed; a function tells of what happened meanwhile too. */
+  readonly what: string | (() => string);
 }
 
 export interface LinkCounters {
@@ -70,11 +70,14 @@ export async function waitFor<T>(
     const askedMs = Date.now();
     const answer = await condition();
     if (answer !== undefined && answer !== false) return answer;
-    if (Date.now() >= deadline) throw new Error(`not within ${options.deadlineMs} ms: ${options.what}`);
+    if (Date.now() >= deadline)
+      throw new Error(`not within ${options.deadlineMs} ms: ${named(options.what)}`);
     // What takes long to answer computes long, on processors that the lab itself needs.
     await pause(Math.min(Math.max(POLL_MS, 2 * (Date.now() - askedMs)), LONGEST_POLL_MS));
   }
 }
+
+const named = (what: WaitOptions["what"]): string => (typeof what === "string" ? what : what());
 
 export class Lab implements AsyncDisposable {
   /** `LAB_ID=… npm run lab -- status` shows it. */

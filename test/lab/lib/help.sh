@@ -42,7 +42,8 @@ Environment (remembered by up)
   LAB_INIT=systemd                        real systemd in each host runs libvirtd and Ferry's units, installed by
                                           systemd/install.sh; journalctl and systemctl work there
   LAB_DISK=volatile                       a host's disk forgets in a power cut what was not flushed to it
-  LAB_STOPS=1                             a Ferry daemon stops at the log line named in /run/ferry-lab/stop-at, once
+  LAB_STOPS=1                             a Ferry daemon stops at the log line named in /run/ferry-lab/stop-at, once, or dies
+                                          before the one in end-at
   LAB_DIR, LAB_CACHE                      where hosts and built things are kept
 HELP
 }

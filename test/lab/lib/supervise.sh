@@ -3,7 +3,7 @@
 #
 #   supervise.sh start NAME COMMAND…   begins, or begins again after a stop
 #   supervise.sh stop NAME …           SIGTERM, waits until it is gone, and it stays gone
-#   supervise.sh kill NAME …           SIGKILL; it comes back by itself
+#   supervise.sh kill NAME …           SIGKILL, also to one that is just coming back; it comes back by itself
 #   supervise.sh state NAME            running, stopped or absent
 #   supervise.sh run NAME COMMAND…     the loop itself
 #
@@ -54,6 +54,19 @@ stop() {
   done
 }
 
+# One that is to be killed again may have no process yet. Until its end was noticed, the next kill would find the dead one.
+kill_it() {
+  local deadline=$((SECONDS + 20)) pid
+  until pid=$(cat "$state.pid") && kill -KILL "$pid"; do
+    [[ ! -e $state.stopped ]] && ((SECONDS < deadline)) || return 1
+    sleep 0.1
+  done 2>/dev/null
+  while [[ $(cat "$state.pid" 2>/dev/null) == "$pid" ]]; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.02
+  done
+}
+
 state() {
   if alive "$state.pid"; then
     echo running
@@ -69,5 +82,5 @@ case $action in
   start) start "$@" ;;
   stop) stop ;;
   state) state ;;
-  kill) alive "$state.pid" && kill -KILL "$(<"$state.pid")" ;;
+  kill) kill_it ;;
 esac
