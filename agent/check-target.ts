@@ -23,12 +23,12 @@ import type { Call, World } from "./verbs/verb.js";
 const OFFER_LIFE_MS = 60_000;
 
 export async function describeSourceNow(
-  { serverId, readOnlyDrives }: DescribeSourceRequest,
+  { serverId, readOnlyDrives, blockDisks }: DescribeSourceRequest,
   signal: AbortSignal,
   world: World,
 ): Promise<DescribeSourceResponse> {
   const { manifest, refusals } = await describeSource(
-    { readOnlyDrives },
+    { readOnlyDrives, blockDisks },
     question({ serverId, signal }),
     world,
   );

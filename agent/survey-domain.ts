@@ -111,6 +111,13 @@ export const readOnlyDrivesOf = (word: string): "refuse" | "carry" => {
   throw new Fault("invalid-argument", `read_only_drives is "refuse" or "carry", not ${JSON.stringify(word)}`);
 };
 
+/** Of disks on block devices that the target does not have. */
+export const blockDisksOf = (word: string | undefined): "refuse" | "copy" => {
+  if (word === undefined || word === "" || word === "refuse") return "refuse";
+  if (word === "copy") return "copy";
+  throw new Fault("invalid-argument", `block_disks is "refuse" or "copy", not ${JSON.stringify(word)}`);
+};
+
 export const diskOf = (disk: LaidOutDisk): Disk => ({
   targetDev: disk.targetDev,
   role: disk.role,
@@ -196,5 +203,5 @@ const deviceSuggestions = ({ blockDevice, targetDev }: LaidOutDisk): string[] =>
   blockDevice === undefined || blockDevice.worldWideId !== ""
     ? []
     : [
-        `disk ${targetDev} lies on ${blockDevice.path}, and ${blockDevice.lacking}: no other host can be proven to have it, so the server cannot leave this one`,
+        `disk ${targetDev} lies on ${blockDevice.path}, and ${blockDevice.lacking}: no other host can be proven to have it, so the server leaves this one only as a file, with --block-disks copy`,
       ];

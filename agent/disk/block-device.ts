@@ -8,7 +8,8 @@
  *                     its disk. Linear and striped volumes only: a thin pool active on two hosts destroys itself
  *
  * Anything else has no world-wide name: a serial number, a name of the T10 kind or one that was assigned locally (NAA 3) is
- * the same on many machines. What is left for it is to be the same device of the same kernel.
+ * the same on many machines. What is left for it is to be the same device of the same kernel, or to be known again by its own
+ * host, for which such names will do.
  */
 
 import type { Tree } from "../probe/tree.js";
@@ -21,6 +22,8 @@ export interface BlockDevice {
   readonly lacking: string;
   /** Boot id, device number and the sequence number that tells one loop device from the next of that number. */
   readonly kernelId: string;
+  /** By which its own host knows it again after a reboot; proves nothing to another host. Empty: by nothing. */
+  readonly hostId: string;
 }
 
 export interface DeviceNumber {
@@ -49,6 +52,7 @@ export async function describeBlockDevice(
     lacking: "lacking" in named ? named.lacking : "",
     // Without a sequence number the device number may have passed to another device since.
     kernelId: sequence === "" || bootId === "" ? "" : `${bootId}/${major}:${minor}/${sequence}`,
+    hostId: await hostIdOf(at, sys),
   };
 }
 
@@ -57,6 +61,12 @@ export const identityOf = ({
   worldWideId,
   kernelId,
 }: Pick<BlockDevice, "worldWideId" | "kernelId">): string => worldWideId || kernelId;
+
+/** The same after a reboot of its host; empty: there is nothing of the kind. */
+export const lastingIdentityOf = ({
+  worldWideId,
+  hostId,
+}: Pick<BlockDevice, "worldWideId" | "hostId">): string => worldWideId || hostId;
 
 /** Positive proof that two descriptions are of one device; whatever is missing proves nothing. */
 export function isProvenSame(
@@ -67,8 +77,41 @@ export function isProvenSame(
   return one.worldWideId !== "" || (one.kernelId !== "" && one.kernelId === other.kernelId);
 }
 
+/**
+ * How many sectors were written to it, or discarded, since it came up: a flush is counted as a write, but of none. Undefined: the
+ * kernel does not count (`queue/iostats`).
+ */
+export async function writtenSectors({ major, minor }: DeviceNumber, sys: Tree): Promise<number | undefined> {
+  const at = `dev/block/${major}:${minor}`;
+  if ((await sys.optionalText(`${at}/queue/iostats`)) === "0") return undefined;
+  return sys.value(`${at}/stat`, text => {
+    const counts = text.split(/\s+/).map(Number);
+    const [written = Number.NaN, discarded = 0] = [counts[WRITTEN_AT], counts[DISCARDED_AT]];
+    return Number.isNaN(written + discarded) ? undefined : written + discarded;
+  });
+}
+
 /** Of kernels and sysfs everywhere. */
 const SECTOR_BYTES = 512;
+const [WRITTEN_AT, DISCARDED_AT] = [6, 13];
+
+/** Names that differ between the devices of one host: what their makers, device mapper, md, a hypervisor or losetup gave them. */
+const HOST_NAMES = [
+  ["dm/uuid", "dm"],
+  ["wwid", "name"],
+  ["device/wwid", "name"],
+  ["md/uuid", "md"],
+  ["serial", "serial"],
+  ["loop/backing_file", "loop"],
+] as const;
+
+async function hostIdOf(at: string, sys: Tree): Promise<string> {
+  for (const [attribute, kind] of HOST_NAMES) {
+    const word = (await sys.optionalText(`${at}/${attribute}`)) ?? "";
+    if (word !== "") return `${kind} ${word}`;
+  }
+  return "";
+}
 
 const wholeNumber = (text: string): number | undefined =>
   /^\d{1,13}$/.test(text) ? Number(text) : undefined;

@@ -1,6 +1,6 @@
 /**
- * The block devices of this host that disks may lie on: those that are listed (SAFETY R19), what they are, and who has one
- * open. Nothing here reads or writes a byte of them.
+ * The block devices of this host that disks may lie on: those that are listed (SAFETY R19), what they are, who has one
+ * open, and one held for whoever is to read it. Nothing here reads or writes a byte of them.
  *
  * Leases do not exist for devices, and QEMU's image lock lies on the device's node, of which each guest may have its own. So
  * that nobody has one open (SAFETY R7) is found out by a claim, which the kernel refuses while the device is mounted, or part
@@ -12,8 +12,10 @@ import { type FileHandle, open, stat } from "node:fs/promises";
 import { posix } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "../../proto/fault.js";
+import type { FileFacts } from "../os/files.js";
 import { openTrees, type Roots } from "../probe/roots.js";
-import { type BlockDevice, type DeviceNumber, describeBlockDevice } from "./block-device.js";
+import { type BlockDevice, type DeviceNumber, describeBlockDevice, writtenSectors } from "./block-device.js";
+import { UNBORN } from "./file-identity.js";
 import { findOpeners } from "./process-watch.js";
 
 export interface BlockDevices {
@@ -26,6 +28,18 @@ export interface BlockDevices {
    * Empty: nobody.
    */
   holders(path: string, patienceMs: number): Promise<readonly string[]>;
+  /** Sectors written to it since it came up; undefined: the kernel does not count. */
+  writes(path: string): Promise<number | undefined>;
+  /** Claimed, flushed and read-only, once nobody else has it open; Fault("refused") when somebody still has after so long. */
+  hold(path: string, patienceMs: number): Promise<HeldDevice>;
+}
+
+/** A device that the kernel gives to nobody else for mounting or building upon, until it is disposed. */
+export interface HeldDevice extends AsyncDisposable {
+  readonly fd: number;
+  readonly device: BlockDevice;
+  /** In place of a file's: the kernel's name of it for its identity, the sectors written for its time. */
+  facts(): Promise<FileFacts>;
 }
 
 export interface BlockDeviceRules {
@@ -48,14 +62,22 @@ export const blockDevices = (rules: BlockDeviceRules): BlockDevices => ({
   },
   holders: async (path, patienceMs) => {
     requireListed(path, rules.listed);
-    const deadlineMs = performance.now() + patienceMs;
-    for (;;) {
-      const holders = await holdersNow(path, rules.roots.proc);
-      if (holders.length === 0 || performance.now() >= deadlineMs) return holders;
-      await delay(LOOK_AGAIN_MS);
-    }
+    const claim = await claimFree(path, rules.roots.proc, patienceMs);
+    if (Array.isArray(claim)) return claim;
+    await claim.close();
+    return [];
   },
+  writes: async path => {
+    requireListed(path, rules.listed);
+    const number = await numberOf(path);
+    await using device = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return writesOf(device, number, rules);
+  },
+  hold: (path, patienceMs) => holdDevice(path, patienceMs, rules),
 });
+
+const treeOf = ({ roots }: BlockDeviceRules, report: (problem: string) => void = () => {}) =>
+  openTrees(roots, report).sys;
 
 export function isListed(path: string, listed: readonly string[]): boolean {
   return path === posix.normalize(path) && listed.some(pattern => patternOf(pattern).test(path));
@@ -64,12 +86,15 @@ export function isListed(path: string, listed: readonly string[]): boolean {
 const patternOf = (pattern: string): RegExp =>
   new RegExp(`^${pattern.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", "[^/]*")}$`);
 
-async function readDevice(path: string, { listed, roots, bootId }: BlockDeviceRules): Promise<BlockDevice> {
-  requireListed(path, listed);
-  const number = await numberOf(path);
+async function readDevice(path: string, rules: BlockDeviceRules): Promise<BlockDevice> {
+  requireListed(path, rules.listed);
+  return describe(path, await numberOf(path), rules);
+}
+
+async function describe(path: string, number: DeviceNumber, rules: BlockDeviceRules): Promise<BlockDevice> {
   const problems: string[] = [];
-  const { sys } = openTrees(roots, problem => problems.push(problem));
-  const found = await describeBlockDevice(path, number, bootId, sys);
+  const sys = treeOf(rules, problem => problems.push(problem));
+  const found = await describeBlockDevice(path, number, rules.bootId, sys);
   if (found !== undefined) return found;
   throw new Fault("failed", `the size of the block device ${path} is not known`, {
     have: problems[0] ?? "no medium",
@@ -120,8 +145,60 @@ async function claimDevice(path: string): Promise<FileHandle | string> {
   }
 }
 
+async function holdDevice(path: string, patienceMs: number, rules: BlockDeviceRules): Promise<HeldDevice> {
+  requireListed(path, rules.listed);
+  const claim = await claimFree(path, rules.roots.proc, patienceMs);
+  if (Array.isArray(claim)) throw inUse(path, claim);
+  try {
+    // By the descriptor: the path may lead to another device by now.
+    const number = deviceNumber((await claim.stat({ bigint: true })).rdev);
+    const device = await describe(path, number, rules);
+    return {
+      fd: claim.fd,
+      device,
+      facts: async () => factsOf(await describe(path, number, rules), await writesOf(claim, number, rules)),
+      [Symbol.asyncDispose]: () => claim.close(),
+    };
+  } catch (error) {
+    await claim.close();
+    throw error;
+  }
+}
+
+/** Flushed first: what somebody has written counts once it is on its way to the device. */
+async function writesOf(device: FileHandle, number: DeviceNumber, rules: BlockDeviceRules) {
+  await device.datasync();
+  return writtenSectors(number, treeOf(rules));
+}
+
+function factsOf({ path, sizeBytes, kernelId }: BlockDevice, writes: number | undefined): FileFacts {
+  if (writes === undefined || kernelId === "")
+    throw new Fault("failed", `whether anybody writes to ${path} cannot be seen`, { fix: COUNT_THEM });
+  const identity = { device: kernelId, inode: "0", birthNs: UNBORN };
+  return { ...identity, sizeBytes, allocatedBytes: sizeBytes, mtimeNs: `${writes}`, ctimeNs: "0" };
+}
+
+export const COUNT_THEM = "let the kernel count its writes: echo 1 > /sys/block/NAME/queue/iostats";
+
+export const inUse = (path: string, holders: readonly string[]): Fault =>
+  new Fault("refused", `the block device ${path} is open on this host`, {
+    have: holders.join(", "),
+    need: "a device that nobody here has open",
+    fix: `see which: fuser -v ${path}, lsblk ${path}`,
+  });
+
+/** The claim once nobody else has it open, or who still has after so long. */
+async function claimFree(path: string, procRoot: string, patienceMs: number): Promise<FileHandle | string[]> {
+  const deadlineMs = performance.now() + patienceMs;
+  for (;;) {
+    const claim = await claimNow(path, procRoot);
+    if (!Array.isArray(claim) || performance.now() >= deadlineMs) return claim;
+    await delay(LOOK_AGAIN_MS);
+  }
+}
+
 /** Claimed while the processes are looked at, so that the kernel takes no other claim meanwhile. */
-async function holdersNow(path: string, procRoot: string): Promise<string[]> {
+async function claimNow(path: string, procRoot: string): Promise<FileHandle | string[]> {
   const claim = await claimDevice(path);
   if (typeof claim === "string") return [claim];
   try {
@@ -130,9 +207,12 @@ async function holdersNow(path: string, procRoot: string): Promise<string[]> {
     const { found, unknown } = await findOpeners(procRoot, [path]);
     const others = found.filter(({ pid }) => pid !== process.pid);
     if (others.length === 0 && unknown.length > 0) throw notSeen(path, unknown);
-    return others.map(({ pid, program }) => `process ${pid} (${program})`);
-  } finally {
+    if (others.length === 0) return claim;
     await claim.close();
+    return others.map(({ pid, program }) => `process ${pid} (${program})`);
+  } catch (error) {
+    await claim.close();
+    throw error;
   }
 }
 

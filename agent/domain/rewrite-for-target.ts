@@ -19,6 +19,8 @@ export interface TargetMapping {
   readonly disks: ReadonlyMap<string, string>;
   /** Target device → format, of disks that are one file of another format on the target; absent: none. */
   readonly formats?: ReadonlyMap<string, string>;
+  /** Target devices of disks on block devices that are files on the target; absent: none. */
+  readonly becomeFiles?: ReadonlySet<string>;
   readonly emulator?: string;
   readonly nvramPath?: string;
   /** Every other path on the source → its path on the target: kernels, loaders, logs, sockets, backing files, devices. */
@@ -49,7 +51,10 @@ export function rewriteForTarget(
   const { root, vcpus, memoryKib } = parseDomain(inactiveXml);
   if (mapping.sizes !== undefined) resizeDomain(root, { vcpus, memoryKib }, mapping.sizes);
   if (mapping.hardware !== undefined) writeHardware(root, mapping.hardware);
-  for (const disk of devicesOf(root, "disk")) rewriteFormat(disk, mapping);
+  for (const disk of devicesOf(root, "disk")) {
+    rewriteType(disk, mapping);
+    rewriteFormat(disk, mapping);
+  }
   for (const path of hostPaths(root)) setHostPath(path, mappedPath(path, root, mapping));
   for (const nic of devicesOf(root, "interface")) rewriteNetwork(nic, mapping);
   writeIncarnation(root, incarnation);
@@ -96,6 +101,17 @@ function setHostPath({ element, attribute, path }: HostPath, mapped: string): vo
   if (mapped === path) return;
   if (attribute === undefined) element.textContent = mapped;
   else element.setAttribute(attribute, mapped);
+}
+
+/** Everything else of the disk is as true of a file: bus, serial, boot order, caching. */
+function rewriteType(disk: Element, { becomeFiles }: TargetMapping): void {
+  const source = childOf(disk, "source");
+  const path = attributeOf(source, "dev");
+  const device = attributeOf(childOf(disk, "target"), "dev") ?? "";
+  if (source === undefined || path === undefined || becomeFiles?.has(device) !== true) return;
+  disk.setAttribute("type", "file");
+  source.removeAttribute("dev");
+  source.setAttribute("file", path);
 }
 
 /** Its backing files, where the definition names them, are not below it any more. */

@@ -31,6 +31,10 @@ export interface FencedDevice {
   readonly path: string;
   /** As its host knows it again. */
   readonly identity: string;
+  /** The target makes a file of it; absent: the target has it as well. */
+  readonly isCopied?: boolean;
+  /** Of one that is copied, once nobody had it open any more: what differs later was written by somebody else. */
+  readonly asFenced?: { readonly kernelId: string; readonly writes: string };
 }
 
 /** Everything an undo needs to make the domain what it was (R18). */

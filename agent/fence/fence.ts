@@ -42,7 +42,7 @@ export interface FenceEdges extends DeadEdges {
     | "checkpointXmls"
   >;
   readonly files: Pick<Files, "facts" | "renameNoReplace"> & DeadEdges["files"];
-  readonly blockDevices: Pick<BlockDevices, "read" | "holders">;
+  readonly blockDevices: Pick<BlockDevices, "read" | "holders" | "writes">;
   readonly guestFiles: GuestFiles;
   readonly journal: FenceJournal;
   /** The incarnation that a domain's XML is marked with; undefined without a mark. */
@@ -250,6 +250,7 @@ async function journalFenced(
 ): Promise<FenceRecord & { readonly statement: FenceStatement }> {
   const { server, migration, incarnation, epoch } = record;
   const { host, bootId } = edges;
+  const devices = await Promise.all((record.devices ?? []).map(device => countedDevice(edges, device)));
   const statement = fenceStatement(
     {
       kind,
@@ -263,11 +264,22 @@ async function journalFenced(
       at: edges.clock(),
     },
     record.files.map(({ id, asidePath, mode, identity }) => ({ id, path: asidePath, mode, ...identity })),
-    record.devices ?? [],
+    devices.map(({ id, path, identity }) => ({ id, path, identity })),
   );
-  const fenced = { ...record, state: "fenced" as const, statement };
+  const ofDevices = record.devices === undefined ? {} : { devices };
+  const fenced = { ...record, ...ofDevices, state: "fenced" as const, statement };
   await edges.journal.put(fenced);
   return fenced;
+}
+
+/** Nobody has it open by now, and what this host had written of it is on it. */
+async function countedDevice({ blockDevices }: FenceEdges, device: FencedDevice): Promise<FencedDevice> {
+  if (device.isCopied !== true || device.asFenced !== undefined) return device;
+  const [{ kernelId }, writes] = [
+    await blockDevices.read(device.path),
+    await blockDevices.writes(device.path),
+  ];
+  return { ...device, asFenced: { kernelId, writes: `${writes}` } };
 }
 
 /** The domain of this server, if what is defined is this incarnation; another one is not ours to touch. */

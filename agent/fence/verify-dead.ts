@@ -16,7 +16,7 @@ import { constants } from "node:fs";
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Fault } from "../../proto/fault.js";
-import type { BlockDevices } from "../disk/block-devices.js";
+import { type BlockDevices, inUse as deviceInUse } from "../disk/block-devices.js";
 import type { Files } from "../os/files.js";
 import type { Hypervisor } from "../os/hypervisor.js";
 
@@ -79,17 +79,12 @@ async function requireNoGuest(edges: DeadEdges, { server, otherIncarnation }: De
 }
 
 /** For whoever looks at a device that a guest has just let go of. */
-const SETTLE_MS = 10_000;
+export const SETTLE_MS = 10_000;
 
 /** Not held on to: the other side may be on this kernel, and has to see it free as well. */
 async function requireFree({ blockDevices }: DeadEdges, path: string): Promise<void> {
   const holders = await blockDevices.holders(path, SETTLE_MS);
-  if (holders.length === 0) return;
-  throw new Fault("refused", `the block device ${path} is open on this host`, {
-    have: holders.join(", "),
-    need: "a device that nobody here has open",
-    fix: `see which: fuser -v ${path}, lsblk ${path}`,
-  });
+  if (holders.length > 0) throw deviceInUse(path, holders);
 }
 
 interface Place {

@@ -6,7 +6,7 @@
  */
 
 import { Fault } from "../../proto/fault.js";
-import { identityOf } from "../disk/block-device.js";
+import { identityOf, lastingIdentityOf } from "../disk/block-device.js";
 import type { BlockDevices } from "../disk/block-devices.js";
 import type { FileFacts, Files } from "../os/files.js";
 import type { Hypervisor } from "../os/hypervisor.js";
@@ -17,7 +17,7 @@ export interface WhyNotUnfenceEdges {
   readonly hypervisor: Pick<Hypervisor, "findDomain" | "findDomainByName" | "domainXml">;
   readonly incarnationOf: (domainXml: string) => string | undefined;
   readonly files: Pick<Files, "facts">;
-  readonly blockDevices: Pick<BlockDevices, "read">;
+  readonly blockDevices: Pick<BlockDevices, "read" | "writes">;
   readonly journal: Pick<FenceJournal, "find">;
   /** What has the name of a fenced file belongs to the other side of the migration on this host, and goes with it. */
   readonly goesWithTarget: (path: string, facts: FileFacts) => Promise<boolean>;
@@ -28,7 +28,11 @@ export async function whyNotUnfence(edges: WhyNotUnfenceEdges, key: FenceKey): P
   if (record?.state !== "fenced")
     return [`${key.incarnation} is ${record?.state ?? "unknown here"}, not fenced`];
   const problems = await Promise.all(record.files.map(file => fileProblem(edges, file)));
-  const ofDevices = await Promise.all((record.devices ?? []).map(device => deviceProblem(edges, device)));
+  const ofDevices = await Promise.all(
+    (record.devices ?? []).map(
+      async device => (await deviceProblem(edges, device)) ?? (await writtenProblem(edges, device)),
+    ),
+  );
   return [...problems, ...ofDevices, await nameProblem(edges, record)].filter(
     problem => problem !== undefined,
   );
@@ -36,16 +40,29 @@ export async function whyNotUnfence(edges: WhyNotUnfenceEdges, key: FenceKey): P
 
 /** Whether it is still here, and still the one that was fenced; the target's guest may have it open. */
 export async function deviceProblem(
-  { blockDevices }: Pick<WhyNotUnfenceEdges, "blockDevices">,
-  { path, identity }: FencedDevice,
+  { blockDevices }: { readonly blockDevices: Pick<BlockDevices, "read"> },
+  { path, identity, isCopied = false }: FencedDevice,
 ): Promise<string | undefined> {
   try {
-    if (identityOf(await blockDevices.read(path)) === identity) return undefined;
+    const device = await blockDevices.read(path);
+    if ((isCopied ? lastingIdentityOf(device) : identityOf(device)) === identity) return undefined;
     return `the block device ${path} is another one than was fenced`;
   } catch (error) {
     if (error instanceof Fault && !error.isUnknown) return error.message;
     throw error;
   }
+}
+
+/** The target has a file of its own: what was written to the device since, no guest of this migration has. */
+async function writtenProblem(
+  { blockDevices }: Pick<WhyNotUnfenceEdges, "blockDevices">,
+  { id, path, asFenced }: FencedDevice,
+): Promise<string | undefined> {
+  // Counted anew since a reboot: then nobody knows.
+  if (asFenced === undefined || (await blockDevices.read(path)).kernelId !== asFenced.kernelId)
+    return undefined;
+  if (`${await blockDevices.writes(path)}` === asFenced.writes) return undefined;
+  return `${id}: ${path} was written to since it was fenced`;
 }
 
 async function fileProblem(edges: WhyNotUnfenceEdges, file: FencedFile): Promise<string | undefined> {

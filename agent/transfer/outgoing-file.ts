@@ -22,6 +22,8 @@ export interface OutgoingFile {
   readonly identity?: FileIdentity;
   /** Read through this descriptor, which stays the caller's: opening the path would break the lease that it holds. */
   readonly fd?: number;
+  /** What it is, where the file system does not say: a block device has no size and no times there. */
+  readonly facts?: () => Promise<FileFacts>;
 }
 
 /** Extents are asked for this much at a time, so that a fragmented disk does not fill the memory. */
@@ -36,6 +38,7 @@ export class OpenedFile {
   /** Leaf-sized upper bound of what has to be sent. */
   readonly dataBytes: number;
   readonly #facts: FileFacts;
+  readonly #factsNow: () => Promise<FileFacts>;
   readonly #files: Files;
   readonly #isBorrowed: boolean;
   /** Known leaves: what this attempt read and what the target has verified. */
@@ -46,7 +49,7 @@ export class OpenedFile {
 
   private constructor(
     files: Files,
-    { id, path, fd }: OutgoingFile,
+    { id, path, fd, facts }: OutgoingFile,
     opened: { index: number; fd: number; facts: FileFacts; dataBytes: number },
   ) {
     this.id = id;
@@ -56,6 +59,7 @@ export class OpenedFile {
     this.sizeBytes = opened.facts.sizeBytes;
     this.dataBytes = opened.dataBytes;
     this.#facts = opened.facts;
+    this.#factsNow = facts ?? (() => files.facts(opened.fd));
     this.#files = files;
     this.#isBorrowed = fd !== undefined;
     this.digests = files.newDigestTree(this.sizeBytes);
@@ -66,7 +70,7 @@ export class OpenedFile {
     let fd: number | undefined;
     try {
       fd = outgoing.fd ?? (await openFd(outgoing.path, constants.O_RDONLY | constants.O_NOFOLLOW));
-      const facts = await files.facts(fd);
+      const facts = await (outgoing.facts?.() ?? files.facts(fd));
       requireIdentity(outgoing, facts);
       const dataBytes = await countDataBytes(files, fd, facts.sizeBytes);
       return new OpenedFile(files, outgoing, { index, fd, facts, dataBytes });
@@ -95,7 +99,7 @@ export class OpenedFile {
   }
 
   async requireUnchanged(): Promise<void> {
-    const now = await this.#files.facts(this.fd);
+    const now = await this.#factsNow();
     const { sizeBytes, mtimeNs, ctimeNs } = this.#facts;
     if (now.sizeBytes === sizeBytes && now.mtimeNs === mtimeNs && now.ctimeNs === ctimeNs) return;
     throw new Fault("conflict", `${this.id} at ${this.path} changed while it was copied`, {

@@ -15,6 +15,7 @@ import { readDomain } from "../domain/domain-xml.js";
 import { guestNeeds } from "../domain/guest-needs.js";
 import { rewriteForTarget } from "../domain/rewrite-for-target.js";
 import { bytesNeeded } from "./bytes-needed.js";
+import { withDevicesAsFiles } from "./devices-to-files.js";
 import { type HardwareForTarget, hardwareForTarget } from "./hardware-for-target.js";
 import { readHostFacts } from "./host-facts.js";
 import { compareGuestCpu, machineSupport } from "./machine-support.js";
@@ -49,14 +50,15 @@ export interface Examination {
 
 /** Judges this host for a server as it is, and changes nothing. */
 export async function checkHost(request: PrepareTarget, call: Call, world: World): Promise<CheckResult[]> {
-  const manifest = manifestOf(request);
+  const manifest = await manifestHere(request, world);
   const placement = await placeOnTarget(manifest, request.sourceHost, call, world);
   const shape = shapeForTarget(manifest, placement, undefined, request.extraSpecs);
   return (await examine({ request, manifest, placement, shape }, call, world)).results;
 }
 
-export function manifestOf({ manifest }: PrepareTarget): SourceManifest {
-  if (manifest !== undefined) return manifest;
+/** Of the disks on block devices, those that are copied to this host are files in it. */
+export function manifestHere({ manifest, ...asked }: PrepareTarget, world: World): Promise<SourceManifest> {
+  if (manifest !== undefined) return withDevicesAsFiles(manifest, asked, world);
   throw new Fault("invalid-argument", "prepare-target needs the source's manifest");
 }
 

@@ -7,7 +7,7 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { FenceIncarnation, ManifestFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
-import { identityOf } from "../disk/block-device.js";
+import { identityOf, lastingIdentityOf } from "../disk/block-device.js";
 import { type FenceOrder, fence } from "../fence/fence.js";
 import type { IncarnationFile } from "../fence/fence-record.js";
 import { bookDefined } from "./book-hardware.js";
@@ -27,6 +27,7 @@ import {
 import { manifestOf } from "./source-manifest.js";
 import { SWTPM_DIR } from "./state-dirs.js";
 import { removeNonces } from "./storage-proof.js";
+import { deviceId } from "./target-block-devices.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const fenceIncarnation: Verb<FenceIncarnation> = async (request, call, world) => {
@@ -52,7 +53,7 @@ export const fenceIncarnation: Verb<FenceIncarnation> = async (request, call, wo
       ...incarnationFiles(manifest.files, call.serverId),
       ...(await logFiles(manifest.domainXml, world)),
     ],
-    ...fencedDevices(manifest.blockDevices),
+    ...fencedDevices(manifest.blockDevices, copiedDevices(peerHost, call, world)),
   });
   await fenced.hold[Symbol.asyncDispose]();
   world.guests.update(call.serverId, { role: "fenced", migrationId: call.migrationId });
@@ -153,17 +154,24 @@ function incarnationFiles(files: readonly ManifestFile[], serverId: string): Inc
   ];
 }
 
+function copiedDevices(peerHost: string, call: Call, world: World): readonly string[] {
+  const proven = storageDocument(call, world);
+  return proven?.peerHost === peerHost ? (proven.copiedDevices ?? []) : [];
+}
+
 /** Left out where there are none. */
 export function fencedDevices(
   devices: SourceManifest["blockDevices"] | undefined,
+  copied: readonly string[] = [],
 ): Pick<FenceOrder, "devices"> {
   if (devices === undefined || devices.length === 0) return {};
   return {
-    devices: devices.map(device => ({
-      id: `${device.targetDev}/0`,
-      path: device.path,
-      identity: identityOf(device),
-    })),
+    devices: devices.map(device => {
+      const id = deviceId(device);
+      const { path } = device;
+      if (!copied.includes(id)) return { id, path, identity: identityOf(device) };
+      return { id, path, identity: lastingIdentityOf(device), isCopied: true };
+    }),
   };
 }
 

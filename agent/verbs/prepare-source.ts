@@ -6,11 +6,13 @@
 import { asFault, Fault } from "../../proto/fault.js";
 import { toFaultInfo } from "../../proto/fault-info.js";
 import type { PrepareSource, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
-import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
+import type { Disk, FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { refusal } from "../claim/refusal.js";
+import { lastingIdentityOf } from "../disk/block-device.js";
+import { COUNT_THEM } from "../disk/block-devices.js";
 import type { DeclaredRoles, DiskRole } from "../disk/disk-layout.js";
 import type { Guest } from "../journal/guests.js";
-import { readOnlyDrivesOf, type Survey, surveyDomain } from "../survey-domain.js";
+import { blockDisksOf, readOnlyDrivesOf, type Survey, surveyDomain } from "../survey-domain.js";
 import { chosenPolicy, keptPolicy } from "../transfer/compression.js";
 import { requireSettledHook } from "./settled-hook.js";
 import type { SourceDocument } from "./source-document.js";
@@ -26,8 +28,10 @@ export const prepareSource: Verb<PrepareSource> = async (request, call, world) =
   const folders = await writeNonces(described.folders, "source", call, world);
   const manifest: SourceManifest = { ...described, folders };
   const readOnlyDrives = readOnlyDrivesOf(request.readOnlyDrives);
+  const blockDisks = blockDisksOf(request.blockDisks);
   const { incarnation, disks, mayHaveRun } = activeGuest(call, world);
-  const document: SourceDocument = { manifest, readOnlyDrives, incarnation, row: { disks, mayHaveRun } };
+  const row = { disks, mayHaveRun };
+  const document: SourceDocument = { manifest, readOnlyDrives, blockDisks, incarnation, row };
   world.documents.put(call.serverId, call.migrationId, "source", document);
   return result({ manifest });
 };
@@ -40,12 +44,13 @@ export interface SourceDescription {
 
 /** Everything that prepare-source answers, without journalling it. */
 export async function describeSource(
-  { readOnlyDrives: drives, diskFormat, compression }: PrepareSource,
+  { readOnlyDrives: drives, diskFormat, compression, blockDisks: onDevices }: PrepareSource,
   call: Call,
   world: World,
 ): Promise<SourceDescription> {
   const guest = activeGuest(call, world);
   const hookProblem = world.hook.problem();
+  const blockDisks = blockDisksOf(onDevices);
   const survey = await surveyManaged(guest, readOnlyDrivesOf(drives), world);
   const unguarded = refusal("refused", `the libvirt hook does not guard the source: ${hookProblem}`, {
     fix: "restart libvirtd, then try again",
@@ -55,10 +60,43 @@ export async function describeSource(
     ...survey.refusals,
     ...lostBy(diskFormat, survey),
     ...uncompressed(compression, world),
+    ...(blockDisks === "copy" ? await uncopied(survey, world) : []),
   ];
   if (refusals.length > 0) return { refusals, manifest: undefined };
   const manifest = await manifestOf(survey, { digests: true }, call, world);
-  return { refusals, manifest: { ...manifest, facts: await sourceFacts(survey, world) } };
+  const onDevicesBytes = manifest.blockDevices.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const dataBytes = manifest.dataBytes + (blockDisks === "copy" ? onDevicesBytes : 0);
+  return { refusals, manifest: { ...manifest, dataBytes, facts: await sourceFacts(survey, world) } };
+}
+
+/** A device has neither times nor a name to move to: to be fenced it must be known again, and its writes be counted. */
+async function uncopied({ disks }: Survey, { blockDevices }: World): Promise<FaultInfo[]> {
+  const found: FaultInfo[] = [];
+  for (const { targetDev, blockDevice: device } of disks) {
+    if (device === undefined) continue;
+    const { path, kernelId, lacking } = device;
+    if (lastingIdentityOf(device) === "")
+      found.push(
+        refusal(
+          "refused",
+          `disk ${targetDev}: ${path} would not be known again after a reboot of the source`,
+          {
+            have: lacking,
+            need: "a whole disk, a logical volume or another device with a name or serial number",
+            fix: "copy the disk to one by hand, with the guest off",
+          },
+        ),
+      );
+    if (kernelId === "" || (await blockDevices.writes(path)) === undefined)
+      found.push(
+        refusal("refused", `disk ${targetDev}: whether anybody writes to ${path} cannot be seen`, {
+          have: kernelId === "" ? "a device without sequence number" : "writes that are not counted",
+          need: "a count of its writes, in place of a file's time of modification",
+          fix: COUNT_THEM,
+        }),
+      );
+  }
+  return found;
 }
 
 /** What lies in a qcow2 image beside the disk does not survive a conversion. */
@@ -114,8 +152,8 @@ export async function surveyManaged(
 
 /** Only what Ferry made or the operator named counts as declared; derived roles are derived again. */
 const rolesOf = (guest: Guest): DeclaredRoles =>
-  new Map(
-    guest.disks
-      .filter(disk => disk.role === "root" || disk.role === "ephemeral" || disk.role === "swap")
-      .map(disk => [disk.targetDev, disk.role as DiskRole] as const),
-  );
+  new Map(guest.disks.filter(isDeclared).map(disk => [disk.targetDev, disk.role as DiskRole] as const));
+
+/** A file that was made of a block device is as little the flavor's as that was. */
+const isDeclared = ({ role, mode }: Disk): boolean =>
+  role === "root" || role === "ephemeral" || role === "swap" || (role === "volume" && mode === "copied");

@@ -13,7 +13,7 @@ import { imageFormat } from "../disk/image-rules.js";
 import { readDomain } from "../domain/domain-xml.js";
 import { formatIncarnation } from "../domain/ferry-metadata.js";
 import { createToken } from "../transfer/messages.js";
-import { examine, manifestOf } from "./examine-target.js";
+import { examine, manifestHere } from "./examine-target.js";
 import { type HardwareForTarget, isTargetOf } from "./hardware-for-target.js";
 import { awaitArrivals, otherArrivals } from "./other-arrivals.js";
 import { placeOnTarget, sharedPaths } from "./place-on-target.js";
@@ -29,7 +29,7 @@ import { type Call, result, type Verb, type World } from "./verb.js";
 export const prepareTarget: Verb<PrepareTarget> = async (request, call, world) => {
   requireSettledHook(world);
   const { sourceHost, flavor, extraSpecs, diskFormat = "" } = request;
-  const manifest = manifestOf(request);
+  const manifest = await manifestHere(request, world);
   const claimedBefore = claimsOfOthers(call, world);
   // Whoever is refused anyway need not wait.
   if (occupiedBy(sourceHost, call, world) === "")

@@ -5,33 +5,55 @@
 
 import { dirname } from "node:path";
 import { Fault } from "../../proto/fault.js";
-import type { DiskDevice, PlannedFile, ProveStorage, StorageFolder } from "../../proto/gen/ferry/v1/agent.js";
+import type {
+  DiskDevice,
+  PlannedFile,
+  ProveStorage,
+  StorageFolder,
+  TargetPlan,
+} from "../../proto/gen/ferry/v1/agent.js";
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { refusal } from "../claim/refusal.js";
 import { type StorageDocument, sourceDocument } from "./source-document.js";
 import { isNonceSeen } from "./storage-proof.js";
-import { isSameDisk } from "./target-block-devices.js";
+import { deviceId, isSameDisk } from "./target-block-devices.js";
 import { result, type Verb, type World } from "./verb.js";
 
 export const proveStorage: Verb<ProveStorage> = async ({ plan, targetHost }, call, world) => {
   if (plan === undefined) throw new Fault("invalid-argument", "prove-storage needs the target's plan");
-  const { manifest } = sourceDocument(call, world);
+  const { manifest, blockDisks = "refuse" } = sourceDocument(call, world);
   const shared = plan.files.filter(({ mode }) => mode === "shared");
   for (const { id, path } of shared) {
     if (manifest.files.some(file => file.id === id && file.path === path)) continue;
     throw new Fault("invalid-argument", `${id} at ${path} is no file of this migration`);
   }
   const seen = await foldersSeen(plan.folders, world);
+  const copied = blockDisks === "copy" ? manifest.blockDevices.filter(device => isCopied(device, plan)) : [];
+  const copiedDevices = copied.map(deviceId);
   const refusals = [
     ...unseen(shared, seen),
-    ...seenApart(plan.files, seen),
-    ...unprovenDevices(manifest.blockDevices, plan.blockDevices),
+    ...seenApart(
+      plan.files.filter(({ id }) => !copiedDevices.includes(id)),
+      seen,
+    ),
+    ...unprovenDevices(
+      manifest.blockDevices.filter(device => !copied.includes(device)),
+      plan.blockDevices,
+    ),
   ];
   if (refusals.length > 0) return result({ refusals });
-  const document: StorageDocument = { peerHost: targetHost, shared: shared.map(({ id }) => id) };
+  const document: StorageDocument = {
+    peerHost: targetHost,
+    shared: shared.map(({ id }) => id),
+    copiedDevices,
+  };
   world.documents.put(call.serverId, call.migrationId, "storage", document);
   return result();
 };
+
+/** The target makes a file of it. */
+const isCopied = (device: DiskDevice, { files }: TargetPlan): boolean =>
+  files.some(({ id, mode }) => id === deviceId(device) && mode === "copied");
 
 async function foldersSeen(folders: readonly StorageFolder[], world: World): Promise<Set<string>> {
   const seen = new Set<string>();

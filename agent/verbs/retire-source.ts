@@ -14,6 +14,7 @@ export const retireSource: Verb<RetireSource> = async (_request, call, world) =>
   const { missing } = await retire(world.fence, fenceKey(call, incarnation));
   world.bookings.drop(call.serverId, incarnation);
   for (const id of missing) call.note(`${id} was gone from the source already`);
+  await noteKeptDevices(incarnation, call, world);
   const isGone = world.guests.find(call.serverId)?.incarnation === incarnation;
   if (isGone) noteKeptBacking(call, world);
   await forgetCreated(call, world);
@@ -33,6 +34,13 @@ function noteKeptBacking(call: Call, world: World): void {
   const files = finalDocument(call, world)?.manifest.files ?? [];
   for (const { path } of files.filter(({ kind }) => kind === "backing"))
     call.note(`kept on the source: backing file ${path}`);
+}
+
+/** What a migration did not make it does not remove: whoever made the device does. */
+async function noteKeptDevices(incarnation: string, call: Call, world: World): Promise<void> {
+  const record = await world.fence.journal.find(fenceKey(call, incarnation));
+  for (const { id, path } of record?.devices?.filter(({ isCopied }) => isCopied === true) ?? [])
+    call.note(`kept on the source: ${path} on ${world.config.host} still holds ${id} as it was`);
 }
 
 /** Files that Ferry made for the server are removed with it, or are in the target's care; their rows and empty folders go. */

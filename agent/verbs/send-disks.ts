@@ -14,6 +14,7 @@ import { chosenPolicy } from "../transfer/compression.js";
 import type { OutgoingFile } from "../transfer/outgoing-file.js";
 import { sendFiles } from "../transfer/source.js";
 import { dialTarget } from "./dial-target.js";
+import { type HeldDevices, holdDevices } from "./hold-devices.js";
 import { fenceKey, finalDocument, sourceDocument } from "./source-document.js";
 import { progressOf } from "./transfer-progress.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
@@ -25,9 +26,14 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost, compression
   const { record, manifest } = await fencedSource(call, world);
   if (!plan.files.some(({ mode }) => mode === "copied")) return result();
   await using hold = await holdFenced(record, call, world);
+  await using devices = await holdDevices(copiedDevices(record), world.blockDevices);
+  const requireUnbroken = async () => {
+    await hold.requireUnbroken();
+    await devices.requireUnwritten();
+  };
   limitAgain(call, world);
   const copied = new AbortController();
-  const disturbed = watchHold(hold, copied.signal);
+  const disturbed = watchHold({ requireUnbroken }, copied.signal);
   const signal = AbortSignal.any([call.signal, disturbed.signal]);
   try {
     const { sentBytes, wireBytes } = await sendFiles(
@@ -41,14 +47,14 @@ export const sendDisks: Verb<SendDisks> = async ({ plan, targetHost, compression
         serverId: call.serverId,
         epoch: call.epoch,
         token: plan.token,
-        files: outgoingFiles(plan, record, manifest, hold),
+        files: outgoingFiles(plan, { record, manifest, hold, devices }),
         bandwidth: world.bandwidth.limitsOf(call.migrationId),
         compression: chosenPolicy(compression, world.config.compression),
         signal,
         onProgress: progress => call.progress(progressOf(progress)),
       },
     );
-    await hold.requireUnbroken();
+    await requireUnbroken();
     const [sent, travelled] = [inMib(sentBytes), inMib(wireBytes)];
     if (sent !== travelled) call.note(`${sent} of disk data travelled as ${travelled}`);
   } catch (error) {
@@ -84,7 +90,10 @@ export const holdFenced = (record: FenceRecord, call: Call, world: World): Promi
   });
 
 /** Looks every second; `ended` settles once nothing looks any more, so that the hold can be disposed. */
-export function watchHold(hold: Hold, until: AbortSignal): { signal: AbortSignal; ended: Promise<void> } {
+export function watchHold(
+  hold: Pick<Hold, "requireUnbroken">,
+  until: AbortSignal,
+): { signal: AbortSignal; ended: Promise<void> } {
   const disturbed = new AbortController();
   const look = async () => {
     for await (const _ of setInterval(LOOK_INTERVAL_MS, undefined, { signal: until }))
@@ -96,19 +105,25 @@ export function watchHold(hold: Hold, until: AbortSignal): { signal: AbortSignal
   return { signal: disturbed.signal, ended };
 }
 
+const copiedDevices = ({ devices = [] }: FenceRecord) => devices.filter(({ isCopied }) => isCopied === true);
+
+interface Fenced {
+  readonly record: FenceRecord;
+  readonly manifest: SourceManifest;
+  readonly hold: Hold;
+  readonly devices: HeldDevices;
+}
+
 /**
  * Only what was fenced, or is read-only below it (backing files, media), is ever sent. The plan has come by way of the
- * controller: it chooses among the files of this source's own manifest and cannot name any other.
+ * controller: it chooses among the files and devices of this source's own manifest and cannot name any other.
  */
-function outgoingFiles(
-  plan: TargetPlan,
-  record: FenceRecord,
-  manifest: SourceManifest,
-  hold: Hold,
-): OutgoingFile[] {
+function outgoingFiles(plan: TargetPlan, { record, manifest, hold, devices }: Fenced): OutgoingFile[] {
   return plan.files
     .filter(({ mode }) => mode === "copied")
     .map(({ id }) => {
+      const device = devices.outgoing(id);
+      if (device !== undefined) return device;
       const file = manifest.files.find(candidate => candidate.id === id);
       if (file === undefined) throw new Fault("invalid-argument", `${id} is no file of this migration`);
       return fencedFile(id, record, hold) ?? readOnlyFile(file);

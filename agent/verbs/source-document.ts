@@ -13,15 +13,19 @@ import type { Call, World } from "./verb.js";
 export interface SourceDocument {
   readonly manifest: SourceManifest;
   readonly readOnlyDrives: "refuse" | "carry";
+  /** Whether disks on block devices may be copied; absent: prepared by a release that did not. */
+  readonly blockDisks?: "refuse" | "copy";
   readonly incarnation: string;
   /** The server's row as it is here: what it is again when the migration is taken back. */
   readonly row: Pick<Guest, "disks" | "mayHaveRun">;
 }
 
-/** Which files of this migration stay where they are, as prove-storage has found with one target. */
+/** Which files of this migration stay where they are, as prove-storage has found with one target, and which devices it copies. */
 export interface StorageDocument {
   readonly peerHost: string;
   readonly shared: readonly string[];
+  /** Ids of disks on block devices; absent: none. */
+  readonly copiedDevices?: readonly string[];
 }
 
 /** Written by fence-incarnation before the first file is moved: afterwards the paths of the manifest are empty. */

@@ -60,7 +60,7 @@ async function refusalsOf(
         {
           have: fault.detail.have ?? fault.message,
           need: `${path}, the same device as on the source`,
-          fix: fault.detail.fix ?? "see what the path is on the target",
+          fix: `${fault.detail.fix ?? "see what the path is on the target"}; or, if it is a device of one host alone, ${COPY_IT}`,
         },
       ),
     ];
@@ -77,10 +77,16 @@ function unproven(device: DiskDevice, here: DiskDevice): FaultInfo {
     have: inWords(here),
     need: inWords(device),
     fix: isNameless
-      ? "put the disk on a device with a world-wide name that both hosts reach (SAN, iSCSI, multipath), or on a file: qemu-img convert"
-      : "see what the path is on both hosts, or use its name in /dev/disk/by-id",
+      ? `put the disk on a device with a world-wide name that both hosts reach (SAN, iSCSI, multipath), or ${COPY_IT}`
+      : `see what the path is on both hosts, or use its name in /dev/disk/by-id; if the disk is of one host alone, ${COPY_IT}`,
   });
 }
+
+/** To a person who knows that it is a device of one host alone. */
+const COPY_IT = "have it become a file on the target: --block-disks copy";
+
+/** As in a plan and a receipt. */
+export const deviceId = ({ targetDev }: DiskDevice): string => `${targetDev}/0`;
 
 const inWords = (device: DiskDevice): string =>
   `${identityOf(device) || "no name"}, ${device.sizeBytes} bytes${device.lacking === "" ? "" : ` (${device.lacking})`}`;

@@ -35,6 +35,7 @@ export function targetMapping(
         convertTo === undefined ? [] : [[id.split("/")[0] ?? "", convertTo]],
       ),
     ),
+    becomeFiles: new Set(devicesAmong(manifest)),
     listenAddresses: new Map(),
     emulator: manifest.emulator,
     ...(nvramPath === undefined ? {} : { nvramPath }),
@@ -43,6 +44,14 @@ export function targetMapping(
     ...networks,
   };
 }
+
+/** Target devices of those disks that lie on a block device at the source and were made files of the manifest. */
+const devicesAmong = ({ domainXml, files }: SourceManifest): string[] =>
+  readDomain(domainXml)
+    .disks.filter(
+      ({ type, targetDev }) => type === "block" && files.some(({ id }) => id === `${targetDev}/0`),
+    )
+    .map(({ targetDev }) => targetDev);
 
 /** Kernels, loaders, folders for logs and sockets that the domain names and this host lacks. */
 export async function missingHostPaths(

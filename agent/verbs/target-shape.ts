@@ -132,7 +132,7 @@ function resizedFile(file: PlannedFile, disks: readonly Disk[], plan: DiskPlan):
   return { ...file, newSizeBytes, format: disk.format, role: disk.role };
 }
 
-/** Root and ephemeral disks that are copied become one file of that format; what is one already stays what it is. */
+/** Disks of the guest's own that are copied become one file of that format; what is one already stays what it is. */
 function converted(
   { files, disks }: Pick<TargetShape, "files" | "disks">,
   convertTo: ImageFormat | undefined,
@@ -141,7 +141,7 @@ function converted(
   const isCopied = ({ targetDev }: Disk) =>
     files.some(({ id, mode }) => id === activeLayerOf(targetDev) && mode === "copied");
   const isConverted = (disk: Disk) =>
-    (disk.role === "root" || disk.role === "ephemeral") &&
+    (disk.role === "root" || disk.role === "ephemeral" || disk.role === "volume") &&
     (disk.format !== convertTo || disk.backing.length > 0) &&
     isCopied(disk);
   return {

@@ -5,7 +5,7 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { FencedHost, StoppedGuest, UnfenceIncarnation } from "../../proto/gen/ferry/v1/agent.js";
-import type { Declaration } from "../fence/fence-record.js";
+import type { Declaration, FenceRecord } from "../fence/fence-record.js";
 import { unfence } from "../fence/unfence.js";
 import { activeGuest } from "./prepare-source.js";
 import { verifiedReceipt } from "./signed-receipt.js";
@@ -30,12 +30,24 @@ export const unfenceIncarnation: Verb<UnfenceIncarnation> = async (
         : { declared: declarationFor(host, fencedHost) };
     const { serverId: server, migrationId: migration, epoch } = call;
     await unfence(world.fence, { server, migration, incarnation, epoch }, word);
+    await noteUncounted(record, call, world);
   }
   world.guests.update(call.serverId, { ...row, role: "active", incarnation });
   world.documents.remove(call.serverId, call.migrationId, "final");
   if (start && ranBefore(call, world)) await startGuest(call.serverId, incarnation, world);
   return result();
 };
+
+/** Since a reboot nobody knows how much was written to a device before it. */
+async function noteUncounted({ devices = [] }: FenceRecord, call: Call, world: World): Promise<void> {
+  for (const { id, path, asFenced } of devices) {
+    if (asFenced === undefined || (await world.blockDevices.read(path)).kernelId === asFenced.kernelId)
+      continue;
+    call.note(
+      `${id} is ${path} as it is now: whether anybody wrote to it before its host was started anew is not known`,
+    );
+  }
+}
 
 /** A word about another host than the one that holds the other incarnation says nothing. */
 function declarationFor(host: string, declared: FencedHost): Declaration {

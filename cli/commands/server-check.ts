@@ -14,7 +14,7 @@ import {
 import type { Runner } from "../runner.js";
 import type { Session } from "../session.js";
 import { readOnlyDrivesOption } from "./server-adopt.js";
-import { networkMapOption } from "./server-move.js";
+import { blockDisksOption, networkMapOption } from "./server-move.js";
 
 /** Base images may have to be read on both sides. */
 const CHECK_MS = 300_000;
@@ -23,6 +23,7 @@ interface CheckOptions {
   readonly host: string;
   readonly readOnlyDrives: string;
   readonly networkMap?: Readonly<Record<string, string>>;
+  readonly blockDisks: string;
   readonly live?: boolean;
 }
 
@@ -46,6 +47,7 @@ export function addCheck(server: Command, runner: Runner): void {
     .option("--host <host>", "ask only this host", "")
     .addOption(readOnlyDrivesOption())
     .addOption(networkMapOption())
+    .addOption(blockDisksOption())
     .option("--live", "also say what would stand in the way of moving it while it runs")
     .addHelpText("after", CHECK_HELP)
     .action(runner.online((session, options: CheckOptions, name = "") => check(session, options, name)));
@@ -53,10 +55,10 @@ export function addCheck(server: Command, runner: Runner): void {
 
 async function check(
   session: Session,
-  { host, readOnlyDrives, networkMap, live = false }: CheckOptions,
+  { host, readOnlyDrives, networkMap, blockDisks, live = false }: CheckOptions,
   server: string,
 ): Promise<number> {
-  const request = { server, host, readOnlyDrives, networkMap: { ...networkMap } };
+  const request = { server, host, readOnlyDrives, networkMap: { ...networkMap }, blockDisks };
   const answer = await session.call(ServerServiceService.checkServer, request, CHECK_MS);
   const { output } = session;
   if (output.format === "json") output.json(answer);

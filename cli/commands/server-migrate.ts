@@ -42,6 +42,9 @@ host itself refuses, stays refused.
 --disk-format makes each copied root and ephemeral disk one file of that format on the target, without backing files;
 what the guest sees is compared before and after. Without it disks stay what they are.
 
+--block-disks copy takes a server along whose disks lie on block devices of its host alone: each becomes an image file on the
+target. The device is only read, and stays as it was, also when the migration is confirmed. What both hosts have stays there.
+
 Examples:
   ferry server migrate web-3 --dry-run
   ferry server migrate web-3 --host h2 --watch

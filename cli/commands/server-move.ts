@@ -22,6 +22,7 @@ export interface MoveOptions extends WaitOptions {
   readonly networkMap?: Readonly<Record<string, string>>;
   readonly priority?: number;
   readonly compression?: string;
+  readonly blockDisks: string;
 }
 
 export function addMoveOptions(command: Command): Command {
@@ -35,6 +36,7 @@ export function addMoveOptions(command: Command): Command {
     .option("--graceful-only", "go back rather than switch off a guest that does not shut down")
     .addOption(readOnlyDrivesOption())
     .addOption(networkMapOption())
+    .addOption(blockDisksOption())
     .addOption(
       new Option(
         "--compression <policy>",
@@ -58,6 +60,7 @@ export const moveRequest = ({
   networkMap,
   priority,
   compression,
+  blockDisks,
 }: MoveOptions) => ({
   dryRun: dryRun ?? false,
   shutdownTimeoutSeconds: shutdownTimeout ?? 0,
@@ -66,7 +69,16 @@ export const moveRequest = ({
   networkMap: { ...networkMap },
   priority,
   compression,
+  blockDisks,
 });
+
+export const blockDisksOption = (): Option =>
+  new Option(
+    "--block-disks <what>",
+    "disks on block devices that the target does not have: refuse, or copy them into image files there",
+  )
+    .choices(["refuse", "copy"])
+    .default("refuse");
 
 export const networkMapOption = (): Option =>
   new Option(

@@ -44,6 +44,7 @@ export function serverService(api: Api): ServiceImplementation {
     readOnlyDrives: request.readOnlyDrives || undefined,
     networkMap: request.networkMap,
     compression: request.compression,
+    blockDisks: request.blockDisks,
     requestedBy,
   });
   /** The server, if the caller may do this to it. */

@@ -12,6 +12,7 @@ import type { AgentPort } from "../fleet/agent-port.js";
 import type { Scheduler } from "../scheduler/scheduler.js";
 import { findServer, type ServerRecord } from "../store/servers.js";
 import type { Transactions } from "../store/store.js";
+import { type BlockDisks, checkedBlockDisks } from "./block-disks.js";
 import { checkedNetworkMap, type NetworkMap, networkMapOn } from "./network-map.js";
 import { anywhereElse, wantedOf } from "./schedule-request.js";
 
@@ -23,6 +24,8 @@ export interface CheckQuestion {
   /** refuse | carry; empty: refuse. */
   readonly readOnlyDrives: string;
   readonly networkMap: NetworkMap;
+  /** refuse | copy: disks on block devices that a target does not have; absent: refuse. */
+  readonly blockDisks?: string | undefined;
   /** The caller may move servers to a host of another cell. */
   readonly crossCell: boolean;
 }
@@ -44,16 +47,17 @@ export const FLEET_CHECKS = {
 const TARGETS_AT_ONCE = 8;
 
 export async function checkServer(
-  { server: nameOrId, host, readOnlyDrives, networkMap, crossCell }: CheckQuestion,
+  { server: nameOrId, host, readOnlyDrives, networkMap, blockDisks: onDevices, crossCell }: CheckQuestion,
   deps: Dependencies,
   signal: AbortSignal,
 ): Promise<CheckServerResponse> {
   const server = await findServer(deps.store.queries, nameOrId);
   const verdicts = await verdictsOn(server, host, deps);
-  const asked = { serverId: server.id, readOnlyDrives: readOnlyDrives || "refuse" };
+  const blockDisks = checkedBlockDisks(onDevices);
+  const asked = { serverId: server.id, readOnlyDrives: readOnlyDrives || "refuse", blockDisks };
   const { manifest, refusals } = await deps.agent.describeSource(server.host, asked, signal);
   if (manifest === undefined) return { refusals, hosts: [] };
-  const subject = { server, manifest, networkMap: checkedNetworkMap(networkMap), crossCell };
+  const subject = { server, manifest, networkMap: checkedNetworkMap(networkMap), blockDisks, crossCell };
   const inquiry = new Inquiry(subject, deps, signal);
   const answers: TargetAnswer[] = [];
   for (let first = 0; first < verdicts.length; first += TARGETS_AT_ONCE) {
@@ -93,6 +97,7 @@ interface Subject {
   readonly server: ServerRecord;
   readonly manifest: SourceManifest;
   readonly networkMap: NetworkMap;
+  readonly blockDisks: BlockDisks | undefined;
   readonly crossCell: boolean;
 }
 
@@ -100,14 +105,20 @@ class Inquiry {
   readonly #networkMap: NetworkMap;
   readonly #server: ServerRecord;
   readonly #manifest: SourceManifest;
+  readonly #blockDisks: BlockDisks | undefined;
   readonly #crossCell: boolean;
   readonly #deps: Dependencies;
   readonly #signal: AbortSignal;
 
-  constructor({ server, manifest, networkMap, crossCell }: Subject, deps: Dependencies, signal: AbortSignal) {
+  constructor(
+    { server, manifest, networkMap, blockDisks, crossCell }: Subject,
+    deps: Dependencies,
+    signal: AbortSignal,
+  ) {
     this.#networkMap = networkMap;
     this.#server = server;
     this.#manifest = manifest;
+    this.#blockDisks = blockDisks;
     this.#crossCell = crossCell;
     this.#deps = deps;
     this.#signal = signal;
@@ -124,6 +135,7 @@ class Inquiry {
       flavor: undefined,
       extraSpecs: this.#server.flavor.extraSpecs,
       crossCell: this.#crossCell,
+      blockDisks: this.#blockDisks,
     };
     try {
       const request = { serverId, epoch, prepare };

@@ -9,6 +9,7 @@ import { findFlavor } from "../store/flavors.js";
 import { refuseFrozen } from "../store/freeze.js";
 import { findServer, type ServerRecord } from "../store/servers.js";
 import { recordAction } from "./actions.js";
+import { checkedBlockDisks } from "./block-disks.js";
 import { checkedCompression } from "./compression.js";
 import { conflictOf } from "./conflict.js";
 import type { MigrationDependencies } from "./dependencies.js";
@@ -36,6 +37,8 @@ interface MoveRequest {
   readonly diskFormat?: string | undefined;
   /** auto | off | zstd; absent or empty: as the source is configured. */
   readonly compression?: string | undefined;
+  /** refuse | copy: disks on block devices that the target does not have; absent or empty: refuse. */
+  readonly blockDisks?: string | undefined;
   /** From -10 to 10. */
   readonly priority?: number | undefined;
   readonly requestedBy: RequestedBy;
@@ -130,6 +133,7 @@ export class Moves {
       networkMap: checkedNetworkMap(asked.networkMap ?? {}),
       diskFormat: checkedDiskFormat(asked.diskFormat),
       compression: checkedCompression(asked.compression),
+      blockDisks: checkedBlockDisks(asked.blockDisks),
       maxDowntimeMs: server.maxDowntimeSeconds * 1000 || settings.maxDowntimeMs,
       maxAttempts: settings.maxAttempts,
       autoConfirmAfterMs: settings.autoConfirmAfterMs,

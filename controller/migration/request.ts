@@ -2,6 +2,7 @@
 
 import type { FencedHost } from "../../proto/gen/ferry/v1/agent.js";
 import type { Disk, Flavor } from "../../proto/gen/ferry/v1/model.js";
+import type { BlockDisks } from "./block-disks.js";
 import type { Compression } from "./compression.js";
 import type { DiskFormat } from "./disk-format.js";
 import type { NetworkMap } from "./network-map.js";
@@ -36,6 +37,8 @@ export interface MigrationRequest {
   readonly diskFormat?: DiskFormat | undefined;
   /** Of disk data on its way; absent: as the source is configured. */
   readonly compression?: Compression | undefined;
+  /** Of those that the target does not have; absent: refuse. */
+  readonly blockDisks?: BlockDisks | undefined;
   readonly maxDowntimeMs: number;
   readonly maxAttempts: number;
   readonly autoConfirmAfterMs: number;

@@ -65,7 +65,8 @@ const stateOf = async () => (await hypervisor.findDomain(UUID))?.state;
 /** This machine's /proc shows the host's processes too, and no other test has this uuid. */
 const qemuProcesses = async () => (await findQemuProcesses("/proc", UUID)).found.map(({ pid }) => pid);
 
-const noBlockDevices = { read: () => Promise.reject(new Error("there is none")), holders: async () => [] };
+const none = () => Promise.reject(new Error("there is none"));
+const noBlockDevices = { read: none, writes: none, holders: async () => [] };
 
 const records = new Map<string, FenceRecord>();
 const journal: FenceJournal = {

@@ -4,12 +4,13 @@
  */
 
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findOpeners } from "../../agent/disk/process-watch.js";
 import { CheckServerResponse } from "../../proto/gen/ferry/v1/controller.js";
+import type { FileVerdict, Host as KnownHost } from "../../proto/gen/ferry/v1/model.js";
 import { type Host, type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import { LabServer } from "./lab-server.js";
 import {
@@ -346,6 +347,24 @@ describe("a server with its disks on storage that both hosts have, a block devic
   const inodes = (host: Host) =>
     lab.output(host, ["sh", "-c", `stat -c '%n %i' ${FOLDER}/* && ls -A ${FOLDER}`]);
   /** Whoever has the device open: this machine's /proc shows the processes of all hosts. */
+  /** Its agent knows of none from now on. */
+  const hideDevices = async (host: Host) => {
+    await lab.agent(host, "stop");
+    const sinceMs = Date.now();
+    await lab.output(host, [
+      "sed",
+      "-i",
+      's|^block_devices.*|block_devices = ["/dev/none"]|',
+      "/etc/ferry/agent.toml",
+    ]);
+    await lab.agent(host, "start");
+    const isHeard = async () => {
+      const hosts: KnownHost[] = JSON.parse(await ferry(lab, "host", "list", "-o", "json"));
+      return hosts.some(one => one.name === host && one.lastHeartbeatMs > sinceMs && one.hookProblem === "");
+    };
+    await waitFor(isHeard, { deadlineMs: PATIENCE_MS, what: `${host} is heard of again` });
+  };
+  const CARRY = ["--read-only-drives", "carry"];
   const openersOf = async (device: string) => (await findOpeners("/proc", [device])).found;
   let server: LabServer;
   let device: string;
@@ -420,6 +439,38 @@ describe("a server with its disks on storage that both hosts have, a block devic
     expect([...(await lab.console("h1", "shared")).matchAll(/EPH-OK vd\w boots=3/g)]).toHaveLength(2);
     expect((await openersOf(device)).map(({ pid }) => pid)).toEqual([process]);
     expect(await domainsOn(lab, "h2")).not.toContain("shared");
+  });
+
+  it("takes its block device along as a file where the target does not have it, and has it again by a revert", async () => {
+    await ferry(lab, "server", "stop", "shared");
+    await hideDevices("h2");
+    const refused = await lab.ferry("server", "migrate", "shared", "--host", "h2", ...CARRY, "--wait");
+    expect(refused.stderr).toContain(`the target has no block device ${device} to use`);
+    expect(refused.stderr).toMatch(/fix: .*--block-disks copy/);
+    const migration = await migrate(lab, "shared", "h2", ...CARRY, "--block-disks", "copy");
+    const file = `${IMAGES}/shared/disk.vdg`;
+    const line = migration.receipt.find(({ id }) => id === "vdg/0");
+    expect(line).toMatchObject({ mode: "copied", path: file, sizeBytes: 24 * MIB, readBack: "direct-local" });
+    expect(await lab.output("h2", ["cmp", device, file])).toBe("");
+    expect(await digestsOf(lab, "h2", [file])).toEqual([line?.digest]);
+    const verified: { files: FileVerdict[] } = JSON.parse(
+      await ferry(lab, "verify", migration.id, "-o", "json"),
+    );
+    expect(verified.files.find(({ path }) => path === file)).toMatchObject({ outcome: "equal" });
+    expect(await definitionOf(lab, "h2", "shared")).toMatch(
+      /<disk type='file' device='disk'>\s*<driver name='qemu' type='raw' cache='none'\/>\s*<source file='\S+\/disk.vdg'\/>/,
+    );
+    const before = await readFile(device);
+    await lab.output("h2", ["virsh", "-q", "start", "shared"]);
+    // The guest calls it vdf. Its marker lies on the shared folder, which is the same one on both hosts.
+    expect(await bootOf(lab, "h2", "shared", 4)).toMatch(/EPH-OK vdf boots=4/);
+    expect(await openersOf(device)).toEqual([]);
+    expect((await readFile(device)).equals(before)).toBe(true);
+    await server.revert();
+    expect((await readFile(device)).equals(before)).toBe(true);
+    expect(await filesOn(lab, "h2")).not.toContain(file);
+    await server.start();
+    expect(await bootOf(lab, "h1", "shared", 5)).toMatch(/EPH-OK vdf boots=4/);
   });
 
   it("leaves its block device as it is when it is deleted", async () => {

@@ -4,16 +4,19 @@
  */
 
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { open, readFile } from "node:fs/promises";
+import { constants, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type BlockDevices, blockDevices } from "../../agent/disk/block-devices.js";
 import { walkImageChain } from "../../agent/disk/image-rules.js";
 import { LIVE_ROOTS } from "../../agent/probe/roots.js";
+import { type HeldDevices, holdDevices } from "../../agent/verbs/hold-devices.js";
 import { plainFiles } from "../unit/disk/plain-files.js";
+import { allocatedBytes, areEqual, createWorld, faultOf, type World } from "./support/transfer-world.js";
 
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
@@ -36,10 +39,10 @@ let devices: BlockDevices;
 const procRoot = () => join(root, "proc");
 const show = (pid: number | undefined) => symlinkSync(`/proc/${pid}`, join(procRoot(), `${pid}`));
 
-async function attach(name: string): Promise<string> {
+async function attach(name: string, sizeBytes = 4 * MIB): Promise<string> {
   const image = join(root, name);
   writeFileSync(image, "");
-  truncateSync(image, 4 * MIB);
+  truncateSync(image, sizeBytes);
   return (await run("losetup", ["--find", "--show", image])).stdout.trim();
 }
 
@@ -128,6 +131,106 @@ describe.skipIf(!canLoop)("a block device of this machine", () => {
     await devices.read(device);
     await devices.holders(device, 0);
     expect((await readFile(join(root, "one"))).equals(before)).toBe(true);
+  });
+});
+
+describe.skipIf(!canLoop)("a block device that becomes a file of another host", () => {
+  const SIZE_BYTES = 16 * MIB;
+  const LEAF_BYTES = 256 * 1024;
+  let world: World;
+  let held: HeldDevices | undefined;
+
+  /** As after the fence: counted once nobody had it open. */
+  async function hold(): Promise<HeldDevices> {
+    const { hostId, kernelId } = await devices.read(device);
+    const asFenced = { kernelId, writes: `${await devices.writes(device)}` };
+    return holdDevices([{ id: "vdb/0", path: device, identity: hostId, isCopied: true, asFenced }], devices);
+  }
+
+  /** By another process, as a QEMU that somebody starts by hand would. */
+  const write = (offset: number, bytes: Buffer) => {
+    const input = join(root, "input");
+    writeFileSync(input, bytes);
+    const words = [`if=${input}`, `of=${device}`, "bs=4096", `seek=${offset / 4096}`, "conv=notrunc"];
+    execFileSync("dd", [...words, "status=none"]);
+  };
+
+  beforeEach(async () => {
+    root = mkdtempSync("/var/tmp/ferry-loop-");
+    mkdirSync(procRoot());
+    show(process.pid);
+    const roots = { ...LIVE_ROOTS, proc: procRoot() };
+    devices = blockDevices({ listed: ["/dev/loop*"], roots, bootId: "00000000-0000-0000-0000-000000000001" });
+    device = await attach("disk", SIZE_BYTES);
+    write(0, randomBytes(5 * MIB));
+    world = await createWorld("/var/tmp");
+    held = await hold();
+  });
+  afterEach(async () => {
+    await held?.[Symbol.asyncDispose]();
+    await world.dispose();
+    await run("losetup", ["--detach", device]);
+    rmSync(root, { recursive: true });
+  });
+
+  const arriving = () => ({
+    id: "vdb/0",
+    targetPath: world.target("disk"),
+    sizeBytes: SIZE_BYTES,
+    mode: 0o600,
+  });
+
+  async function copy({ isLastPass = true, onLeaf = (_leaf: number) => {} } = {}) {
+    const { listener, port } = await world.listener();
+    const expectation = world.expect(listener, [arriving()], { isLastPass });
+    const outgoing = held?.outgoing("vdb/0");
+    if (outgoing === undefined) throw new Error("it is not held");
+    const leaves: number[] = [];
+    const tapOutgoing = (type: string, { offset = 0 }) => {
+      if (type !== "data") return;
+      leaves.push(offset / LEAF_BYTES);
+      onLeaf(offset / LEAF_BYTES);
+    };
+    const received = expectation.done.catch((error: unknown) => error);
+    const sent = world.send(port, [], { files: [outgoing] }, { tapOutgoing });
+    return { fault: await faultOf(sent), received: await received, leaves: leaves.toSorted((a, b) => a - b) };
+  }
+
+  it("is copied whole, with its zeros as holes", async () => {
+    expect(await copy()).toMatchObject({ fault: "resolved", leaves: [...Array(20).keys()] });
+    expect(await areEqual(device, world.target("disk"))).toBe(true);
+    expect(await allocatedBytes(world.target("disk"))).toBeLessThan(6 * MIB);
+  });
+
+  it("is gone on with after an interruption, unless it was written to: then what differs is sent", async () => {
+    await copy({ isLastPass: false });
+    expect(await copy({ isLastPass: false })).toMatchObject({ fault: "resolved", leaves: [] });
+    write(2 * MIB, randomBytes(4096));
+    await expect(held?.requireUnwritten()).rejects.toThrow(/was written to since the server was fenced/);
+    await held?.[Symbol.asyncDispose]();
+    held = await hold();
+    expect(await copy()).toMatchObject({ fault: "resolved", leaves: [8] });
+    expect(await areEqual(device, world.target("disk"))).toBe(true);
+  });
+
+  it("that is written to while it is copied becomes no file", async () => {
+    const result = await copy({ onLeaf: leaf => leaf === 10 && write(12 * MIB, randomBytes(4096)) });
+    expect(result.fault).toBe("conflict");
+    await expect(stat(world.target("disk"))).rejects.toThrow(/ENOENT/);
+  });
+
+  it("is claimed meanwhile, and not written by the copy", async () => {
+    await expect(open(device, constants.O_RDONLY | constants.O_EXCL)).rejects.toThrow(/EBUSY/);
+    const before = await devices.writes(device);
+    await copy();
+    expect(await devices.writes(device)).toBe(before);
+    await held?.[Symbol.asyncDispose]();
+    await (await open(device, constants.O_RDONLY | constants.O_EXCL)).close();
+  });
+
+  it("is known again by its host, as long as it is the same one", async () => {
+    const { hostId } = await devices.read(device);
+    expect(hostId).toBe(`loop ${join(root, "disk")}`);
   });
 });
 

@@ -1,6 +1,7 @@
 /** A check asks what a migration would ask, says what every host answers, and leaves nothing behind. */
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AgentPort } from "../../controller/fleet/agent-port.js";
 import { checkServer, FLEET_CHECKS } from "../../controller/migration/check-server.js";
 import { listAllocations } from "../../controller/store/allocations.js";
 import { Fault } from "../../proto/fault.js";
@@ -51,6 +52,32 @@ describe("a check of a server", () => {
     expect(hosts[0]?.checks.map(({ name }) => name)).toEqual(
       expect.arrayContaining(Object.keys(FLEET_CHECKS)),
     );
+  });
+
+  it("asks source and targets alike about disks on block devices", async () => {
+    const { agent, ...deps } = center.controller.deps;
+    const asked: (string | undefined)[] = [];
+    const heard: Pick<AgentPort, "describeSource" | "checkTarget" | "measurePath"> = {
+      async describeSource(host, request) {
+        asked.push(request.blockDisks);
+        return agent.describeSource(host, request);
+      },
+      async checkTarget(host, request) {
+        asked.push(request.prepare?.blockDisks);
+        return agent.checkTarget(host, request);
+      },
+      measurePath: (host, request) => agent.measurePath(host, request),
+    };
+    const question = { server: WEB, host: "", networkMap: {}, readOnlyDrives: "", crossCell: false };
+    const ask = (blockDisks: string) =>
+      checkServer(
+        { ...question, blockDisks },
+        { ...deps, agent: Object.assign(Object.create(agent), heard) },
+        new AbortController().signal,
+      );
+    await ask("copy");
+    expect(asked).toEqual(["copy", "copy", "copy"]);
+    await expect(ask("move")).rejects.toThrow(/cannot be treated by "move"/);
   });
 
   it("books nothing, takes no lock and begins no operation", async () => {

@@ -76,10 +76,10 @@ async function unlessLeft(error: unknown, world: MigrationWorld): Promise<void> 
 }
 
 async function prepareSource(
-  { sourceHost, readOnlyDrives, diskFormat, compression }: Known,
+  { sourceHost, readOnlyDrives, diskFormat, compression, blockDisks }: Known,
   world: MigrationWorld,
 ): Promise<SourceManifest> {
-  const value = { readOnlyDrives, diskFormat, compression };
+  const value = { readOnlyDrives, diskFormat, compression, blockDisks };
   const answer = await world.perform(sourceHost, { $case: "prepareSource", value });
   throwRefusals(answer, sourceHost);
   if (answer.manifest === undefined) throw new Fault("internal", `${sourceHost} answered no manifest`);
@@ -105,6 +105,7 @@ async function prepareOn(
       extraSpecs: known.oldFlavor.extraSpecs,
       crossCell: known.crossCell ?? false,
       diskFormat: known.diskFormat,
+      blockDisks: known.blockDisks,
     },
   });
   throwRefusals(answer, targetHost);

@@ -278,7 +278,8 @@ describe("a check", () => {
   it("shows hosts by checks with reasons, notes as notes, and what the copy would take", async () => {
     controller.answers.checkServer = async () => ({ refusals: [], hosts: [h2, h3] });
     const { code, out } = await controller.ferry("server check web-3 --read-only-drives carry");
-    expect(asked()).toEqual({ server: "web-3", host: "", readOnlyDrives: "carry", networkMap: {} });
+    const question = { server: "web-3", host: "", readOnlyDrives: "carry", networkMap: {} };
+    expect(asked()).toEqual({ ...question, blockDisks: "refuse" });
     expect(code).toBe(0);
     expect(out).toMatch(/\| h2\s+\| memory\s+\| ok\s+\|/);
     expect(out).toMatch(
@@ -363,6 +364,7 @@ describe("a resize", () => {
       gracefulOnly: true,
       readOnlyDrives: "refuse",
       networkMap: {},
+      blockDisks: "refuse",
     });
     expect(await controller.ferry("server resize web-3")).toMatchObject({ code: 2 });
     expect(await controller.ferry("server resize web-3 --flavor f --host h2")).toMatchObject({ code: 2 });
@@ -394,6 +396,18 @@ describe("a migration whose disk data is to be compressed or not", () => {
     expect(await controller.ferry("server migrate web-3")).toMatchObject({ code: 0 });
     expect(asked()).toMatchObject({ compression: undefined });
     expect(await controller.ferry("server migrate web-3 --compression lz4")).toMatchObject({ code: 2 });
+  });
+});
+
+describe("a server on block devices of its host alone", () => {
+  it("is taken along as files where a person says so, and checked so", async () => {
+    controller.answers.migrateServer = async () => ({ migration: moved, verdicts: [] });
+    controller.answers.checkServer = async () => ({ refusals: [], hosts: [] });
+    for (const command of ["migrate", "check"]) {
+      await controller.ferry(`server ${command} web-3 --block-disks copy`);
+      expect(asked()).toMatchObject({ blockDisks: "copy" });
+    }
+    expect(await controller.ferry("server migrate web-3 --block-disks move")).toMatchObject({ code: 2 });
   });
 });
 

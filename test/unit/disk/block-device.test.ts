@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { describeBlockDevice, isProvenSame } from "../../../agent/disk/block-device.js";
+import { describeBlockDevice, isProvenSame, writtenSectors } from "../../../agent/disk/block-device.js";
 import { deviceNumber, isListed } from "../../../agent/disk/block-devices.js";
 import { Tree } from "../../../agent/probe/tree.js";
 
@@ -160,5 +160,30 @@ describe("a list of block devices", () => {
   it("takes numbers apart as the C library puts them together", () => {
     expect(deviceNumber(0x810n)).toEqual({ major: 8, minor: 16 });
     expect(deviceNumber(0x12310345n)).toEqual({ major: 259, minor: 0x12345 });
+  });
+});
+
+describe("a block device of its own host", () => {
+  it.each([
+    ["a logical volume", { "dm/uuid": `LVM-${VOLUME}`, serial: "7" }, `dm LVM-${VOLUME}`],
+    ["a disk with a name that others may have", { "device/wwid": "t10.ATA QM00001" }, "name t10.ATA QM00001"],
+    ["an array", { "md/uuid": "0-1-2-3" }, "md 0-1-2-3"],
+    ["a virtual disk with a serial number", { serial: "data" }, "serial data"],
+    ["a loop device", { "loop/backing_file": "/srv/disk" }, "loop /srv/disk"],
+    ["a partition", { partition: "1" }, ""],
+    ["a disk without any name", {}, ""],
+  ])("is known again after a reboot: %s", async (_what, attributes, name) => {
+    device("x", "8:0", attributes);
+    expect([(await look("8:0")).hostId, (await look("8:0", "boot-2")).hostId]).toEqual([name, name]);
+  });
+
+  it.each([
+    ["writes and discards, by their sectors", { stat: "1 2 3 4 50 6 700 8 9 10 11 12 13 80 15 16 17" }, 780],
+    ["writes alone, of a kernel that counts no discards", { stat: "1 2 3 4 50 6 700 8 9 10 11" }, 700],
+    ["nothing that makes sense", { stat: "?" }, undefined],
+    ["nothing, as it was told", { stat: "1 2 3 4 50 6 700 8 9 10 11", "queue/iostats": "0" }, undefined],
+  ])("has counted %s", async (_what, attributes, sectors) => {
+    device("x", "8:0", attributes);
+    expect(await writtenSectors({ major: 8, minor: 0 }, new Tree(root, () => {}))).toBe(sectors);
   });
 });

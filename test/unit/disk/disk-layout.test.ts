@@ -14,6 +14,7 @@ const LUN = {
   worldWideId: "naa.6001405aaaabbbbccccddddeeeeffff0",
   lacking: "",
   kernelId: "",
+  hostId: "",
 };
 const MIB = 1024 * 1024;
 const UUID = "b2b5a3a0-5b1c-4d4e-9b8e-0123456789ab";

@@ -23,6 +23,8 @@ export const TARGET = `${SERVER}/m1/target/2`;
 export const domainXml = (incarnation: string, name = "web-3"): string =>
   `<domain type="qemu"><name>${name}</name><uuid>${SERVER}</uuid><metadata><ferry:ferry xmlns:ferry="https://ferry.dev/xmlns/domain/1"><ferry:incarnation id="${incarnation}"/></ferry:ferry></metadata></domain>`;
 
+const NOTHING_KNOWN = { sizeBytes: 1, lacking: "", kernelId: "", hostId: "" };
+
 export class Crash extends Error {}
 
 interface Domain {
@@ -86,8 +88,9 @@ export class World implements AsyncDisposable {
       hypervisor: this.#crashing("hypervisor", this.#hypervisor()),
       files: this.#crashing("files", this.#files()),
       blockDevices: {
-        read: async path => ({ path, sizeBytes: 1, worldWideId: this.deviceName, lacking: "", kernelId: "" }),
+        read: async path => ({ ...NOTHING_KNOWN, path, worldWideId: this.deviceName }),
         holders: async () => this.deviceHolders,
+        writes: async () => 0,
       },
       guestFiles: this.#crashing("guestFiles", guestFiles(this.stateDir)),
       journal: this.#crashing("journal", this.#journal()),
