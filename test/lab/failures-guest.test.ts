@@ -53,14 +53,24 @@ it.concurrent("a guest that was off stays off, at either end", async () => {
   await off.dataIntact("h2", 1);
 });
 
-it.concurrent("a definition that somebody changes while the guest shuts down is noticed, and the guest runs again", async () => {
-  const changed = await LabServer.adopt(lab, "h1", { name: "changed", knobs: ["lab.shutdelay=4"] });
-  const id = await changed.migrate("h2");
+/** Its migration, at the moment in which its guest is asked to shut down. It takes its time: until `hasShutDown`. */
+async function shuttingDown(server: LabServer): Promise<string> {
+  const id = await server.migrate("h2");
   await waitForEvent(lab, "ctl", id, /^begun stop-source/);
+  return id;
+}
+
+const SLOW = ["lab.noacpi=1"];
+const hasShutDown = ({ name }: LabServer) => lab.output("h1", ["virsh", "-q", "destroy", name]);
+
+it.concurrent("a definition that somebody changes while the guest shuts down is noticed, and the guest runs again", async () => {
+  const changed = await LabServer.adopt(lab, "h1", { name: "changed", knobs: SLOW });
+  const id = await shuttingDown(changed);
   const xml = await lab.output("h1", ["virsh", "dumpxml", "--inactive", "changed"]);
   const other = xml.replace("</domain>", "</domain>").replace(/<on_crash>\w+</, "<on_crash>preserve<");
   expect(other).not.toBe(xml);
   await lab.output("h1", ["virsh", "define", "/dev/stdin"], { input: other });
+  await hasShutDown(changed);
   const { status, fault } = await changed.rested(id);
   expect(status).toBe("error");
   expect(fault?.message).toContain("changed behind Ferry");
@@ -73,11 +83,11 @@ it.concurrent("a definition that somebody changes while the guest shuts down is 
 });
 
 it.concurrent("a disk that somebody replaces while the guest shuts down is noticed, and the guest runs again", async () => {
-  const swapped = await LabServer.adopt(lab, "h1", { name: "replaced", knobs: ["lab.shutdelay=4"] });
-  const id = await swapped.migrate("h2");
-  await waitForEvent(lab, "ctl", id, /^begun stop-source/);
+  const swapped = await LabServer.adopt(lab, "h1", { name: "replaced", knobs: SLOW });
+  const id = await shuttingDown(swapped);
   const disk = `${IMAGE_DIR}/replaced-ephemeral.raw`;
   await lab.output("h1", ["sh", "-c", `cp --sparse=always ${disk} ${disk}.copy && mv ${disk}.copy ${disk}`]);
+  await hasShutDown(swapped);
   const { status, fault } = await swapped.rested(id);
   expect(status).toBe("error");
   expect(fault?.message).toContain("changed behind Ferry");
@@ -86,15 +96,15 @@ it.concurrent("a disk that somebody replaces while the guest shuts down is notic
 });
 
 it.concurrent("a snapshot that somebody takes while the guest shuts down is noticed, and the guest runs again", async () => {
-  const snapped = await LabServer.adopt(lab, "h1", { name: "snapped", knobs: ["lab.shutdelay=6"] });
-  const id = await snapped.migrate("h2");
-  await waitForEvent(lab, "ctl", id, /^begun stop-source/);
+  const snapped = await LabServer.adopt(lab, "h1", { name: "snapped", knobs: SLOW });
+  const id = await shuttingDown(snapped);
   const only = ["vdb,snapshot=no", "vdc,snapshot=no", "vdd,snapshot=no"].flatMap(disk => [
     "--diskspec",
     disk,
   ]);
   const options = ["--disk-only", "--no-metadata", "--diskspec", "vda,snapshot=external", ...only];
   await lab.output("h1", ["virsh", "-q", "snapshot-create-as", "snapped", "behind-our-back", ...options]);
+  await hasShutDown(snapped);
   const { status, fault } = await snapped.rested(id);
   expect(status).toBe("error");
   expect(fault?.message).toContain("changed behind Ferry");
