@@ -4,6 +4,7 @@
  *     fencing ─▶ fenced ─▶ retired              the source at confirm, the target after it was withdrawn
  *        └─────────┴─────▶ unfencing ─▶ active   undone: what was saved is what is there again
  *
+ * A target that is withdrawn once more after it was retired is fenced again, without any files.
  * `fencing`, `fenced`, `unfencing` and `retired` deny the incarnation; only `active` does not.
  */
 

@@ -107,12 +107,17 @@ async function tighten(edges: FenceEdges, order: FenceOrder, kind: FenceStatemen
 async function journalIntent({ edges, order, kind }: Tightening): Promise<FenceRecord> {
   const { server, migration, incarnation, epoch } = order;
   const known = await edges.journal.find(order);
-  if (known && known.state !== "fencing" && known.state !== "fenced") {
+  if (known && !mayTighten(known)) {
     throw new Fault("conflict", `fence ${incarnation}: migration ${migration} has it ${known.state} already`);
   }
   const tightening = { edges, order, kind };
   const intent: FenceRecord = known
-    ? { ...known, ...(await saveAgain(tightening, known)), epoch: Math.max(known.epoch, epoch) }
+    ? {
+        ...known,
+        ...(await saveAgain(tightening, known)),
+        state: known.state === "retired" ? "fencing" : known.state,
+        epoch: Math.max(known.epoch, epoch),
+      }
     : {
         kind,
         state: "fencing",
@@ -127,6 +132,10 @@ async function journalIntent({ edges, order, kind }: Tightening): Promise<FenceR
   await edges.journal.put(intent);
   return intent;
 }
+
+/** A target is asked for its word again also when it was left already, but not closed: it is looked at as before. */
+const mayTighten = ({ state, kind }: FenceRecord): boolean =>
+  state === "fencing" || state === "fenced" || (state === "retired" && kind === "mirror");
 
 async function saveDomain({ edges, order, kind }: Tightening): Promise<{ readonly saved?: SavedDomain }> {
   const { hypervisor } = edges;

@@ -21,7 +21,8 @@ it("whoever dies at whichever step, a migration ends as it was asked to", async 
   const random = new Random(Date.now());
   const kind = random.pick(["migrate,", "resize,", "resize-in-place,"]);
   const endings = ["confirm,", "revert,", "delete,", "auto-confirm,"];
-  const ending = random.pick(kind === "resize-in-place," ? endings : [...endings, "cancel,"]);
+  const withOthers = [...endings, "cancel,", "others-fill-up,", "cancelled,"];
+  const ending = random.pick(kind === "resize-in-place," ? endings : withOthers);
   const cases = await everyStrike({ stride: 1, offset: 0, only: [kind, ending] });
   expect(cases.length).toBeGreaterThan(500);
   const endMs = Date.now() + BUDGET_MS;

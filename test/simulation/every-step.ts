@@ -1,6 +1,6 @@
 /** The strikes of the universal proofs: every saga, every kind of blow, each place where it can fall; all or a sample. */
 
-import { type Tale, tellStory } from "./story.js";
+import { isRefused, type Tale, tellStory } from "./story.js";
 import { BLOWS, type Strike, VICTIMS, type Victim } from "./strike.js";
 import type { Random } from "./world/random.js";
 
@@ -18,6 +18,8 @@ const ENDINGS = [
   "delete",
   "auto-confirm",
   "cancel",
+  "others-fill-up",
+  "cancelled",
 ] as const satisfies readonly Tale["ending"][];
 
 /** What comes late comes before the first, second, … request that follows, or after the end. */
@@ -43,17 +45,17 @@ export async function everyStrike({ stride, offset, only = [], sample }: Selecti
   return chosen.filter((_, index) => index % stride === offset % stride);
 }
 
-/**
- * Told only if some case of it could be meant: to find out where strikes can fall takes a whole migration. On one host there is
- * no link that breaks.
- */
+/** Told only if some case of it could be meant: to find out where strikes can fall takes a whole migration. */
 const mayBe = ({ kind, ending }: Tale, only: readonly string[]): boolean =>
-  !(kind === "resize-in-place" && ending === "cancel") &&
+  !(kind === "resize-in-place" && needsOthers(ending)) &&
   !only.some(
     word =>
       (KINDS.some(other => word === `${other},`) && word !== `${kind},`) ||
       (ENDINGS.some(other => word === `${other},`) && word !== `${ending},`),
   );
+
+/** On one host there is no link that breaks, and no other target. */
+const needsOthers = (ending: Tale["ending"]): boolean => ending === "cancel" || isRefused(ending);
 
 async function strikesAt(tale: Tale, sample: Random | undefined): Promise<Case[]> {
   const { places, turns } = await tellStory(tale);
@@ -86,6 +88,8 @@ const WANTED = {
   delete: "confirmed",
   revert: "reverted",
   cancel: "error",
+  "others-fill-up": "error",
+  cancelled: "error",
 } as const;
 
 /**
@@ -99,8 +103,12 @@ export async function problemsOf(strike: Case): Promise<string[]> {
   const isByPerson = strike.blow === "come-late" || strike.blow === "resume";
   const isGivenUp = status === "error" && (!hasStopped || lostItsGuest || isByPerson);
   const isTakenBack = status === "reverted" && strike.blow === "resume";
+  // The one that was to refuse was struck before it could, and another one taken.
+  const isElsewhere = status === "confirmed" && isRefused(strike.tale.ending);
   const problems =
-    status === wanted || isGivenUp || isTakenBack ? [] : [`it ended ${status || "nowhere"}, not ${wanted}`];
+    status === wanted || isGivenUp || isTakenBack || isElsewhere
+      ? []
+      : [`it ended ${status || "nowhere"}, not ${wanted}`];
   return [...problems, ...violations].map(problem => `${nameOf(strike)}: ${problem}`);
 }
 

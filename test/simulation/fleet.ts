@@ -37,6 +37,16 @@ export interface FleetOptions {
   readonly isFlat?: boolean;
 }
 
+interface Guest {
+  readonly name: string;
+  readonly memoryMib: number;
+  /** Of its disk. */
+  readonly path: string;
+}
+
+/** Of a server that fills a host. Ferry did not make it: it stays when the server is deleted. */
+export const fillerDisk = ({ name }: Machine): string => `${IMAGES}/big-${name}.img`;
+
 export class Fleet {
   readonly world: World;
   readonly hosts: Machine[] = [];
@@ -61,7 +71,7 @@ export class Fleet {
       fleet.hosts.push(host);
       await installAgent(host);
     }
-    for (let number = 0; number < options.servers; number += 1) fleet.#defineServer(number, options);
+    for (let number = 0; number < options.servers; number += 1) fleet.#defineWeb(number, options);
     for (const machine of [fleet.controller, ...fleet.hosts]) {
       machine.flushTree();
       machine.startAll();
@@ -84,21 +94,40 @@ export class Fleet {
     return this.world.machine(name);
   }
 
-  /** As libvirt would have it after somebody installed it there. */
-  #defineServer(number: number, { isFlat = false }: FleetOptions): void {
+  /** Another server is there from now on, that does not run and takes all memory that nobody has booked. Its uuid. */
+  async fill(host: Machine): Promise<string | undefined> {
+    const { operator } = this;
+    const found = (await operator.hosts()).find(({ name }) => name === host.name);
+    const memory = found?.inventories.find(({ resourceClass }) => resourceClass === "MEMORY_MB");
+    const memoryMib = memory === undefined ? 0 : memory.total - memory.reserved - memory.used;
+    if (memoryMib <= 0) return undefined;
+    const name = `big-${host.name}`;
+    const uuid = this.#define(host, { name, memoryMib, path: fillerDisk(host) });
+    for (const there of [fillerDisk(host), IMAGES]) host.disk.find(there)?.flush();
+    await operator.repeat(`adopt ${name}`, 3, () => operator.adopt(host.name, uuid));
+    return uuid;
+  }
+
+  #defineWeb(number: number, { isFlat = false }: FleetOptions): void {
     const host = this.hosts[number % this.hosts.length] as Machine;
-    const uuid = this.world.random.uuid();
     const name = `web-${number}`;
     const path = isFlat ? `${IMAGES}/${name}.img` : `${IMAGES}/${name}/disk`;
+    const uuid = this.#define(host, { name, memoryMib: 512, path });
+    host.libvirt.need("set autostart of", uuid).autostart = true;
+    host.libvirt.start(uuid, false);
+  }
+
+  /** As libvirt would have it after somebody installed it there. */
+  #define(host: Machine, { name, memoryMib, path }: Guest): string {
+    const uuid = this.world.random.uuid();
     const content = Buffer.concat([this.world.random.bytes(DATA_BYTES), Buffer.alloc(LOG_BYTES)]);
     host.writeFile(path, content);
     host.disk.open(path, 2).truncate(DISK_BYTES);
     host.disk.need(path, "open").opens.clear();
     this.world.guests.format(uuid, content);
-    host.libvirt.define(domainXml(name, uuid, path));
-    host.libvirt.need("set autostart of", uuid).autostart = true;
+    host.libvirt.define(domainXml(uuid, { name, memoryMib, path }));
     this.servers.push(uuid);
-    host.libvirt.start(uuid, false);
+    return uuid;
   }
 
   async #adoptAll(): Promise<void> {
@@ -167,8 +196,8 @@ async function installAgent(machine: Machine): Promise<void> {
   machine.install("ferry-agent", config);
 }
 
-const domainXml = (name: string, uuid: string, path: string): string =>
-  `<domain type="qemu"><name>${name}</name><uuid>${uuid}</uuid><memory unit="KiB">524288</memory><vcpu>1</vcpu><cpu mode="custom" match="exact"><model>qemu64</model></cpu><os><type arch="x86_64" machine="pc-q35-7.2">hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator><disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="${path}"/><target dev="vda" bus="virtio"/></disk></devices></domain>`;
+const domainXml = (uuid: string, { name, memoryMib, path }: Guest): string =>
+  `<domain type="qemu"><name>${name}</name><uuid>${uuid}</uuid><memory unit="KiB">${memoryMib * 1024}</memory><vcpu>1</vcpu><cpu mode="custom" match="exact"><model>qemu64</model></cpu><os><type arch="x86_64" machine="pc-q35-7.2">hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator><disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="${path}"/><target dev="vda" bus="virtio"/></disk></devices></domain>`;
 
 interface Pem {
   readonly ca: string;

@@ -85,6 +85,13 @@ export const GUARDS = [
     to: "if (hasRun || !hasRun) return;",
     strikes: "migrate, confirm, target, resume",
   },
+  {
+    name: "the word of a target that was let go before another one was booked",
+    file: "controller/migration/steps/prepare-target.ts",
+    from: '!== "unwound") throw error;',
+    to: '!== "") throw error;',
+    strikes: "migrate, others-fill-up, kill",
+  },
 ];
 
 /**

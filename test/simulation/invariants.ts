@@ -9,7 +9,7 @@
  *            else is left anywhere
  */
 
-import type { Fleet } from "./fleet.js";
+import { type Fleet, fillerDisk } from "./fleet.js";
 import type { Inode } from "./world/disk.js";
 import { read } from "./world/guest.js";
 import { hookRefusal } from "./world/hook-rule.js";
@@ -198,7 +198,7 @@ export class Invariants {
       server => server.host === host.name || open.some(({ server: id }) => id === server.id),
     );
     for (const [path] of host.disk.walk(IMAGES)) {
-      if (ofOpen(path) || this.#ofVandalised(path)) continue;
+      if (ofOpen(path) || this.#ofVandalised(path) || path === fillerDisk(host)) continue;
       const isDisk = homes.some(
         ({ name }) => path === `${IMAGES}/${name}/disk` || path === `${IMAGES}/${name}.img`,
       );

@@ -83,18 +83,21 @@ export class Operator {
   }
 
   /** Again and again, whatever the fault, until it is done. */
-  async insist<T>(what: string, body: () => Promise<T>): Promise<T> {
-    return this.do(async () => {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await body();
-        } catch (error) {
-          if (attempt === 100) throw error;
-          this.machine.say(`${what}: ${asFault(error).message}`);
-          await this.machine.world.time.pause(AGAIN_MS, this.#process);
-        }
+  insist<T>(what: string, body: () => Promise<T>): Promise<T> {
+    return this.do(() => this.repeat(what, 100, body));
+  }
+
+  /** So many times at most. For what was begun already. */
+  async repeat<T>(what: string, attempts: number, body: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await body();
+      } catch (error) {
+        if (attempt === attempts) throw error;
+        this.machine.say(`${what}: ${asFault(error).message}`);
+        await this.machine.world.time.pause(AGAIN_MS, this.#process);
       }
-    });
+    }
   }
 
   /** A person who migrates one server to and fro, confirms, reverts and cancels, as they please. */
@@ -205,6 +208,11 @@ export class Operator {
   };
 
   cancel = (id: string) => call(this.#wire, MigrationServiceService.cancelMigration, { id });
+
+  recover = (id: string) => {
+    const request = { id, planOnly: false, fencedHost: "", reason: "" };
+    return call(this.#wire, MigrationServiceService.recoverMigration, request);
+  };
 
   hosts = async (): Promise<Host[]> => (await call(this.#wire, HostServiceService.listHosts, {})).hosts;
 

@@ -8,6 +8,7 @@
 import { FAULTS, type Heal, pickFault, type Scene, VANDALISM } from "./faults.js";
 import { Fleet } from "./fleet.js";
 import { Invariants } from "./invariants.js";
+import { Refused } from "./refused.js";
 import { CALM } from "./world/network.js";
 import { World } from "./world/world.js";
 
@@ -27,6 +28,7 @@ export interface SeedResult {
 
 /** Virtual time that the healed fleet has to come to rest. */
 const REST_LIMIT_MS = 2 * 3_600_000;
+const ROOM_AGAIN_MS = 20_000;
 /** Every daemon runs and every host has been heard. */
 const HEARD_AGAIN_MS = 15_000;
 /** In which what is stuck, and tries again by itself, goes on. */
@@ -48,7 +50,7 @@ export async function runSeed(
     });
     const invariants = new Invariants(fleet);
     const scene: Scene = { fleet, invariants, random: world.random.fork("faults") };
-    await trouble(scene);
+    await trouble(scene, seed % 4 === 1);
     await rest(scene);
     invariants.atRest();
     const rows = invariants.migrations();
@@ -73,11 +75,18 @@ export async function runSeed(
   }
 }
 
-async function trouble(scene: Scene): Promise<void> {
+/** The scheduler's first choice of the first migration refuses. */
+function refuseFirst({ fleet, random }: Scene): Heal {
+  const refused = new Refused(fleet, random.fork("refused").pick(["others-fill-up", "cancelled"]));
+  fleet.world.time.after(ROOM_AGAIN_MS, undefined, () => refused.makeRoom());
+  return () => refused.heal();
+}
+
+async function trouble(scene: Scene, hasRefusal: boolean): Promise<void> {
   const { fleet, random } = scene;
   const { world } = fleet;
   const people = fleet.servers.map(server => fleet.operator.drive(server, scene.random.fork(server)));
-  const heals: Heal[] = [];
+  const heals: Heal[] = hasRefusal ? [refuseFirst(scene)] : [];
   const kinds = random.chance(0.15) ? [...FAULTS, ...VANDALISM] : FAULTS;
   const faults = random.between(0, 6);
   const durationMs = random.between(30_000, 90_000);
@@ -100,7 +109,7 @@ async function trouble(scene: Scene): Promise<void> {
 }
 
 /** Verdicts are given until no migration waits for one; then nothing may move any more. */
-async function rest({ fleet, invariants }: Scene): Promise<void> {
+async function rest({ fleet, invariants }: Pick<Scene, "fleet" | "invariants">): Promise<void> {
   const { world, operator } = fleet;
   const isQuiet = () => {
     const open = invariants.migrations().filter(migration => migration.open === 1 && migration.stuck === 0);
@@ -120,6 +129,29 @@ async function rest({ fleet, invariants }: Scene): Promise<void> {
     await time.run(() => !isStuck(), STUCK_MS);
     await time.run(isQuiet, REST_LIMIT_MS);
   }
+  await repair({ fleet, invariants }, isQuiet);
   for (const person of deciding) person.stop();
   await time.run(() => false, AT_REST_MS);
+}
+
+/** What is still stuck a person can end, by recovering it, or by taking it back and losing what the target wrote. */
+async function repair(
+  { fleet, invariants }: Pick<Scene, "fleet" | "invariants">,
+  isQuiet: () => boolean,
+): Promise<void> {
+  const { world, operator } = fleet;
+  const stuck = () =>
+    invariants.migrations().filter(row => row.stuck === 1 && !invariants.vandalised.has(row.server));
+  const remedies: readonly (readonly [string, (id: string, server: string) => Promise<unknown>])[] = [
+    ["recover", id => operator.recover(id)],
+    ["revert", (id, server) => operator.revert(server, id)],
+  ];
+  for (const [name, remedy] of remedies) {
+    for (const { id, server } of stuck())
+      operator.begin(name, () => operator.repeat(name, 3, () => remedy(id, server)));
+    await world.time.run(() => stuck().length === 0, STUCK_MS);
+    await world.time.run(isQuiet, REST_LIMIT_MS);
+  }
+  for (const { id, step, fault } of stuck())
+    world.breach(`migration ${id} is stuck at ${step}, and nobody can repair it: ${fault}`);
 }

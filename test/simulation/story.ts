@@ -6,13 +6,17 @@
 
 import { Fleet } from "./fleet.js";
 import { Invariants } from "./invariants.js";
+import { type Meanwhile, Refused } from "./refused.js";
 import { type Blow, countOf, deal, isData, type Strike, VICTIMS, type Victim } from "./strike.js";
 import { World } from "./world/world.js";
 
-/** What is asked for, and how its verify window ends. The disk of a server that is resized lies in no folder of its own. */
+/**
+ * What is asked for, and how its verify window ends, if it does not end before: cancelled amid the copy, or when its target has
+ * refused. The disk of a server that is resized lies in no folder of its own.
+ */
 export interface Tale {
   readonly kind: "migrate" | "resize" | "resize-in-place";
-  readonly ending: "confirm" | "revert" | "delete" | "auto-confirm" | "cancel";
+  readonly ending: "confirm" | "revert" | "delete" | "auto-confirm" | "cancel" | Meanwhile;
 }
 
 export interface StoryResult {
@@ -39,7 +43,7 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
   const world = new World(1, { transcript });
   try {
     const fleet = await Fleet.open(world, {
-      hosts: tale.kind === "resize-in-place" ? 1 : 2,
+      hosts: hostsOf(tale),
       servers: 1,
       confirmWindow: tale.ending === "auto-confirm" ? WINDOW_SECONDS : 0,
       maySameHost: tale.kind === "resize-in-place",
@@ -56,12 +60,14 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
     const blow = strike === undefined ? undefined : deal(world, strike, { fleet, invariants, cancel });
     const turns = strike === undefined ? turnsOf(world, invariants, count) : [];
     if (tale.ending === "cancel") breakLinkAmidCopy(fleet);
+    const refused = isRefused(tale.ending) ? new Refused(fleet, tale.ending) : undefined;
     await ask(fleet, server, tale);
     await decide(fleet, server, tale, strike?.blow === "resume");
     const places = count();
     for (const name of Object.values(VICTIMS)) world.machines.get(name)?.running()?.spare();
     world.network.healAll(world.machines.values());
     blow?.atEnd();
+    refused?.heal();
     await world.time.run(() => false, 20_000);
     invariants.atRest();
     return {
@@ -78,10 +84,20 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
   }
 }
 
-async function ask({ operator }: Fleet, server: string, { kind }: Tale): Promise<void> {
+/** Who goes to a host by name has no alternates. */
+export const isRefused = (ending: Tale["ending"]): ending is Meanwhile =>
+  ending === "others-fill-up" || ending === "cancelled";
+
+const hostsOf = ({ kind, ending }: Tale): number => {
+  if (kind === "resize-in-place") return 1;
+  return isRefused(ending) ? 3 : 2;
+};
+
+async function ask({ operator }: Fleet, server: string, { kind, ending }: Tale): Promise<void> {
   const id = operator.newRequest();
+  const host = isRefused(ending) ? "" : "h2";
   await operator.insist(kind, async () => {
-    await (kind === "migrate" ? operator.migrate(server, "h2", id) : operator.resize(server, "large", id));
+    await (kind === "migrate" ? operator.migrate(server, host, id) : operator.resize(server, "large", id));
   });
 }
 

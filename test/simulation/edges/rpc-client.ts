@@ -89,6 +89,7 @@ class Exchange implements Connection {
       from,
       to,
       path: this.#method.path,
+      body: request,
       arrive: isAnswered => this.#arrive(request, isAnswered),
       lose: why => this.lose(why),
     };

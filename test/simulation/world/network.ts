@@ -28,6 +28,7 @@ export interface Intercepted {
   readonly from: Machine;
   readonly to: Machine;
   readonly path: string;
+  readonly body: Buffer;
   /** It is there, with somebody waiting for what comes of it or not. */
   arrive(isAnswered: boolean): void;
   lose(why: string): void;

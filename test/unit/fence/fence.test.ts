@@ -3,6 +3,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { fence, withdraw } from "../../../agent/fence/fence.js";
+import { retire } from "../../../agent/fence/retire.js";
 import { crashEverywhere, fenceAndRelease, orderOf, verdictOf } from "./orders.js";
 import { domainXml, SERVER, SOURCE, TARGET, World } from "./world.js";
 
@@ -155,6 +156,27 @@ describe("withdrawing a target", () => {
     await hold[Symbol.asyncDispose]();
     expect(world.domain).toBeUndefined();
     expect(world.has("images/vda.qcow2.dropped-m1")).toBe(true);
+  });
+
+  it("states it again of a target that was left, but whose migration is not closed yet", async () => {
+    await using world = await World.make();
+    const target = orderOf(world, TARGET);
+    world.domain = { xml: domainXml(TARGET), state: "shut-off", autostart: false };
+    await (await withdraw(world.edges, target)).hold[Symbol.asyncDispose]();
+    await retire(world.edges, target);
+    const { statement, record, hold } = await withdraw(world.edges, { ...target, epoch: 9 });
+    await hold[Symbol.asyncDispose]();
+    expect(statement).toMatchObject({ kind: "mirror", incarnation: TARGET, epoch: 9, files: [] });
+    expect(record.state).toBe("fenced");
+    await retire(world.edges, target);
+    expect(await verdictOf(world)).toMatchObject({ kind: "deny" });
+  });
+
+  it("states nothing of a source that was retired", async () => {
+    await using world = await World.make();
+    await fenceAndRelease(world);
+    await retire(world.edges, orderOf(world, SOURCE));
+    await expect(fence(world.edges, orderOf(world, SOURCE))).rejects.toThrow("has it retired already");
   });
 
   it("does not touch a source on the same host", async () => {
