@@ -295,6 +295,15 @@ describe("a migration", () => {
       await expectUntouched();
     });
 
+    it("goes on to the next one although it reaches it after all, when the answer to the last of that was lost", async () => {
+      const fault = new Fault("unreachable", "no route to the data port");
+      center.agents.troubles.push({ verb: "probe_transfer", kind: "fail", fault, times: 2 });
+      center.agents.troubles.push({ verb: "close_migration", host: "h2", kind: "lose", times: 1 });
+      await center.migrate("");
+      expect(await center.rest()).toMatchObject({ status: "finished", targetHost: "h3" });
+      expect((await center.migration()).refusals.map(({ host }) => host)).toEqual(["h2"]);
+    });
+
     it("ends as it began when it is cancelled before the next one is booked", async () => {
       letGo(async () => center.controller.migrations.cancel((await center.migration()).id, "test"));
       await center.migrate("");

@@ -3,7 +3,8 @@
  * it will lie, and the source that it can reach the target's data port.
  *
  * A target that refuses is let go completely (withdrawn, cleaned, closed) before the next one is asked, so that at any
- * time at most one target knows of this migration. A target that does not even answer a question is passed over
+ * time at most one target knows of this migration. That it is passed over is recorded first: whoever carries the step out
+ * again goes on with letting it go, and never takes it after all. A target that does not even answer a question is passed over
  * without having been asked for anything.
  */
 
@@ -42,11 +43,14 @@ export const prepareTarget: Reversible<MigrationWorld, Known, PreparedTarget> = 
     const manifest = await prepareSource(known, world);
     for (;;) {
       const [targetHost, askedAtMs] = [await world.targetHost(), world.nowMs];
-      try {
-        return { targetHost, manifest, plan: await prepareOn(targetHost, manifest, known, world) };
-      } catch (error) {
-        await moveOn({ host: targetHost, askedAtMs, refusal: refusalOf(error, world) }, known, world);
+      if (!(await isPassedOver(targetHost, world))) {
+        try {
+          return { targetHost, manifest, plan: await prepareOn(targetHost, manifest, known, world) };
+        } catch (error) {
+          await passOver({ host: targetHost, askedAtMs, refusal: refusalOf(error, world) }, known, world);
+        }
       }
+      await moveOn(targetHost, known, world);
     }
   },
 
@@ -223,27 +227,34 @@ interface Refused {
   readonly refusal: Fault;
 }
 
-/** The next target is booked in the transaction that records why this one would not. */
-async function moveOn(
+const isPassedOver = async (host: string, world: MigrationWorld): Promise<boolean> =>
+  (await world.record()).refusals.some(refusal => refusal.host === host);
+
+async function passOver(
   { host, askedAtMs, refusal }: Refused,
   known: Known,
   world: MigrationWorld,
 ): Promise<void> {
-  const rest = alternatesAfter(host, known);
   const fault = toFaultInfo(refusal);
   const refusals = [...(await world.record()).refusals, { host, askedAtMs, refusedAtMs: world.nowMs, fault }];
-  if (rest.length === 0) throw lastRefusal(known, refusal, refusals.map(saidOf));
-  await withdrawTarget(known, world);
-  await leaveTarget(known, world, "unwound");
-  const booked = world.commit(async write => {
-    const { queries, sagaId, nowMs } = write;
+  if (alternatesAfter(host, known).length === 0) throw lastRefusal(known, refusal, refusals.map(saidOf));
+  await world.commit(async ({ queries, sagaId, nowMs }) => {
     const text = `${host} refused: ${refusal.message}`;
     await tellMigration(queries, sagaId, { text, notice: { ...REFUSED, fault } }, nowMs);
     await updateMigration(queries, sagaId, { refusals }, nowMs);
-    await bookFirst(known, rest, write);
   });
-  await booked.catch((error: unknown) => {
+}
+
+/** From one that was passed over to the next one that can be booked. */
+async function moveOn(host: string, known: Known, world: MigrationWorld): Promise<void> {
+  await withdrawTarget(known, world);
+  await leaveTarget(known, world, "unwound");
+  const booked = world.commit(async write => {
+    await bookFirst(known, alternatesAfter(host, known), write);
+  });
+  await booked.catch(async (error: unknown) => {
     if (!(error instanceof NoneBooked)) throw error;
+    const { refusals } = await world.record();
     throw lastRefusal(known, error, [...refusals.map(saidOf), ...error.said]);
   });
 }
