@@ -11,19 +11,21 @@ import { hostService } from "./api/host-service.js";
 import { migrationService } from "./api/migration-service.js";
 import { placementService } from "./api/placement-service.js";
 import { policyService } from "./api/policy-service.js";
+import { recordChanges } from "./api/record-changes.js";
 import { serverGroupService } from "./api/server-group-service.js";
 import { serverService } from "./api/server-service.js";
 
-export const controllerServices = (api: Api): ServiceImplementation[] => [
-  hostService(api),
-  flavorService(api),
-  serverService(api),
-  migrationService(api),
-  aggregateService(api),
-  serverGroupService(api),
-  placementService(api),
-  policyService(api),
-  eventService(api),
-  fleetService(api),
-  adminService(api),
-];
+export const controllerServices = (api: Api): ServiceImplementation[] =>
+  [
+    hostService(api),
+    flavorService(api),
+    serverService(api),
+    migrationService(api),
+    aggregateService(api),
+    serverGroupService(api),
+    placementService(api),
+    policyService(api),
+    eventService(api),
+    fleetService(api),
+    adminService(api),
+  ].map(service => recordChanges(service, api));

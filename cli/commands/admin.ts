@@ -3,7 +3,8 @@
 import type { Command } from "commander";
 import { FAULTS } from "../../proto/fault.js";
 import { AdminServiceService } from "../../proto/gen/ferry/v1/controller.js";
-import { collect } from "../arguments.js";
+import { collect, positiveInteger } from "../arguments.js";
+import { CHANGE_COLUMNS } from "../output/change-view.js";
 import { DRIFT_COLUMNS } from "../output/drift-view.js";
 import { printFindings } from "../output/findings.js";
 import type { Runner } from "../runner.js";
@@ -12,9 +13,12 @@ import type { Runner } from "../runner.js";
 const RAISE_MS = 300_000;
 
 export function addAdminCommands(program: Command, runner: Runner): void {
-  const admin = program.command("admin").description("compare the controller's records with the hosts");
+  const admin = program
+    .command("admin")
+    .description("the controller's records: against the hosts, and who changed them");
   addAudit(admin, runner);
   addEpochRaise(admin, runner);
+  addChanges(admin, runner);
 }
 
 const AUDIT_HELP = `
@@ -72,6 +76,40 @@ function addEpochRaise(admin: Command, runner: Runner): void {
         const answer = await session.call(AdminServiceService.raiseEpochs, request, RAISE_MS);
         if (session.output.format === "json") session.output.json(answer);
         else printFindings(session.output, answer.findings, answer.plan);
+      }),
+    );
+}
+
+const CHANGES_HELP = `
+Newest first: who enabled or disabled a host, changed a flavor, an aggregate, a server group or what a host offers, corrected
+bookings or raised epochs, and what came of it. What was asked of a server is in "ferry server events", of a migration in
+"ferry migration show".
+
+Examples:
+  ferry admin changes
+  ferry admin changes --by user/ada --limit 20
+  ferry admin changes --of h3 -o json
+`;
+
+interface ChangesOptions {
+  readonly by: string;
+  readonly of: string;
+  readonly limit: number;
+}
+
+function addChanges(admin: Command, runner: Runner): void {
+  admin
+    .command("changes")
+    .description("who changed hosts, flavors, aggregates, groups and bookings")
+    .option("--by <who>", "only what this one asked for: user/NAME", "")
+    .option("--of <name>", "only of this host, flavor, aggregate or group, as it was named", "")
+    .option("--limit <number>", "at most so many", positiveInteger, 100)
+    .addHelpText("after", CHANGES_HELP)
+    .action(
+      runner.online(async (session, { by, of, limit }: ChangesOptions) => {
+        const request = { requestedBy: by, subject: of, limit };
+        const { changes } = await session.call(AdminServiceService.listChanges, request);
+        session.output.list(changes, CHANGE_COLUMNS);
       }),
     );
 }

@@ -67,12 +67,14 @@ const DECISIONS: Readonly<Record<string, string>> = {
   recoverMigration: "recovered by",
   confirmResize: "confirmed by",
   revertResize: "reverted by",
+  setMigration: "set by",
 };
 
-/** `confirmed by`: `user/ada, 2026-11-28 06:00:00 UTC`. That it was asked for at all is said already. */
-function decisionField({ action, requestedBy, startedAtMs }: ServerAction): Field[] {
+/** `set by`: `user/ada, 2026-11-28 06:00:00 UTC: priority 2`. That it was asked for at all is said already. */
+function decisionField({ action, requestedBy, startedAtMs, message }: ServerAction): Field[] {
   const title = DECISIONS[action];
-  return title === undefined ? [] : [[title, `${requestedBy}, ${formatTime(startedAtMs)}`]];
+  const what = message === "" ? "" : `: ${message}`;
+  return title === undefined ? [] : [[title, `${requestedBy}, ${formatTime(startedAtMs)}${what}`]];
 }
 
 /** `h2: another domain on the target has this name (have: …; fix: …)` */

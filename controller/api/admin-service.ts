@@ -3,8 +3,12 @@
 import { AdminServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import { implement, type ServiceImplementation } from "../../proto/rpc-server.js";
 import { ownerOf } from "../policy/policy.js";
+import { listChanges } from "../store/change-log.js";
 import { readFreeze } from "../store/freeze.js";
 import type { Api } from "./api.js";
+
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 10_000;
 
 export function adminService({ store, epochRaise, driftWatch }: Api): ServiceImplementation {
   return implement<typeof AdminServiceService>(AdminServiceService, {
@@ -14,6 +18,12 @@ export function adminService({ store, epochRaise, driftWatch }: Api): ServiceImp
     },
     raiseEpochs: ({ planOnly, withoutHosts }, { identity }) =>
       epochRaise.raise({ planOnly, withoutHosts, requestedBy: ownerOf(identity) }),
+    listChanges: async ({ limit, ...selection }) => ({
+      changes: await listChanges(store.queries, {
+        ...selection,
+        limit: Math.min(limit || DEFAULT_LIMIT, MAX_LIMIT),
+      }),
+    }),
     audit: async ({ lookOnly }) => ({ drifts: await driftWatch.look(!lookOnly) }),
   });
 }

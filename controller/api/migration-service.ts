@@ -3,7 +3,7 @@
 import { MigrationServiceService } from "../../proto/gen/ferry/v1/controller.js";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { type Caller, implement, type ServiceImplementation } from "../../proto/rpc-server.js";
-import { ownerOf, seesAll, viewerOf } from "../policy/policy.js";
+import { seesAll, viewerOf } from "../policy/policy.js";
 import type { Api } from "./api.js";
 import { onceFor } from "./once.js";
 import { requesterFrom } from "./requester-from.js";
@@ -38,8 +38,9 @@ export function migrationService(api: Api): ServiceImplementation {
       yield* migrations.watch(id, { signal: caller.signal, untilEnded });
     },
     setMigration: async ({ id, bandwidthBytesPerSecond: rate, priority }, caller) => {
-      if (priority !== undefined) await migrations.prioritise(id, priority);
-      if (rate !== undefined) await migrations.limit(id, rate, ownerOf(caller.identity));
+      const requestedBy = requesterFrom(caller, api.newId);
+      if (priority !== undefined) await migrations.prioritise(id, priority, requestedBy);
+      if (rate !== undefined) await migrations.limit(id, rate, requestedBy);
       return { migration: await migrations.show(id) };
     },
     verifyReceipt: ({ id, files }, { signal }) => migrations.verify(id, files, signal),

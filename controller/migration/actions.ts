@@ -20,19 +20,29 @@ import { tellAsked, tellEnded } from "./notify.js";
 import type { Requester } from "./requester.js";
 
 type Asked = Pick<ActionRecord, "serverId" | "action"> &
-  Partial<Pick<ActionRecord, "migrationId" | "host" | "endedAtMs">>;
+  Partial<Pick<ActionRecord, "migrationId" | "host" | "detail" | "endedAtMs">>;
 
 export async function recordAction(
   queries: Queries,
-  { serverId, action, migrationId = "", host = "", endedAtMs = 0 }: Asked,
+  { serverId, action, migrationId = "", host = "", detail = "", endedAtMs = 0 }: Asked,
   { by: requestedBy, project, requestId, requestDigest = "" }: Requester,
   nowMs: number,
 ): Promise<void> {
-  const what = { serverId, action, migrationId, host, endedAtMs };
+  const what = { serverId, action, migrationId, host, detail, endedAtMs };
   const asked = { ...what, requestedBy, project, requestId, requestDigest };
   const seq = await insertAction(queries, { ...asked, startedAtMs: nowMs, fault: undefined });
   await tellAsked(queries, { ...asked, seq }, nowMs);
 }
+
+/** Something about a migration that goes on was set. */
+export const recordSetting = (
+  queries: Queries,
+  { id: migrationId, serverId }: Pick<MigrationRecord, "id" | "serverId">,
+  detail: string,
+  requester: Requester,
+  nowMs: number,
+): Promise<void> =>
+  recordAction(queries, { serverId, action: "setMigration", migrationId, detail }, requester, nowMs);
 
 /** What an agent was asked to do for this server is over. */
 export async function endAction(
@@ -67,7 +77,7 @@ export async function actionsOn(
 const eventless = (record: ActionRecord): ServerAction => ({
   ...messageOf(record),
   updatedAtMs: record.startedAtMs,
-  message: "",
+  message: record.detail,
   events: [],
 });
 
@@ -143,7 +153,7 @@ const refusalEvent = ({ host, askedAtMs, refusedAtMs, fault }: TargetRefusal): S
 });
 
 /** Said to a migration that goes on: what follows is an event of its move, or of its verdict. */
-const WORDS: readonly string[] = ["cancelMigration", "recoverMigration"];
+const WORDS: readonly string[] = ["cancelMigration", "recoverMigration", "setMigration"];
 
 const VERDICTS: Readonly<Record<string, "confirm" | "revert">> = {
   confirmResize: "confirm",

@@ -5,23 +5,27 @@
 
 import { Fault } from "../../proto/fault.js";
 import { findMigration, type MigrationRecord, updateMigration } from "../store/migrations.js";
+import { recordSetting } from "./actions.js";
 import type { MigrationDependencies } from "./dependencies.js";
+import { type RequestedBy, requesterOf } from "./requester.js";
 
 export async function limitBandwidth(
   record: MigrationRecord,
   bytesPerSecond: number,
-  requestedBy: string,
-  { agent, store, clock }: Pick<MigrationDependencies, "agent" | "store" | "clock">,
+  requestedBy: RequestedBy,
+  { agent, store, clock, newId }: Pick<MigrationDependencies, "agent" | "store" | "clock" | "newId">,
 ): Promise<void> {
   const { id, serverId, sourceHost } = record;
   refuseTooLate(record);
+  const requester = requesterOf(requestedBy, newId);
   await agent.limitTransfer(sourceHost, { serverId, migrationId: id, bytesPerSecond });
   const limit =
     bytesPerSecond === 0 ? "not limited any more" : `limited to ${bytesPerSecond} bytes per second`;
   await store.transaction(async queries => {
     const notes = (await findMigration(queries, id))?.notes ?? [];
-    const note = `copy ${limit} by ${requestedBy}`;
+    const note = `copy ${limit} by ${requester.by}`;
     await updateMigration(queries, id, { notes: [...notes, note] }, clock.nowMs());
+    await recordSetting(queries, record, limit, requester, clock.nowMs());
   });
 }
 

@@ -20,7 +20,7 @@ import {
 } from "../store/migrations.js";
 import { listLiveSagas } from "../store/sagas.js";
 import type { Queries } from "../store/schema.js";
-import { actionsOn, recordAction } from "./actions.js";
+import { actionsOn, recordAction, recordSetting } from "./actions.js";
 import { Changes } from "./changes.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import { limitBandwidth } from "./limit-bandwidth.js";
@@ -146,13 +146,17 @@ export class Migrations {
   }
 
   /** How far ahead of others a migration waits for its turn. */
-  async prioritise(id: string, priority: number): Promise<void> {
-    await this.#find(id);
-    await this.#turns.prioritise(id, priority);
+  async prioritise(id: string, priority: number, requestedBy: RequestedBy): Promise<void> {
+    const { newId, clock } = this.#deps;
+    const record = await this.#find(id);
+    const requester = requesterOf(requestedBy, newId);
+    await this.#turns.prioritise(id, priority, queries =>
+      recordSetting(queries, record, `priority ${priority}`, requester, clock.nowMs()),
+    );
   }
 
   /** How fast its disks may be copied from now on; 0: as fast as it goes. */
-  async limit(id: string, bytesPerSecond: number, requestedBy: string): Promise<Migration> {
+  async limit(id: string, bytesPerSecond: number, requestedBy: RequestedBy): Promise<Migration> {
     await limitBandwidth(await this.#find(id), bytesPerSecond, requestedBy, this.#deps);
     return this.show(id);
   }

@@ -4,6 +4,7 @@
  */
 
 import type { SagaRunner } from "../saga/runner.js";
+import type { Queries } from "../store/schema.js";
 import { listTaken } from "../store/turns.js";
 import type { MigrationDependencies } from "./dependencies.js";
 import type { QueueLimits } from "./fair-queue.js";
@@ -37,8 +38,12 @@ export class TurnGiver {
   }
 
   /** From -10 to 10; whoever is ahead now may have its turn at once. */
-  async prioritise(id: string, priority: number): Promise<void> {
-    await setPriority(this.#deps.store, id, priority);
+  async prioritise(
+    id: string,
+    priority: number,
+    recorded: (queries: Queries) => Promise<void>,
+  ): Promise<void> {
+    await setPriority(this.#deps.store, id, priority, recorded);
     this.freed();
   }
 

@@ -115,11 +115,17 @@ export function checkedPriority(priority: number): number {
 }
 
 /** Of a migration that waits; one that has begun has its turn already. */
-export async function setPriority(store: Transactions, id: string, priority: number): Promise<void> {
+export async function setPriority(
+  store: Transactions,
+  id: string,
+  priority: number,
+  recorded: (queries: Queries) => Promise<void>,
+): Promise<void> {
   checkedPriority(priority);
   await store.transaction(async queries => {
     const turn = await findTurn(queries, id);
     if (turn?.taken !== 0) throw new Fault("conflict", `migration ${id} does not wait for its turn`);
     await changeTurn(queries, id, { priority });
+    await recorded(queries);
   });
 }

@@ -102,6 +102,7 @@ export const METHOD_RULES: Readonly<Record<string, Rule | typeof AGENT_ONLY>> = 
   "/ferry.v1.AdminService/ShowStore": rule("ferry:admin:store", "manager"),
   "/ferry.v1.AdminService/RaiseEpochs": rule("ferry:admin:epoch-raise", "admin"),
   "/ferry.v1.AdminService/Audit": rule("ferry:admin:audit", "manager"),
+  "/ferry.v1.AdminService/ListChanges": rule("ferry:admin:changes", "manager"),
   "/ferry.v1.FleetService/Heartbeat": AGENT_ONLY,
 };
 

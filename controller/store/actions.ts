@@ -13,13 +13,15 @@ export interface ActionRecord {
   /** Of a request that is carried out once, however often it comes; empty when its caller gave it no id. */
   readonly requestDigest: string;
   /** Nova's: create | delete | start | stop | migrate | resize | confirmResize | revertResize | lock | unlock | reset_state; and
-   * adopt | cancelMigration | recoverMigration */
+   * adopt | cancelMigration | recoverMigration | setMigration */
   readonly action: string;
   readonly requestedBy: string;
   readonly project: string;
   /** The migration whose journal tells how it went; empty: the fields below do. */
   readonly migrationId: string;
   readonly host: string;
+  /** What exactly was asked, where the action does not say it. */
+  readonly detail: string;
   readonly startedAtMs: number;
   /** 0 while it goes on. */
   readonly endedAtMs: number;
@@ -35,6 +37,7 @@ const COLUMNS: Columns<ActionRecord> = {
   project: text("project"),
   migrationId: text("migration_id"),
   host: text("host"),
+  detail: text("detail"),
   startedAtMs: int("started_at_ms"),
   endedAtMs: int("ended_at_ms"),
   fault: optionalMessage("fault", FaultInfo),
@@ -96,7 +99,7 @@ export async function endActions(
   return ended;
 }
 
-/** Under which it was last asked for anything about this migration; empty when nobody did. */
+/** Under which it was last asked for this migration or an end of it; empty when nobody did. */
 export async function latestRequestId(
   queries: Queries,
   serverId: string,
@@ -107,6 +110,7 @@ export async function latestRequestId(
     .select("request_id")
     .where("server_id", "=", serverId)
     .where("migration_id", "=", migrationId)
+    .where("action", "<>", sql.lit("setMigration"))
     .orderBy("seq", "desc")
     .limit(1)
     .executeTakeFirst();

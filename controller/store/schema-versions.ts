@@ -146,6 +146,15 @@ const VERSION_13 = [
 /** Who wants a saga cancelled. */
 const VERSION_14 = [`ALTER TABLE saga ADD COLUMN cancelled_by TEXT NOT NULL DEFAULT ''`];
 
+/** What exactly was asked, where the action does not say it; and who changes what belongs to no server. */
+const VERSION_15 = [
+  `ALTER TABLE action ADD COLUMN detail TEXT NOT NULL DEFAULT ''`,
+  `CREATE TABLE change (
+    id TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, requested_by TEXT NOT NULL, project TEXT NOT NULL, request_id TEXT NOT NULL,
+    method TEXT NOT NULL, subject TEXT NOT NULL, asked TEXT NOT NULL, ended_at_ms BIGINT NOT NULL, fault TEXT)`,
+  `CREATE INDEX change_by_age ON change (at_ms)`,
+];
+
 const VERSIONS: readonly (readonly string[])[] = [
   VERSION_1,
   VERSION_2,
@@ -161,6 +170,7 @@ const VERSIONS: readonly (readonly string[])[] = [
   VERSION_12,
   VERSION_13,
   VERSION_14,
+  VERSION_15,
 ];
 
 /** Brings the schema to the newest version, in one transaction; controllers that start together do it one by one. */

@@ -219,8 +219,25 @@ export interface ActionTable {
   /** The migration whose journal tells how it went; empty: the columns below do. */
   migration_id: string;
   host: string;
+  /** What exactly was asked, where the action does not say it. */
+  detail: string;
   started_at_ms: Int;
   /** 0 while it goes on. */
+  ended_at_ms: Int;
+  fault: Json | null;
+}
+
+/** Who changed what belongs to no server (store/change-log.ts). */
+export interface ChangeTable {
+  id: string;
+  at_ms: Int;
+  requested_by: string;
+  project: string;
+  request_id: string;
+  method: string;
+  subject: string;
+  asked: string;
+  /** 0: its end is not known. */
   ended_at_ms: Int;
   fault: Json | null;
 }
@@ -287,6 +304,7 @@ export interface Schema {
   saga_step: SagaStepTable;
   event: EventTable;
   action: ActionTable;
+  change: ChangeTable;
   notification: NotificationTable;
   turn: TurnTable;
   process: ProcessTable;

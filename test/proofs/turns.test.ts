@@ -69,10 +69,16 @@ describe("migrations that want to copy at once", () => {
     }
     const [, second = "", third = "", fourth = ""] = ids;
     expect(await queue()).toEqual([fourth, second, third]);
-    await crowd.migrations.prioritise(third, 3);
+    await crowd.migrations.prioritise(third, 3, "user/bob");
+    expect((await crowd.migrations.show(third)).actions).toMatchObject([
+      { action: "migrate" },
+      { action: "setMigration", requestedBy: "user/bob", message: "priority 3" },
+    ]);
     expect(await queue()).toEqual([third, fourth, second]);
-    await expect(crowd.migrations.prioritise(ids[0] ?? "", 1)).rejects.toThrow("does not wait for its turn");
-    await expect(crowd.migrations.prioritise(third, 11)).rejects.toThrow("11 is no priority");
+    await expect(crowd.migrations.prioritise(ids[0] ?? "", 1, "test")).rejects.toThrow(
+      "does not wait for its turn",
+    );
+    await expect(crowd.migrations.prioritise(third, 11, "test")).rejects.toThrow("11 is no priority");
     expect(await crowd.until(finished)).toBe(true);
   });
 

@@ -1,6 +1,7 @@
 /** Whoever changes the course of a migration is named: in what is asked of its server, in its story, in its record. */
 
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { latestRequestId } from "../../controller/store/actions.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
 
 let center: Datacenter;
@@ -64,6 +65,18 @@ it("that it was cancelled because its server was to be deleted", async () => {
   await deleted;
   expect(await asked()).toEqual(["migrate by test", "cancelMigration by delete"]);
   expect(await serverActions()).toContain("delete by user/bob");
+});
+
+it("who limited how fast it is copied; what comes then is still told of the request that it was asked for with", async () => {
+  const { migrations } = center.controller;
+  const id = await copying();
+  await migrations.limit(id, 1024, "user/bob");
+  expect(await asked()).toEqual(["migrate by test", "setMigration by user/bob"]);
+  const [migrate, limited] = (await migrations.show(id)).actions;
+  expect(limited?.message).toBe("limited to 1024 bytes per second");
+  expect(await latestRequestId(center.store.queries, WEB, id)).toBe(migrate?.requestId);
+  await migrations.cancel(id, "test");
+  await center.ended();
 });
 
 it.each(["confirm", "revert"] as const)("who gave the verdict: %s", async verdict => {

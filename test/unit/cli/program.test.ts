@@ -102,7 +102,7 @@ describe("commands", () => {
       program.commands.map(group => [group.name(), group.commands.map(one => one.name()).sort()]),
     );
     expect(tree).toEqual({
-      admin: ["audit", "epoch-raise"],
+      admin: ["audit", "changes", "epoch-raise"],
       event: ["list", "watch"],
       host: ["disable", "enable", "list", "set", "show"],
       aggregate: ["add", "create", "delete", "list", "remove", "set", "show", "zones"],

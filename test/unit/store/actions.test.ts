@@ -22,6 +22,7 @@ const action = (changes: Partial<ActionRecord>): ActionRecord => ({
   requestedBy: "user/ada",
   project: "",
   migrationId: "m",
+  detail: "",
   host: "",
   startedAtMs: 1,
   endedAtMs: 0,
