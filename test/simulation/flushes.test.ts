@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { MADE_DISKS } from "./flushes/made-disks.js";
 import { NAMES } from "./flushes/names.js";
 import { RECEIVED } from "./flushes/received.js";
-import { sitesIn } from "./flushes/sites.mjs";
+import { flushNames, sitesIn } from "./flushes/sites.mjs";
 import { type FlushCase, tryWithout } from "./flushes/stage.js";
 
 const CASES: readonly FlushCase[] = [...NAMES, ...MADE_DISKS, ...RECEIVED];
@@ -16,6 +16,7 @@ const CASES: readonly FlushCase[] = [...NAMES, ...MADE_DISKS, ...RECEIVED];
 /** Of the device itself, which no simulated machine has. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   "agent/disk/block-devices.ts#1": "native/block-devices.test.ts",
+  "agent/disk/block-devices.ts#2": "native/block-devices.test.ts",
 };
 
 const places = globSync("{agent,controller,proto}/**/*.ts")
@@ -38,5 +39,31 @@ describe("without a flush something is lost", () => {
     let isLost = false;
     for (const one of comers.get(place) ?? []) isLost ||= !(await tryWithout(one, place)).holds;
     expect(isLost).toBe(true);
+  });
+});
+
+describe("a flush", () => {
+  const helper = `
+    import { fdatasync as settled, open } from "node:fs";
+    const settle = promisify(settled);
+    export async function keep(path) {
+      const file = await open(path);
+      try { await settle(file); } finally { await file.close(); }
+    }
+    export const keepAll = async paths => { for (const path of paths) await keep(path); };
+    export async function write(path, text) { await writeFile(path, text); await keep(path); }`;
+  const use = `
+    import { keep, keepAll, write } from "./helper.js";
+    await keep("a");
+    await keepAll(["a"]).catch(() => {});
+    await withFile("a", keep);
+    await write("a", "");
+    await (await open("a")).datasync();`;
+  const names = flushNames([helper, use]);
+
+  it("is Node's under any name, a method, and whatever does nothing else", () => {
+    expect([...names].sort()).toEqual(["keep", "keepAll", "settle", "settled"]);
+    expect(sitesIn("helper.ts", helper, names)).toHaveLength(3);
+    expect(sitesIn("use.ts", use, names)).toHaveLength(4);
   });
 });
