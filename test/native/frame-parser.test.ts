@@ -7,39 +7,10 @@ import { zstdCompressSync } from "node:zlib";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeHello } from "../../agent/transfer/messages.js";
+import { frameOf, type Header, headerOf } from "./support/raw-frames.js";
 import { areEqual, createWorld, engine, faultOf, KIB, MIB, type World } from "./support/transfer-world.js";
 
 const LEAF = 256 * KIB;
-
-interface Header {
-  readonly magic?: number;
-  readonly type: number;
-  readonly flags?: number;
-  readonly file?: number;
-  readonly length?: number;
-  readonly wire?: number;
-  readonly offset?: bigint;
-}
-
-function headerOf({
-  magic = 0x31595246,
-  type,
-  flags = 0,
-  file = 0,
-  length = 0,
-  wire = length,
-  offset = 0n,
-}: Header) {
-  const header = Buffer.alloc(60);
-  header.writeUInt32LE(magic, 0);
-  header.writeUInt8(type, 4);
-  header.writeUInt8(flags, 5);
-  header.writeUInt16LE(file, 6);
-  header.writeUInt32LE(length, 12);
-  header.writeUInt32LE(wire, 16);
-  header.writeBigUInt64LE(offset, 20);
-  return header;
-}
 
 describe("a header", () => {
   it.each<[string, Header, RegExp]>([
@@ -110,16 +81,13 @@ describe("an open port", () => {
     await closed;
   }
 
-  const frame = (header: Header, payload = Buffer.alloc(0)) =>
-    Buffer.concat([headerOf({ ...header, length: payload.length }), payload]);
-
   it.each<[string, Buffer]>([
-    ["data for a file that is not open", frame({ type: 7 }, Buffer.alloc(100, 1))],
-    ["a seal without a segment", frame({ type: 9 }, Buffer.alloc(8, 1))],
-    ["a zero run of no length", frame({ type: 8 }, Buffer.alloc(8))],
-    ["a file that was never announced", frame({ type: 3, file: 9 }, Buffer.from("{}"))],
-    ["an open that is no JSON", frame({ type: 3 }, Buffer.from("nonsense"))],
-    ["a verdict, which is the target's to give", frame({ type: 10 }, Buffer.alloc(8))],
+    ["data for a file that is not open", frameOf({ type: 7 }, Buffer.alloc(100, 1))],
+    ["a seal without a segment", frameOf({ type: 9 }, Buffer.alloc(8, 1))],
+    ["a zero run of no length", frameOf({ type: 8 }, Buffer.alloc(8))],
+    ["a file that was never announced", frameOf({ type: 3, file: 9 }, Buffer.from("{}"))],
+    ["an open that is no JSON", frameOf({ type: 3 }, Buffer.from("nonsense"))],
+    ["a verdict, which is the target's to give", frameOf({ type: 10 }, Buffer.alloc(8))],
     ["an oversized frame", headerOf({ type: 7, length: 2 ** 31 })],
     ["noise", randomBytes(200 * KIB)],
   ])("answers %s with a refusal, and ends the transfer", async (_, bytes) => {
@@ -156,7 +124,7 @@ describe("an open port", () => {
   it("takes a frame that is cut off for a lost connection, and goes on with the next", async () => {
     const { listener, port } = await world.listener();
     const expectation = world.expect(listener, [await world.incoming("disk")]);
-    await say(port, frame({ type: 7 }, Buffer.alloc(1000)).subarray(0, 500));
+    await say(port, frameOf({ type: 7 }, Buffer.alloc(1000)).subarray(0, 500));
     await world.send(port, ["disk"]);
     await expectation.done;
     expect(await areEqual(world.source("disk"), world.target("disk"))).toBe(true);

@@ -10,8 +10,6 @@ namespace ferry {
 
 namespace {
 
-// Frames other than `data` are put together here; `have` is the largest that TypeScript sends often.
-constexpr std::size_t kFrameBytes = kHeaderBytes + kMaxPayloadBytes;
 // A refusal waits this long for a frame that is being sent.
 constexpr std::chrono::milliseconds kRefusePatience{500};
 
@@ -21,7 +19,6 @@ Connection::Connection(TlsContext context, std::function<void()> on_end)
     : stream_(std::move(context)),
       on_end_(std::move(on_end)),
       payload_(MakeAlignedBuffer(kMaxPayloadBytes)),
-      small_frame_(MakeAlignedBuffer(kFrameBytes)),
       sent_at_(Clock::now().time_since_epoch().count()) {}
 
 Connection::~Connection() {
@@ -30,7 +27,7 @@ Connection::~Connection() {
 
 void Connection::Dial(const std::string& host, std::uint16_t port, std::chrono::milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
-  const int socket = ConnectTo(host, port, deadline, [this] { return stream_.is_stopping(); });
+  const int socket = ConnectTo(host, port, deadline, [this] { return is_stopping(); });
   SendSmallFramesAtOnce(socket);
   stream_.Handshake(socket, true, deadline);
 }
@@ -45,23 +42,9 @@ void Connection::SetTaps(FrameTap outgoing, FrameTap incoming) {
   incoming_tap_ = std::move(incoming);
 }
 
-void Connection::Send(FrameHeader header, const std::uint8_t* payload, std::size_t length) {
+void Connection::Send(FrameHeader header, std::uint8_t* payload, std::size_t length) {
   std::lock_guard<std::timed_mutex> whole(writing_);
-  if (length > 0) memcpy(small_frame_.get() + kHeaderBytes, payload, length);
-  header.length = header.wire = static_cast<std::uint32_t>(length);
-  Write(header, small_frame_.get());
-}
-
-void Connection::SendInPlace(FrameHeader header, std::uint8_t* payload, std::size_t length) {
-  std::lock_guard<std::timed_mutex> whole(writing_);
-  header.length = header.wire = static_cast<std::uint32_t>(length);
-  Write(header, payload - kHeaderBytes);
-}
-
-void Connection::SendCompressed(FrameHeader header, std::uint8_t* wire, std::size_t count) {
-  std::lock_guard<std::timed_mutex> whole(writing_);
-  header.wire = static_cast<std::uint32_t>(count);
-  Write(header, wire - kHeaderBytes);
+  Write(header, payload, length);
 }
 
 void Connection::SendLength(FrameType type, std::uint16_t file, std::int64_t offset, std::int64_t bytes,
@@ -78,7 +61,7 @@ void Connection::SendLength(FrameType type, std::uint16_t file, std::int64_t off
 
 void Connection::Ping() {
   std::unique_lock<std::timed_mutex> whole(writing_, std::try_to_lock);
-  if (whole.owns_lock()) Write(FrameHeader{}, small_frame_.get());
+  if (whole.owns_lock()) Write(FrameHeader{}, nullptr, 0);
 }
 
 void Connection::AllowCompression() {
@@ -106,24 +89,23 @@ bool Connection::ReceiveIfAny(Frame& frame) {
 
 void Connection::Refuse(const std::string& error, std::chrono::milliseconds linger) {
   const auto deadline = Clock::now() + linger;
-  stream_.Stop();
+  stream_.socket().Stop();
   try {
     std::unique_lock<std::timed_mutex> whole(writing_, kRefusePatience);
-    if (whole.owns_lock() && !stream_.is_severed()) {
+    if (whole.owns_lock() && !stream_.socket().is_severed()) {
       FrameHeader header;
       header.type = FrameType::kError;
-      memcpy(small_frame_.get() + kHeaderBytes, error.data(), error.size());
-      header.length = header.wire = static_cast<std::uint32_t>(error.size());
-      Write(header, small_frame_.get());
+      std::vector<std::uint8_t> payload(error.begin(), error.end());
+      Write(header, payload.data(), payload.size());
       stream_.Finish();
       // What the peer still sends must be taken, or a reset would overtake the reason.
       std::lock_guard<std::mutex> one_reader(reading_);
-      stream_.Discard(deadline);
+      stream_.socket().Discard(deadline);
     }
   } catch (const Failure&) {
     // The peer is gone: there is nobody to tell.
   }
-  stream_.Sever();
+  Sever();
 }
 
 void Connection::Finish() {
@@ -131,7 +113,7 @@ void Connection::Finish() {
     std::lock_guard<std::timed_mutex> whole(writing_);
     stream_.Finish();
   } catch (const Failure&) {
-    stream_.Sever();
+    Sever();
   }
 }
 
@@ -141,7 +123,7 @@ void Connection::GiveUp(std::exception_ptr why) {
     if (!why_) why_ = std::move(why);
   }
   has_given_up_ = true;
-  stream_.WakeReader();
+  stream_.socket().WakeReader();
 }
 
 void Connection::ThrowWhy() {
@@ -154,16 +136,18 @@ std::chrono::milliseconds Connection::SentAgo() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(ago);
 }
 
-void Connection::Write(const FrameHeader& header, std::uint8_t* frame) {
-  const std::size_t length = kHeaderBytes + header.wire;
+void Connection::Write(FrameHeader header, std::uint8_t* payload, std::size_t length) {
+  header.wire = static_cast<std::uint32_t>(length);
   if (outgoing_tap_) {
     FrameHeader travelling = header;
     travelling.length = header.wire;
-    outgoing_tap_(travelling, frame + kHeaderBytes);
+    outgoing_tap_(travelling, payload);
   }
-  EncodeHeader(header, frame);
-  stream_.Write(frame, length);
-  sent_bytes_ += static_cast<std::int64_t>(length);
+  if (header.length == 0) header.length = header.wire;
+  std::uint8_t encoded[kHeaderBytes];
+  EncodeHeader(header, encoded);
+  stream_.Write({{encoded, kHeaderBytes}, {payload, length}});
+  sent_bytes_ += static_cast<std::int64_t>(kHeaderBytes + length);
   sent_at_ = Clock::now().time_since_epoch().count();
 }
 

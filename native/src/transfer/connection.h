@@ -35,11 +35,9 @@ class Connection {
   void Accept(int socket, std::chrono::milliseconds timeout);
   void SetTaps(FrameTap outgoing, FrameTap incoming);
 
-  void Send(FrameHeader header, const std::uint8_t* payload = nullptr, std::size_t length = 0);
-  // Sends `length` bytes without copying them: the header is written over the kHeaderBytes before `payload`.
-  void SendInPlace(FrameHeader header, std::uint8_t* payload, std::size_t length);
-  // Sends what travels of a compressed frame, `header.length` bytes when expanded, in the same way.
-  void SendCompressed(FrameHeader header, std::uint8_t* wire, std::size_t count);
+  // What travels of the payload are `length` bytes; with `header.length` set they are compressed, and expand to that. A tap may
+  // change them.
+  void Send(FrameHeader header, std::uint8_t* payload = nullptr, std::size_t length = 0);
   void SendLength(FrameType type, std::uint16_t file, std::int64_t offset, std::int64_t bytes, std::uint8_t flags = 0);
   // Unless something is being sent anyway.
   void Ping();
@@ -58,15 +56,16 @@ class Connection {
   // Ends in good order.
   void Finish();
   // Whoever waits on the connection gives up, at once.
-  void Sever() { stream_.Sever(); }
+  void Sever() { stream_.socket().Sever(); }
   // The receiving thread gives up, for the first reason that it is told; sending goes on.
   void GiveUp(std::exception_ptr why);
+  bool is_stopping() const { return stream_.socket().is_stopping(); }
   bool has_given_up() const { return has_given_up_; }
   // Throws that reason, if there is one.
   void ThrowWhy();
   // Between two frames: has somebody ended this?
   void ThrowIfStopped() const {
-    if (stream_.is_stopping() || has_given_up()) throw StoppedFailure();
+    if (is_stopping() || has_given_up()) throw StoppedFailure();
   }
 
   TlsStream& stream() { return stream_; }
@@ -75,8 +74,7 @@ class Connection {
   std::chrono::milliseconds SentAgo() const;
 
  private:
-  // The frame's payload is `header.wire` bytes after its header.
-  void Write(const FrameHeader& header, std::uint8_t* frame);
+  void Write(FrameHeader header, std::uint8_t* payload, std::size_t length);
   bool ReadPayload(Frame& frame);
   bool ReadFrame(Frame& frame);
   bool ReadWhole(std::uint8_t* into, std::size_t length);
@@ -93,7 +91,6 @@ class Connection {
     AlignedBuffer wire = MakeAlignedBuffer(kMaxPayloadBytes);
   };
   std::unique_ptr<Expansion> expansion_;
-  AlignedBuffer small_frame_;
   std::mutex giving_up_;  // guards `why_`
   std::exception_ptr why_;
   std::atomic<bool> has_given_up_{false};

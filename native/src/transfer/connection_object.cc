@@ -137,13 +137,13 @@ Napi::Value ConnectionObject::Dial(Info info) {
 }
 
 Napi::Value ConnectionObject::PeerCertificate(Info info) {
-  auto work = [connection = connection_] { return connection->stream().PeerCertificate(); };
+  auto work = [connection = connection_] { return connection->stream().session().peer_certificate; };
   return AsyncCall(info.Env(), Lane::kFast, std::move(work),
                    [](Napi::Env env, Bytes& bytes) { return BufferOf(env, bytes.data(), bytes.size()); });
 }
 
 Napi::Value ConnectionObject::ChannelBinding(Info info) {
-  auto work = [connection = connection_] { return connection->stream().ChannelBinding(); };
+  auto work = [connection = connection_] { return connection->stream().session().channel_binding; };
   return AsyncCall(info.Env(), Lane::kFast, std::move(work),
                    [](Napi::Env env, Bytes& bytes) { return BufferOf(env, bytes.data(), bytes.size()); });
 }
@@ -160,7 +160,8 @@ Napi::Value ConnectionObject::Send(Info info) {
   if (payload.ByteLength() > kMaxPayloadBytes) throw Napi::RangeError::New(info.Env(), "a payload is too long");
   auto work = [connection = connection_, header = HeaderArguments(info), bytes = BytesOf(payload)] {
     connection->ThrowIfStopped();
-    connection->Send(header, bytes.data(), bytes.size());
+    Bytes changeable = bytes;
+    connection->Send(header, changeable.data(), changeable.size());
   };
   return AsyncCall(info.Env(), Lane::kSlow, std::move(work));
 }
@@ -221,7 +222,7 @@ Napi::Value ConnectionObject::ReceivedBytes(Info info) {
 }
 
 Napi::Value ConnectionObject::SilentMs(Info info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(connection_->stream().SilentFor().count()));
+  return Napi::Number::New(info.Env(), static_cast<double>(connection_->stream().socket().SilentFor().count()));
 }
 
 Napi::Value ConnectionObject::SentAgoMs(Info info) {

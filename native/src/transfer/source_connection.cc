@@ -39,7 +39,7 @@ SourceConnection::SourceConnection(Connection& connection, Algorithm algorithm,
     : connection_(connection),
       limits_(std::move(limits)),
       hasher_(algorithm),
-      buffer_(MakeAlignedBuffer(kReadLeaves * kSlotBytes)),
+      buffer_(MakeAlignedBuffer(kReadLeaves * kLeafBytes)),
       packing_(compression == Compression::kOff ? nullptr : std::make_unique<Packing>(compression)) {}
 
 void SourceConnection::Run(SegmentQueue& queue) {
@@ -113,15 +113,14 @@ void SourceConnection::SendLeaf(const Segment& segment, std::int64_t leaf, std::
   file.sent_bytes += static_cast<std::int64_t>(size);
 }
 
-// A header goes over what lies before: the room before the leaf, or zeros that nobody needs any more.
 void SourceConnection::SendPiece(FrameHeader header, std::uint8_t* bytes, std::size_t length) {
   const std::size_t packed = packing_ ? Pack(bytes, length) : 0;
   TakeTokens(static_cast<std::int64_t>(packed > 0 ? packed : length));
   if (packed > 0) {
     header.length = static_cast<std::uint32_t>(length);
-    connection_.SendCompressed(header, packing_->bytes(), packed);
+    connection_.Send(header, packing_->buffer.get(), packed);
   } else {
-    connection_.SendInPlace(header, bytes, length);
+    connection_.Send(header, bytes, length);
   }
   if (packing_) NoteSent(length);
 }
@@ -129,14 +128,14 @@ void SourceConnection::SendPiece(FrameHeader header, std::uint8_t* bytes, std::s
 // 0 when the leaf goes as it is.
 std::size_t SourceConnection::Pack(const std::uint8_t* bytes, std::size_t length) {
   if (!packing_->choice.ShouldCompress()) return 0;
-  const std::size_t packed = packing_->compressor.Compress(bytes, length, packing_->bytes());
+  const std::size_t packed = packing_->compressor.Compress(bytes, length, packing_->buffer.get());
   if (packed == 0) packing_->choice.DidNotShrink();
   return packed;
 }
 
 void SourceConnection::NoteSent(std::size_t length) {
   const auto now = Clock::now();
-  const auto waited = connection_.stream().WaitedForRoom() + waited_for_tokens_;
+  const auto waited = connection_.stream().socket().WaitedForRoom() + waited_for_tokens_;
   packing_->choice.Sent(length, now - packing_->last_leaf, waited - packing_->waited);
   packing_->last_leaf = now;
   packing_->waited = waited;
@@ -185,7 +184,7 @@ void SourceConnection::ReadLeaves(const SourceFile& file, LeafRange range) {
 void SourceConnection::TakeTokens(std::int64_t bytes) {
   const auto begun = Clock::now();
   for (const auto& limit : limits_) {
-    limit->Take(bytes, [this] { return connection_.stream().is_stopping(); });
+    limit->Take(bytes, [this] { return connection_.is_stopping(); });
   }
   waited_for_tokens_ += Clock::now() - begun;
 }

@@ -1,7 +1,7 @@
 // The source's end of one connection: reads and digests leaves, sends segments, settles the target's verdict on each.
 //
 // At most two segments are without a verdict; a leaf that the target found wrong is read and sent once more. Four leaves
-// are read at once, into buffers with room for a frame header before each: that, and TLS's buffers, is all the memory.
+// are read at once: that, and TLS's buffers, is all the memory.
 #pragma once
 
 #include <array>
@@ -27,7 +27,6 @@ class SourceConnection {
 
  private:
   static constexpr std::int64_t kReadLeaves = 4;
-  static constexpr std::size_t kSlotBytes = kBlockBytes + static_cast<std::size_t>(kLeafBytes);
 
   // Leaves in a row that one frame tells of.
   struct PendingRun {
@@ -35,14 +34,12 @@ class SourceConnection {
     LeafRange range;
   };
 
-  // What compresses leaves, with room for a frame header before them.
   struct Packing {
     explicit Packing(Compression policy) : choice(policy) {}
-    std::uint8_t* bytes() const { return buffer.get() + kBlockBytes; }
 
     CompressionChoice choice;
     LeafCompressor compressor;
-    AlignedBuffer buffer = MakeAlignedBuffer(kSlotBytes);
+    AlignedBuffer buffer = MakeAlignedBuffer(kLeafBytes);
     Clock::time_point last_leaf = Clock::now();
     std::chrono::nanoseconds waited{0};
   };
@@ -61,7 +58,7 @@ class SourceConnection {
   void TakeVerdict(const Frame& frame);
   void PlanResend(const Segment& segment, const Frame& frame);
 
-  std::uint8_t* BytesOf(std::int64_t index) const { return buffer_.get() + index * kSlotBytes + kBlockBytes; }
+  std::uint8_t* BytesOf(std::int64_t index) const { return buffer_.get() + index * kLeafBytes; }
 
   Connection& connection_;
   SegmentQueue* queue_ = nullptr;

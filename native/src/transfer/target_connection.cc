@@ -184,7 +184,7 @@ void TargetConnection::AskAgain(const OpenSegment& segment, const std::vector<st
   header.type = FrameType::kResend;
   header.file = segment.file;
   header.offset = segment.sealed.range.first * kLeafBytes;
-  connection_->Send(header, reinterpret_cast<const std::uint8_t*>(numbers.data()), numbers.size() * 4);
+  connection_->Send(header, reinterpret_cast<std::uint8_t*>(numbers.data()), numbers.size() * 4);
 }
 
 void TargetConnection::AwaitVerifies(std::size_t limit) {

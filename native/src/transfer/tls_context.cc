@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 
 #include "openssl_use.h"
+#include "tls_handshake.h"
 #include "transfer_failure.h"
 
 namespace ferry {
@@ -76,6 +77,7 @@ TlsContext MakeTlsContext(const TlsMaterial& material) {
   SSL_CTX_set_num_tickets(raw, 0);
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_verify(raw, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  HandOutSecrets(raw);
   TrustAuthority(raw, material.authority);
   UseCertificate(raw, material.certificate);
   UseKey(raw, material.key);

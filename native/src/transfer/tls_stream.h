@@ -1,33 +1,29 @@
-// One TLS connection over a socket of ours: blocking reads and writes that end at once when the stream is stopped.
+// One TLS 1.3 connection: OpenSSL shakes hands, then records are sealed and opened here, several for each system call.
 //
-// One thread may read while others write. OpenSSL is called under a lock and never waits: what it wants to send or
-// receive passes through two buffers of ours, so that a whole leaf is one system call and not one per 16 KiB record.
-//
-//   open ─ Stop() → stopping: readers give up, writers finish ─ Sever() → severed: nothing moves any more
+// One thread may read while another writes. Whoever stops or severs the socket ends both.
 #pragma once
 
-#include <openssl/ssl.h>
-
 #include <atomic>
-#include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <mutex>
-#include <optional>
-#include <string>
+#include <initializer_list>
 #include <vector>
 
-#include "aligned_buffer.h"
-#include "system_call.h"
-#include "tls_context.h"
+#include "receive_buffer.h"
+#include "stoppable_socket.h"
+#include "tls_handshake.h"
 
 namespace ferry {
 
-using Clock = std::chrono::steady_clock;
+struct ByteSpan {
+  const std::uint8_t* bytes;
+  std::size_t length;
+};
 
 class TlsStream {
  public:
   explicit TlsStream(TlsContext context);
-  ~TlsStream();
+  ~TlsStream() { socket_.Sever(); }
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
 
@@ -36,65 +32,48 @@ class TlsStream {
 
   // At least one byte, or 0 when the peer has closed. One thread at a time.
   std::size_t Read(std::uint8_t* into, std::size_t length);
-  bool HasInput();
-  // How long writers have waited for room, altogether.
-  std::chrono::nanoseconds WaitedForRoom() const { return std::chrono::nanoseconds(waited_for_room_ns_); }
-  // All of it. One thread at a time.
-  void Write(const std::uint8_t* bytes, std::size_t length);
+  bool HasInput() { return spare_begin_ < spare_end_ || input_.size() > 0 || socket_.HasInput(); }
+  // All of it, each piece in records of its own, so that a reader who asks for the same pieces gets them without a copy. One
+  // thread at a time.
+  void Write(std::initializer_list<ByteSpan> pieces);
   // Says that nothing more will be written.
   void Finish();
-  // Throws away what still comes until the peer has closed or the deadline has come.
-  void Discard(Clock::time_point deadline);
 
-  void Stop();
-  void Sever();
-  // Makes the reader give up, now or next time; writers go on.
-  void WakeReader();
-  bool is_stopping() const { return state_ != State::kOpen; }
-  bool is_severed() const { return state_ == State::kSevered; }
+  // To be stopped, severed, and asked how long it has waited.
+  StoppableSocket& socket() { return socket_; }
+  const StoppableSocket& socket() const { return socket_; }
 
-  std::vector<std::uint8_t> PeerCertificate();
-  std::vector<std::uint8_t> ChannelBinding();
-  // How long somebody has waited for the peer: a reader for bytes, or a writer for room while the peer said nothing
-  // either; 0 while nobody does.
-  std::chrono::milliseconds SilentFor() const;
+  // What the handshake has shown.
+  const TlsSession& session() const;
 
  private:
-  enum class State { kOpen, kStopping, kSevered };
-  enum class Await { kRead, kWrite };
+  void ThrowUnlessOpen() const;
+  std::size_t OpenRecords(std::uint8_t* into, std::size_t length);
+  std::size_t OpenRecord(std::size_t size, std::uint8_t* content);
+  std::size_t TakeSpare(std::uint8_t* into, std::size_t length);
+  void Obey(ContentType type, const std::uint8_t* message, std::size_t length);
+  void ObeyHandshake(const std::uint8_t* message, std::size_t length);
+  void Seal(ContentType type, const std::uint8_t* content, std::size_t length);
+  void SendSealed();
+  void RenewKeyIfDue();
 
-  static const BIO_METHOD* BioMethod();
-  static int BioRead(BIO* bio, char* into, int length);
-  static int BioWrite(BIO* bio, const char* bytes, int length);
-  static long BioControl(BIO* bio, int command, long, void*);
+  TlsContext context_;  // until hands are shaken
+  StoppableSocket socket_;
+  TlsSession session_;
+  std::atomic<bool> has_session_{false};
 
-  SSL* Usable() const;
-  [[noreturn]] void ThrowTls(const char* attempt, int error);
-  bool FillInput();
-  void Flush();
-  void SendAll(const std::uint8_t* bytes, std::size_t length);
-  void Wait(Await what);
-  void NoteLifeSigns();
+  // Of the reader.
+  ReceiveBuffer input_;
+  AlignedBuffer spare_;  // the content of a record, where its reader has asked for less
+  std::size_t spare_begin_ = 0;
+  std::size_t spare_end_ = 0;
+  bool has_peer_finished_ = false;
 
-  std::optional<Descriptor> socket_;
-  const Descriptor wake_;
-  std::atomic<State> state_{State::kOpen};
-  std::atomic<bool> reader_woken_{false};
-  std::optional<Clock::time_point> deadline_;  // of the handshake
-  std::atomic<Clock::rep> waiting_since_{0};  // the reader
-  std::atomic<std::int64_t> waited_for_room_ns_{0};
-  std::atomic<Clock::rep> blocked_since_{0};  // the writer
-  int unread_bytes_ = 0;                      // when the writer last looked
-
-  std::mutex sending_;  // order of what OpenSSL gives us to send; taken before `tls_`
-  std::mutex tls_;      // guards what follows
-  TlsContext context_;
-  SSL* ssl_ = nullptr;
-  std::vector<std::uint8_t> output_;
+  // Of the writer.
+  AlignedBuffer output_;
+  std::size_t output_bytes_ = 0;
   std::uint64_t key_bytes_ = 0;
-  AlignedBuffer input_;  // filled by the reader only
-  std::size_t input_begin_ = 0;
-  std::size_t input_end_ = 0;
+  std::atomic<bool> is_key_wanted_{false};  // by the peer, which the reader hears
 };
 
 }  // namespace ferry

@@ -34,9 +34,12 @@ export async function transferPair(addonPath) {
   );
   let copies = 0;
 
+  /** The next connection, at the listener's end. */
+  const accept = () => new Promise(resolve => waiting.push(resolve));
+
   /** A connection from both of its ends. */
   async function connect() {
-    const accepted = new Promise(resolve => waiting.push(resolve));
+    const accepted = accept();
     const dialled = new addon.Connection(...tls);
     await dialled.dial("127.0.0.1", port, 5000);
     return { dialled, accepted: await accepted };
@@ -79,7 +82,8 @@ export async function transferPair(addonPath) {
     listener.close();
     rmSync(directory, { recursive: true });
   };
-  return { addon, connect, copy, dispose };
+  const [ca, cert, key] = tls;
+  return { addon, port, material: { ca, cert, key }, accept, connect, copy, dispose };
 }
 
 /** One self-signed certificate is authority and both ends. */
