@@ -20,6 +20,7 @@ const ENDINGS = [
   "cancel",
   "others-fill-up",
   "cancelled",
+  "reached-after-all",
 ] as const satisfies readonly Tale["ending"][];
 
 /** What comes late comes before the first, second, … request that follows, or after the end. */
@@ -48,6 +49,8 @@ export async function everyStrike({ stride, offset, only = [], sample }: Selecti
 /** Told only if some case of it could be meant: to find out where strikes can fall takes a whole migration. */
 const mayBe = ({ kind, ending }: Tale, only: readonly string[]): boolean =>
   !(kind === "resize-in-place" && needsOthers(ending)) &&
+  // Nothing of it depends on the flavor, and it is a whole migration.
+  !(kind === "resize" && ending === "reached-after-all") &&
   !only.some(
     word =>
       (KINDS.some(other => word === `${other},`) && word !== `${kind},`) ||
@@ -90,6 +93,7 @@ const WANTED = {
   cancel: "error",
   "others-fill-up": "error",
   cancelled: "error",
+  "reached-after-all": "confirmed",
 } as const;
 
 /**

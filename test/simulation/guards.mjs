@@ -92,6 +92,13 @@ export const GUARDS = [
     to: '!== "") throw error;',
     strikes: "migrate, others-fill-up, kill",
   },
+  {
+    name: "that a target is passed over is recorded before it is let go",
+    file: "controller/migration/steps/prepare-target.ts",
+    from: "if (!(await isPassedOver(targetHost, world))) {",
+    to: "{",
+    strikes: "migrate, reached-after-all, kill",
+  },
 ];
 
 /**

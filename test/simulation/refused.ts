@@ -1,14 +1,17 @@
 /**
- * The first target of the next migration refuses, because somebody's file lies where its disk would; and before another one is booked, either
- * all others have become full, or a person cancels the migration in the moment in which the refusing one was let go.
+ * The first target of the next migration is passed over, and before another one is booked something else happens:
+ *
+ *   others-fill-up     somebody's file lies where its disk would, and by then all others are full
+ *   cancelled          the same, and a person cancels the migration in the moment in which that target was let go
+ *   reached-after-all  its source cannot reach it; then it can, and nobody is told that it was let go
  */
 
-import { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
+import { PerformRequest, type PrepareTarget } from "../../proto/gen/ferry/v1/agent.js";
 import type { Fleet } from "./fleet.js";
 import type { Machine } from "./world/machine.js";
 import type { Intercepted } from "./world/network.js";
 
-export type Meanwhile = "others-fill-up" | "cancelled";
+export type Meanwhile = "others-fill-up" | "cancelled" | "reached-after-all";
 
 const SOMEBODYS = Buffer.from("no disk of Ferry's");
 const ANSWER_LOST_MS = 200;
@@ -19,9 +22,11 @@ export class Refused {
   readonly #otherwise: Fleet["world"]["network"]["intercept"];
   #refusing: Machine | undefined;
   #pathInTheWay = "";
+  /** From the refusing one. */
+  #cutOff: Machine | undefined;
   /** What is on its way to the one that refuses, while the others fill up. */
   #held: Intercepted[] | undefined;
-  #isCancelled = false;
+  #isLetGo = false;
   /** Servers by which the others are full. */
   readonly #filling: string[] = [];
 
@@ -32,10 +37,11 @@ export class Refused {
     fleet.world.network.intercept = request => this.#interfere(request);
   }
 
-  /** The file is gone, nothing waits any more, and nobody refuses. */
+  /** The file is gone, the way open, nothing waits any more, and nobody refuses. */
   heal(): void {
     this.#fleet.world.network.intercept = this.#otherwise;
     this.#letOn();
+    this.#reach();
     const { disk } = this.#refusing ?? {};
     if (disk?.find(this.#pathInTheWay)?.data.equals(SOMEBODYS) === true)
       disk.remove(this.#pathInTheWay, "unlink");
@@ -51,22 +57,27 @@ export class Refused {
   #interfere(request: Intercepted): boolean {
     if (!request.path.endsWith("/Perform")) return this.#otherwise(request);
     const { verb, migrationId } = PerformRequest.decode(request.body);
-    if (verb?.$case === "prepareTarget" && this.#refusing === undefined)
-      this.#refuse(request.to, verb.value.manifest?.files[0]?.path ?? "");
+    if (verb?.$case === "prepareTarget" && this.#refusing === undefined) this.#refuse(request.to, verb.value);
     if (request.to !== this.#refusing) return this.#otherwise(request);
     if (this.#held !== undefined) {
       this.#held.push(request);
       return true;
     }
-    if (verb?.$case !== "closeMigration" || this.#meanwhile !== "cancelled" || this.#isCancelled)
+    if (verb?.$case !== "closeMigration" || this.#meanwhile === "others-fill-up" || this.#isLetGo)
       return this.#otherwise(request);
-    this.#isCancelled = true;
-    this.#cancelUnseen(request, migrationId);
+    this.#isLetGo = true;
+    this.#letGoUnseen(request, migrationId);
     return true;
   }
 
-  #refuse(host: Machine, path: string): void {
+  #refuse(host: Machine, { manifest, sourceHost }: PrepareTarget): void {
     this.#refusing = host;
+    if (this.#meanwhile === "reached-after-all") {
+      this.#cutOff = this.#fleet.host(sourceHost);
+      this.#fleet.world.network.cut(this.#cutOff, host);
+      return;
+    }
+    const path = manifest?.files[0]?.path ?? "";
     host.say(`somebody's file is ${path}`);
     host.writeFile(path, SOMEBODYS);
     this.#pathInTheWay = path;
@@ -86,17 +97,23 @@ export class Refused {
     });
   }
 
+  #reach(): void {
+    if (this.#cutOff !== undefined && this.#refusing !== undefined)
+      this.#fleet.world.network.heal(this.#cutOff, this.#refusing);
+  }
+
   #letOn(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
     for (const request of held) if (!this.#otherwise(request)) request.arrive(true);
   }
 
-  /** It is let go, but who asked for that is told nothing, and the migration cancelled. */
-  #cancelUnseen(request: Intercepted, migration: string): void {
+  /** It is let go, but who asked for that is told nothing. */
+  #letGoUnseen(request: Intercepted, migration: string): void {
     const { operator, world } = this.#fleet;
     if (!this.#otherwise(request)) request.arrive(false);
-    operator.begin("cancel", () => operator.cancel(migration));
+    if (this.#meanwhile === "cancelled") operator.begin("cancel", () => operator.cancel(migration));
+    this.#reach();
     world.time.after(ANSWER_LOST_MS, undefined, () => request.lose("connection reset"));
   }
 }

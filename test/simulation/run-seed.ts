@@ -8,7 +8,7 @@
 import { FAULTS, type Heal, pickFault, type Scene, VANDALISM } from "./faults.js";
 import { Fleet } from "./fleet.js";
 import { Invariants } from "./invariants.js";
-import { Refused } from "./refused.js";
+import { type Meanwhile, Refused } from "./refused.js";
 import { CALM } from "./world/network.js";
 import { World } from "./world/world.js";
 
@@ -28,6 +28,7 @@ export interface SeedResult {
 
 /** Virtual time that the healed fleet has to come to rest. */
 const REST_LIMIT_MS = 2 * 3_600_000;
+const MEANWHILE: readonly Meanwhile[] = ["others-fill-up", "cancelled", "reached-after-all"];
 const ROOM_AGAIN_MS = 20_000;
 /** Every daemon runs and every host has been heard. */
 const HEARD_AGAIN_MS = 15_000;
@@ -77,7 +78,7 @@ export async function runSeed(
 
 /** The scheduler's first choice of the first migration refuses. */
 function refuseFirst({ fleet, random }: Scene): Heal {
-  const refused = new Refused(fleet, random.fork("refused").pick(["others-fill-up", "cancelled"]));
+  const refused = new Refused(fleet, random.fork("refused").pick(MEANWHILE));
   fleet.world.time.after(ROOM_AGAIN_MS, undefined, () => refused.makeRoom());
   return () => refused.heal();
 }

@@ -86,7 +86,7 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
 
 /** Who goes to a host by name has no alternates. */
 export const isRefused = (ending: Tale["ending"]): ending is Meanwhile =>
-  ending === "others-fill-up" || ending === "cancelled";
+  ending === "others-fill-up" || ending === "cancelled" || ending === "reached-after-all";
 
 const hostsOf = ({ kind, ending }: Tale): number => {
   if (kind === "resize-in-place") return 1;
