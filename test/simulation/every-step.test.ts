@@ -19,7 +19,7 @@ const BUDGET_MS = 2_000;
 
 it("whoever dies at whichever step, a migration ends as it was asked to", async () => {
   const random = new Random(Date.now());
-  const kind = random.pick(["migrate,", "resize,", "resize-in-place,"]);
+  const kind = random.pick(["migrate,", "migrate-from-device,", "resize,", "resize-in-place,"]);
   const endings = ["confirm,", "revert,", "delete,", "auto-confirm,"];
   const alone = ["reached-after-all,"].filter(() => kind === "migrate,");
   const withOthers = [...endings, "cancel,", "others-fill-up,", "cancelled,", ...alone];

@@ -11,7 +11,12 @@ export interface Case extends Strike {
 export const nameOf = ({ tale: { kind, ending }, victim, blow, place, later }: Case): string =>
   `${kind}, ${ending}, ${victim}, ${blow}, place ${place}${blow === "come-late" ? `, ${later ?? "last"}` : ""}`;
 
-const KINDS = ["migrate", "resize", "resize-in-place"] as const satisfies readonly Tale["kind"][];
+const KINDS = [
+  "migrate",
+  "migrate-from-device",
+  "resize",
+  "resize-in-place",
+] as const satisfies readonly Tale["kind"][];
 const ENDINGS = [
   "confirm",
   "revert",

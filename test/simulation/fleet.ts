@@ -35,6 +35,8 @@ export interface FleetOptions {
   readonly maySameHost?: boolean;
   /** Disks lie directly in the image folder, which stays whatever goes; otherwise each server has a folder in it. */
   readonly isFlat?: boolean;
+  /** The disk of the first server is a block device of its host alone. */
+  readonly hasDevice?: boolean;
 }
 
 interface Guest {
@@ -108,10 +110,11 @@ export class Fleet {
     return uuid;
   }
 
-  #defineWeb(number: number, { isFlat = false }: FleetOptions): void {
+  #defineWeb(number: number, { isFlat = false, hasDevice = false }: FleetOptions): void {
     const host = this.hosts[number % this.hosts.length] as Machine;
     const name = `web-${number}`;
-    const path = isFlat ? `${IMAGES}/${name}.img` : `${IMAGES}/${name}/disk`;
+    const file = isFlat ? `${IMAGES}/${name}.img` : `${IMAGES}/${name}/disk`;
+    const path = hasDevice && number === 0 ? "/dev/loop0" : file;
     const uuid = this.#define(host, { name, memoryMib: 512, path });
     host.libvirt.need("set autostart of", uuid).autostart = true;
     host.libvirt.start(uuid, false);
@@ -121,9 +124,13 @@ export class Fleet {
   #define(host: Machine, { name, memoryMib, path }: Guest): string {
     const uuid = this.world.random.uuid();
     const content = Buffer.concat([this.world.random.bytes(DATA_BYTES), Buffer.alloc(LOG_BYTES)]);
-    host.writeFile(path, content);
-    host.disk.open(path, 2).truncate(DISK_BYTES);
-    host.disk.need(path, "open").opens.clear();
+    if (isDevice(path))
+      host.addDevice(path, Buffer.concat([content, Buffer.alloc(DISK_BYTES - content.length)]));
+    else {
+      host.writeFile(path, content);
+      host.disk.open(path, 2).truncate(DISK_BYTES);
+      host.disk.need(path, "open").opens.clear();
+    }
     this.world.guests.format(uuid, content);
     host.libvirt.define(domainXml(uuid, { name, memoryMib, path }));
     this.servers.push(uuid);
@@ -189,6 +196,7 @@ async function installAgent(machine: Machine): Promise<void> {
     listen: `${machine.name}:7401`,
     migration_address: machine.name,
     virt_type: "qemu",
+    block_devices: ["/dev/loop*"],
     reserved_host_memory_mb: 0,
     reserved_host_disk_mb: 0,
     tls: TLS,
@@ -196,8 +204,10 @@ async function installAgent(machine: Machine): Promise<void> {
   machine.install("ferry-agent", config);
 }
 
+const isDevice = (path: string): boolean => path.startsWith("/dev/");
+
 const domainXml = (uuid: string, { name, memoryMib, path }: Guest): string =>
-  `<domain type="qemu"><name>${name}</name><uuid>${uuid}</uuid><memory unit="KiB">${memoryMib * 1024}</memory><vcpu>1</vcpu><cpu mode="custom" match="exact"><model>qemu64</model></cpu><os><type arch="x86_64" machine="pc-q35-7.2">hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator><disk type="file" device="disk"><driver name="qemu" type="raw"/><source file="${path}"/><target dev="vda" bus="virtio"/></disk></devices></domain>`;
+  `<domain type="qemu"><name>${name}</name><uuid>${uuid}</uuid><memory unit="KiB">${memoryMib * 1024}</memory><vcpu>1</vcpu><cpu mode="custom" match="exact"><model>qemu64</model></cpu><os><type arch="x86_64" machine="pc-q35-7.2">hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator><disk type="${isDevice(path) ? "block" : "file"}" device="disk"><driver name="qemu" type="raw"/><source ${isDevice(path) ? "dev" : "file"}="${path}"/><target dev="vda" bus="virtio"/></disk></devices></domain>`;
 
 interface Pem {
   readonly ca: string;

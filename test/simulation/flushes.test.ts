@@ -13,7 +13,7 @@ import { type FlushCase, tryWithout } from "./flushes/stage.js";
 
 const CASES: readonly FlushCase[] = [...NAMES, ...MADE_DISKS, ...RECEIVED];
 
-/** Of the device itself, which no simulated machine has. */
+/** Of block devices: a simulated one has no page cache, from which another process's writes would have yet to come. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   "agent/disk/block-devices.ts#1": "native/block-devices.test.ts",
   "agent/disk/block-devices.ts#2": "native/block-devices.test.ts",

@@ -33,6 +33,7 @@ export class Invariants {
   readonly #world: World;
   /** By path aside and host. */
   readonly #originals = new Map<string, Original>();
+  readonly #leftDevices = new Map<Inode, Buffer>();
   /** Servers whose files or definitions a person has taken away: what is lost is lost by that person. */
   readonly vandalised = new Set<string>();
   #isDirty = true;
@@ -75,8 +76,22 @@ export class Invariants {
       const able = this.#fleet.hosts.filter(host => couldRun(host, server));
       if (able.length > 1) this.#world.breach(`${server} could run on ${names(able)}`);
     }
+    for (const host of this.#fleet.hosts) this.#requireUnwritten(host);
     for (const [key, original] of this.#originals)
       this.#requireUnchanged(this.#fleet.host(key.slice(0, key.indexOf(":"))), original);
+  }
+
+  /** While its server is not defined on its host, it has been fenced, or left behind for good. */
+  #requireUnwritten(host: Machine): void {
+    for (const device of host.devices) {
+      const path = `/dev/loop${device.minor}`;
+      const isInUse = [...host.libvirt.defined.values()].some(({ xml }) => diskPaths(xml).includes(path));
+      const content = this.#leftDevices.get(device);
+      if (isInUse) this.#leftDevices.delete(device);
+      else if (content === undefined) this.#leftDevices.set(device, Buffer.from(device.data));
+      else if (!device.data.equals(content))
+        this.#world.breach(`${path} on ${host.name} was changed while it was fenced`);
+    }
   }
 
   #requireUnchanged(host: Machine, { inode, content, path }: Original): void {
@@ -199,8 +214,8 @@ export class Invariants {
     );
     for (const [path] of host.disk.walk(IMAGES)) {
       if (ofOpen(path) || this.#ofVandalised(path) || path === fillerDisk(host)) continue;
-      const isDisk = homes.some(
-        ({ name }) => path === `${IMAGES}/${name}/disk` || path === `${IMAGES}/${name}.img`,
+      const isDisk = homes.some(({ name }) =>
+        [`${IMAGES}/${name}/disk`, `${IMAGES}/${name}.img`, `${IMAGES}/${name}/disk.vda`].includes(path),
       );
       if (!isDisk) this.#world.breach(`${host.name} still has ${path}`);
     }

@@ -151,7 +151,7 @@ export class Operator {
 
   migrate = (server: string, host = "", requestId = this.newRequest()) => {
     this.moves.add(requestId);
-    const request = MigrateServerRequest.fromPartial({ server, host, requestId });
+    const request = MigrateServerRequest.fromPartial({ server, host, requestId, blockDisks: "copy" });
     return this.#untilAnswered(() => call(this.#wire, ServerServiceService.migrateServer, request));
   };
 
@@ -169,7 +169,7 @@ export class Operator {
 
   resize = (server: string, flavor: string, requestId = this.newRequest()) => {
     this.moves.add(requestId);
-    const request = ResizeServerRequest.fromPartial({ server, flavor, requestId });
+    const request = ResizeServerRequest.fromPartial({ server, flavor, requestId, blockDisks: "copy" });
     return this.#untilAnswered(() => call(this.#wire, ServerServiceService.resizeServer, request));
   };
 

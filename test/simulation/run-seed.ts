@@ -48,6 +48,7 @@ export async function runSeed(
       servers: world.random.between(1, 2),
       confirmWindow: world.random.pick([0, 0, 15]),
       isFlat: seed % 4 === 3,
+      hasDevice: seed % 4 === 1,
     });
     const invariants = new Invariants(fleet);
     const scene: Scene = { fleet, invariants, random: world.random.fork("faults") };

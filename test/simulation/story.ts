@@ -15,7 +15,7 @@ import { World } from "./world/world.js";
  * refused. The disk of a server that is resized lies in no folder of its own.
  */
 export interface Tale {
-  readonly kind: "migrate" | "resize" | "resize-in-place";
+  readonly kind: "migrate" | "migrate-from-device" | "resize" | "resize-in-place";
   readonly ending: "confirm" | "revert" | "delete" | "auto-confirm" | "cancel" | Meanwhile;
 }
 
@@ -48,6 +48,7 @@ export async function tellStory(tale: Tale, strike?: Strike, transcript = false)
       confirmWindow: tale.ending === "auto-confirm" ? WINDOW_SECONDS : 0,
       maySameHost: tale.kind === "resize-in-place",
       isFlat: tale.kind === "resize",
+      hasDevice: tale.kind === "migrate-from-device",
     });
     const invariants = new Invariants(fleet);
     const [server = ""] = fleet.servers;
@@ -97,7 +98,8 @@ async function ask({ operator }: Fleet, server: string, { kind, ending }: Tale):
   const id = operator.newRequest();
   const host = isRefused(ending) ? "" : "h2";
   await operator.insist(kind, async () => {
-    await (kind === "migrate" ? operator.migrate(server, host, id) : operator.resize(server, "large", id));
+    const isMigration = kind === "migrate" || kind === "migrate-from-device";
+    await (isMigration ? operator.migrate(server, host, id) : operator.resize(server, "large", id));
   });
 }
 

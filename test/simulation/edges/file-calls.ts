@@ -52,7 +52,13 @@ export function contentOf(inode: Inode): Buffer {
   return bytes;
 }
 
-const TYPES = { file: constants.S_IFREG, directory: constants.S_IFDIR, symlink: constants.S_IFLNK };
+const TYPES = {
+  file: constants.S_IFREG,
+  directory: constants.S_IFDIR,
+  symlink: constants.S_IFLNK,
+  device: constants.S_IFBLK,
+};
+const LOOP_MAJOR = 7;
 
 /** As Node's `Stats`, with what anybody asks of it. */
 export function statsOf(inode: Inode, bigint = false): Stats {
@@ -61,13 +67,13 @@ export function statsOf(inode: Inode, bigint = false): Stats {
   const no = () => false;
   return {
     dev: number(1),
-    rdev: number(0),
+    rdev: number(inode.kind === "device" ? (LOOP_MAJOR << 8) | inode.minor : 0),
     ino: number(inode.ino),
     mode: number(TYPES[inode.kind] | inode.mode),
     nlink: number(inode.names),
     uid: number(inode.uid),
     gid: number(inode.gid),
-    size: number(inode.sizeBytes),
+    size: number(inode.kind === "device" ? 0 : inode.sizeBytes),
     blocks: number(inode.allocatedBytes / 512),
     blksize: number(4096),
     mtimeMs: number(inode.mtimeNs / 1_000_000n),
@@ -77,7 +83,7 @@ export function statsOf(inode: Inode, bigint = false): Stats {
     isFile: isOf("file"),
     isDirectory: isOf("directory"),
     isSymbolicLink: isOf("symlink"),
-    isBlockDevice: no,
+    isBlockDevice: isOf("device"),
     isCharacterDevice: no,
     isFIFO: no,
     isSocket: no,

@@ -4,7 +4,8 @@
  *   - what was written is durable after fsync of the file, with its owner and mode, a name after fsync of its directory, neither before;
  *   - a power cut may keep or lose each file and each directory that was not flushed, whichever the seed says;
  *   - a rename is atomic; an open file lives on without a name; leases and locks go with the descriptor;
- *   - it can be full, fail, and hold other bytes than were written.
+ *   - it can be full, fail, and hold other bytes than were written;
+ *   - a block device has a name here, a size of its own, and a count of what was written to it.
  *
  * Everything is synchronous here; `edges/` turns it into what Node offers.
  */
@@ -15,12 +16,13 @@ import { errno } from "./errno.js";
 const O_PATH = 0o10000000;
 const EXT4_MAGIC = 0xef53;
 const BLOCK_BYTES = 4096;
+const SECTOR_BYTES = 512;
 
 /** What an agent keeps free for its journal, as it writes it. */
 export const RESERVE = Buffer.alloc(16 * 1024 ** 2, 0xff);
 const LEAST_RESERVED_BYTES = 64 * 1024;
 
-export type Kind = "file" | "directory" | "symlink";
+export type Kind = "file" | "directory" | "symlink" | "device";
 
 interface Durable {
   readonly data: Buffer;
@@ -45,6 +47,9 @@ export class Inode {
   sizeBytes = 0;
   entries = new Map<string, Inode>();
   linkTarget = "";
+  /** Of a device. */
+  minor = 0;
+  writtenSectors = 0;
   names = 0;
   readonly opens = new Set<OpenFile>();
   durable: Durable | undefined;
@@ -199,6 +204,11 @@ export class OpenFile {
     this.#disk.requireWorking();
     const { inode } = this;
     const end = offset + bytes.length;
+    if (inode.kind === "device") {
+      if (end > inode.sizeBytes) throw errno("ENOSPC");
+      inode.writtenSectors += Math.ceil(bytes.length / SECTOR_BYTES);
+      this.#disk.onDeviceWrite(inode);
+    }
     if (end > inode.data.length && !inode.isVolatile) this.#disk.take(end - inode.data.length);
     if (!inode.reserve(bytes, offset)) {
       if (inode.isShared || end > inode.data.length) inode.grow(end);
@@ -238,6 +248,9 @@ export class OpenFile {
   }
 }
 
+/** Of a device: the kernel gives it to one at a time. */
+const isClaim = ({ flags }: OpenFile): boolean => (flags & constants.O_EXCL) !== 0;
+
 export interface DiskOptions {
   readonly nowNs: () => bigint;
   readonly device: string;
@@ -256,6 +269,8 @@ export class Disk {
   onMove: (inode: Inode, from: string, to: string | undefined) => void = () => {};
   /** Told of each flush of new content: where a medium may go wrong. */
   onFlush: (file: OpenFile) => void = () => {};
+  /** Told of each write to a device. */
+  onDeviceWrite: (inode: Inode) => void = () => {};
   readonly #nowNs: () => bigint;
   #nextInode = 100;
 
@@ -326,6 +341,8 @@ export class Disk {
     if ((flags & constants.O_CREAT) !== 0 && (flags & constants.O_EXCL) !== 0)
       throw errno("EEXIST", "open", path);
     if (inode.kind === "symlink" && (flags & O_PATH) === 0) throw errno("ELOOP", "open", path);
+    if ((flags & constants.O_EXCL) !== 0 && [...inode.opens].some(isClaim))
+      throw errno("EBUSY", "open", path);
     const isWrite = (flags & (constants.O_WRONLY | constants.O_RDWR)) !== 0;
     if (inode.kind === "directory" && isWrite) throw errno("EISDIR", "open", path);
     if (inode.kind !== "directory" && (flags & constants.O_DIRECTORY) !== 0)
@@ -351,6 +368,16 @@ export class Disk {
     this.take(0);
     const inode = this.#make(kind, mode, directory.isVolatile);
     this.#enter(directory, name, inode);
+    return inode;
+  }
+
+  /** With this content, as large as that. */
+  createDevice(path: string, minor: number, content: Buffer): Inode {
+    const inode = this.create(path, "device", 0o660);
+    inode.minor = minor;
+    inode.data = content;
+    inode.sizeBytes = content.length;
+    inode.flush();
     return inode;
   }
 
@@ -470,7 +497,7 @@ export class Disk {
       }
     };
     visit(this.root);
-    const kept = [...found].filter(({ isVolatile }) => !isVolatile);
+    const kept = [...found].filter(({ isVolatile, kind }) => !isVolatile && kind !== "device");
     this.usedBytes = kept.reduce((sum, inode) => sum + inode.data.length, 0);
   }
 

@@ -316,6 +316,6 @@ const wordIn = (xml: string, element: string): string | undefined =>
   new RegExp(`<${element}>([^<]+)</${element}>`).exec(xml)?.[1];
 
 export const diskPaths = (xml: string): string[] =>
-  [...xml.matchAll(/<source file=["']([^"']+)["']/g)].map(match => match[1] ?? "");
+  [...xml.matchAll(/<source (?:file|dev)=["']([^"']+)["']/g)].map(match => match[1] ?? "");
 
 export const incarnationIn = (xml: string): string => /incarnation id=["']([^"']*)["']/.exec(xml)?.[1] ?? "";

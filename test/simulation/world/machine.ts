@@ -5,7 +5,7 @@
 
 import { daemonNamed } from "../edges/daemon.js";
 import { type DatabaseFile, freshDatabase, giveBack } from "../edges/sqlite.js";
-import { Disk } from "./disk.js";
+import { Disk, type Inode } from "./disk.js";
 import { Libvirt } from "./libvirt.js";
 import { Process, ProcessDied } from "./process.js";
 import type { Random } from "./random.js";
@@ -39,6 +39,8 @@ export class Machine {
   slowness = { chance: 0.01, mostMs: 20 };
   readonly #databases = new Map<string, DatabaseFile>();
   readonly #units = new Map<string, Unit>();
+  readonly devices: Inode[] = [];
+  #bootCount = 0;
   #pids = 1_000;
 
   constructor(world: World, name: string) {
@@ -50,6 +52,7 @@ export class Machine {
     this.disk.makeDirectories("/run", 0o755, true);
     this.disk.makeDirectories("/proc", 0o755, true);
     this.disk.makeDirectories("/tmp", 0o777, true);
+    this.disk.onDeviceWrite = device => this.#tellWrites(device);
     this.libvirt = new Libvirt(this);
   }
 
@@ -133,6 +136,29 @@ export class Machine {
     const bootId = this.random.uuid();
     for (const [path, text] of Object.entries(factsOf(bootId))) this.writeFile(path, text);
     this.disk.find("/etc")?.flush();
+    this.#bootCount += 1;
+    for (const device of this.devices) this.#provideDevice(device);
+  }
+
+  /** A block device of this machine alone. */
+  addDevice(path: string, content: Buffer): void {
+    this.disk.makeDirectories("/dev", 0o755);
+    const device = this.disk.createDevice(path, this.devices.length, content);
+    this.devices.push(device);
+    this.#provideDevice(device);
+  }
+
+  #provideDevice(device: Inode): void {
+    device.writtenSectors = 0;
+    const facts = { size: device.sizeBytes / 512, diskseq: this.#bootCount, serial: `disk-${device.minor}` };
+    for (const [name, value] of Object.entries(facts))
+      this.writeFile(`/sys/dev/block/7:${device.minor}/${name}`, `${value}\n`);
+    this.#tellWrites(device);
+  }
+
+  #tellWrites({ minor, writtenSectors }: Inode): void {
+    const count = `${writtenSectors}`.padStart(12);
+    this.writeFile(`/sys/dev/block/7:${minor}/stat`, `0 0 0 0 0 0 ${count} 0 0 0 0 0 0 0 0 0 0\n`);
   }
 
   writeFile(path: string, content: string | Buffer, mode = 0o644): void {
