@@ -17,12 +17,19 @@ export interface BareGuestOptions {
   /** Of the root disk: its declared format, and its file if the test made one. */
   readonly format?: string;
   readonly file?: string;
+  /** The file is a block device. */
+  readonly type?: "block";
   readonly isOff?: boolean;
 }
 
-export const diskXml = (file: string, device: string, format = "raw"): string =>
-  `<disk type="file" device="disk"><driver name="qemu" type="${format}"/><source file="${file}"/>
-    <target dev="${device}" bus="virtio"/></disk>`;
+export const diskXml = (
+  file: string,
+  device: string,
+  format = "raw",
+  type: "file" | "block" = "file",
+): string =>
+  `<disk type="${type}" device="disk"><driver name="qemu" type="${format}"/>
+    <source ${type === "file" ? "file" : "dev"}="${file}"/><target dev="${device}" bus="virtio"/></disk>`;
 
 /** Defines it and, unless told otherwise, starts it; its uuid. */
 export async function bareGuest(lab: Lab, host: Host, options: BareGuestOptions): Promise<string> {
@@ -47,9 +54,9 @@ export async function bareServer(
 }
 
 function domainXml(virtType: string, file: string, options: BareGuestOptions): string {
-  const { name, devices = "", os = "", elements = "", format = "raw" } = options;
+  const { name, devices = "", os = "", elements = "", format = "raw", type } = options;
   return `<domain type="${virtType}" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0"><name>${name}</name>
     <memory unit="MiB">32</memory><vcpu>1</vcpu>
     <os><type arch="x86_64" machine="q35">hvm</type>${os}</os><features><acpi/></features>
-    <devices>${diskXml(file, "vda", format)}${devices}</devices>${elements}</domain>`;
+    <devices>${diskXml(file, "vda", format, type)}${devices}</devices>${elements}</domain>`;
 }

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findOpeners } from "../../agent/disk/process-watch.js";
 import { CheckServerResponse } from "../../proto/gen/ferry/v1/controller.js";
 import type { FileVerdict, Host as KnownHost } from "../../proto/gen/ferry/v1/model.js";
+import { bareGuest } from "./bare-guest.js";
 import { type Host, type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import { LabServer } from "./lab-server.js";
 import {
@@ -323,6 +324,11 @@ describe("a server with its disks on storage that both hosts have, a block devic
     return device;
   };
   const atEnd: (() => Promise<void>)[] = [];
+  /** A host with a /dev of its own may have been up before there was one of this number. */
+  const onBothHosts = async (path: string) => {
+    for (const host of ["h1", "h2"] as const)
+      await lab.output(host, ["sh", "-c", `test -b ${path} || mknod ${path} b 7 ${path.slice(9)}`]);
+  };
   const deviceXml = (device: string) =>
     `<disk type='block' device='disk'><driver name='qemu' type='raw' cache='none'/>
       <source dev='${device}'/><target dev='vdg' bus='virtio'/></disk>`;
@@ -373,9 +379,7 @@ describe("a server with its disks on storage that both hosts have, a block devic
 
   beforeAll(async () => {
     device = await makeDevice();
-    // A host with a /dev of its own may have been up before there was one of this number.
-    for (const host of ["h1", "h2"] as const)
-      await lab.output(host, ["sh", "-c", `test -b ${device} || mknod ${device} b 7 ${device.slice(9)}`]);
+    await onBothHosts(device);
     const disks = `${disksXml}\n${deviceXml(device)}`;
     await lab.output("h1", ["mkdir", FOLDER]);
     await lab.output("ctl", ["sh", "-eu"], { input: serveVolumes });
@@ -481,5 +485,30 @@ describe("a server with its disks on storage that both hosts have, a block devic
     expect(await openersOf(device)).toEqual([]);
     const { stdout: listed } = await run("debugfs", ["-R", "ls -p /", device]);
     expect(listed).toMatch(/\/blob\//);
+  });
+
+  it("leaves its root's device on the source where that was confirmed as an image on the target", async () => {
+    const root = await makeDevice();
+    await onBothHosts(root);
+    const before = await readFile(root);
+    await bareGuest(lab, "h1", { name: "local", file: root, isOff: true, type: "block" });
+    expect(await ferry(lab, "server", "adopt", "local", "--host", "h1")).toContain("--block-disks copy");
+    const migration = await migrate(lab, "local", "h2", "--block-disks", "copy", "--disk-format", "qcow2");
+    const image = `${IMAGES}/local/disk.vda`;
+    expect(migration.receipt).toMatchObject([
+      { id: "vda/0", path: image, changes: [{ tool: "qemu-img convert" }] },
+    ]);
+    await lab.output("h2", ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", root, image]);
+    await confirm(lab, "local");
+    expect((await migrationOf(lab, "local")).notes).toContain(
+      `kept on the source: ${root} on h1 still holds vda/0 as it was`,
+    );
+    expect((await readFile(root)).equals(before)).toBe(true);
+    expect(await serverOf(lab, "local")).toMatchObject({
+      host: "h2",
+      disks: [{ role: "root", format: "qcow2" }],
+    });
+    await ferry(lab, "server", "delete", "local", "--yes");
+    expect(await filesOn(lab, "h2")).not.toContain(image);
   });
 });
