@@ -88,6 +88,11 @@ export function planOf(record: MigrationRecord, state: SagaState, { fencedHost, 
   if ((state.crossed && state.phase === "forward") || awaitsVerdict(state, "revert")) {
     lines.push(`or go back and lose the target's writes: ferry server revert ${record.serverName}`);
   }
+  // What ran there was started by nobody that Ferry knows, and of a migration that is being given up.
+  if (state.phase === "unwinding" && awaitsVerdict(state, "revert"))
+    lines.push(
+      `to keep what it wrote there by hand, save its disks on ${record.targetHost} first: docs/operating.md, "A guest that ran on its target too early"`,
+    );
   return lines;
 }
 

@@ -1,6 +1,6 @@
-/** The verify window: who decides when nobody does, and what survives a power cut meanwhile. */
+/** Who decides when nobody does, in the verify window and before it, and what survives a power cut meanwhile. */
 
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Journey, tracesBefore } from "./after-failure.js";
 import { Lab, waitFor } from "./lab.js";
@@ -16,7 +16,7 @@ let lab: Lab;
 let guard: NeverTwice;
 
 beforeAll(async () => {
-  lab = await Lab.up({ id: "failures-verify", hosts: 2 });
+  lab = await Lab.up({ id: "failures-verify", hosts: 2, env: { LAB_STOPS: "1" } });
   guard = new NeverTwice();
   await lab.guestFolder();
 });
@@ -105,6 +105,53 @@ it("a migration confirms itself only while its guest runs as it should", async (
   await waitForEvent(lab, "ctl", bad, /^ended/, 120_000);
   expect(await paused.migration(bad)).toMatchObject({ status: "confirmed" });
   await paused.processOn("h2");
+});
+
+/** Stopped at the beginning of that, and not reached any more; what it is asked for it does. */
+async function cutOffAt(verb: string): Promise<void> {
+  const isStopped = async () =>
+    (await lab.exec("h2", ["test", "-e", "/run/ferry-lab/stopped-at"])).code === 0;
+  await waitFor(isStopped, { deadlineMs: 120_000, what: `${verb} on h2` });
+  await lab.link("h2", "down");
+  await lab.output("h2", ["sh", "-c", "kill -CONT $(cat /run/ferry-lab/agent.pid)"]);
+}
+
+const onH2 = (...words: readonly string[]) => lab.output("h2", ["virsh", "-q", ...words]);
+const isOnH2 = (name: string, state: string) =>
+  waitFor(async () => (await onH2("domstate", name).catch(() => "")).trim() === state, {
+    deadlineMs: 120_000,
+    what: `${name} is ${state} on h2`,
+  });
+
+/** As the operators' handbook tells it: none of it is Ferry's doing, and at no time could two copies run. */
+it("a guest that somebody started on its target before Ferry did keeps what it wrote there, by hand", async () => {
+  const server = await LabServer.adopt(lab, "h1", { name: "early" });
+  await lab.output("h2", ["tee", "/run/ferry-lab/stop-at"], { input: `"verb":"createTarget"` });
+  const id = await server.migrate("h2");
+  await cutOffAt("createTarget");
+  await isOnH2("early", "paused");
+  await onH2("resume", "early");
+  await server.dataIntact("h2", 2);
+  await ferry(lab, "migration", "cancel", id);
+  await lab.link("h2", "up");
+  const isStuck = async () => (await server.migration(id)).status === "stuck";
+  await waitFor(isStuck, { deadlineMs: 120_000, what: "the migration is stuck" });
+  expect(await ferry(lab, "migration", "recover", id, "--plan")).toContain(
+    "keep what it wrote there by hand",
+  );
+
+  await onH2("shutdown", "early");
+  await isOnH2("early", "shut off");
+  const disks = (await onH2("domblklist", "early")).match(/\/\S+/g) ?? [];
+  const saved = (disk: string) => lab.path("h2", `${disk}.by-hand`);
+  for (const disk of disks) await copyFile(lab.path("h2", disk), saved(disk));
+  await server.revert();
+  await server.processOn("h1");
+  await ferry(lab, "server", "stop", "early");
+  for (const disk of disks) await copyFile(saved(disk), lab.path("h1", disk));
+  await server.start();
+  await server.dataIntact("h1", 3);
+  await ferry(lab, "server", "delete", "early", "--yes");
 });
 
 it("after all of them the hosts are booked for exactly the servers that they have", async () => {

@@ -447,7 +447,11 @@ describe("a migration", () => {
     });
     expect(center.agents.agent("h1").host.isRunnable(WEB)).toBe(false);
     const { plan } = await center.controller.migrations.recover(id, { planOnly: true, requestedBy: "test" });
-    expect(plan).toContain("or go back and lose the target's writes: ferry server revert web");
+    expect(plan).toEqual([
+      "take back fence-source, then carry on unwinding",
+      "or go back and lose the target's writes: ferry server revert web",
+      expect.stringContaining("to keep what it wrote there by hand, save its disks on h2 first"),
+    ]);
     await center.controller.migrations.recover(id, { planOnly: false, requestedBy: "test" });
     expect(await center.rest()).toMatchObject({ status: "stuck", step: "fence-source" });
     const revert = (discardWrites: boolean) =>
