@@ -5,12 +5,13 @@ import { Audit } from "../../controller/migration/audit.js";
 import { ReturnedHosts } from "../../controller/migration/returned-host.js";
 import { DriftWatch } from "../../controller/migration/watch-drift.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
+import { closeUnharmed } from "./close-unharmed.js";
 
 let center: Datacenter;
 beforeEach(async () => {
   center = await Datacenter.open();
 });
-afterEach(() => center.close());
+afterEach(() => closeUnharmed(center));
 
 const look = async () => {
   await center.elapse(5_000);

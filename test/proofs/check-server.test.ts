@@ -7,12 +7,13 @@ import { listAllocations } from "../../controller/store/allocations.js";
 import { Fault } from "../../proto/fault.js";
 import { toFaultInfo } from "../../proto/fault-info.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
+import { closeUnharmed } from "./close-unharmed.js";
 
 let center: Datacenter;
 beforeEach(async () => {
   center = await Datacenter.open();
 });
-afterEach(() => center.close());
+afterEach(() => closeUnharmed(center));
 
 const check = (host = "", signal = new AbortController().signal) =>
   checkServer(

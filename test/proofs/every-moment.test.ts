@@ -14,6 +14,7 @@ import type { Migration } from "../../proto/gen/ferry/v1/model.js";
 import { Datacenter, type Kind, LARGE, WEB } from "../simulation/datacenter.js";
 import type { Trouble } from "../simulation/fake-agent.js";
 import { Life } from "../simulation/mortal.js";
+import { expectUnharmed } from "./close-unharmed.js";
 
 const KINDS: readonly Kind[] = ["migration", "resize", "same-host resize"];
 
@@ -59,8 +60,7 @@ async function withDatacenter(kind: Kind, body: (center: Datacenter) => Promise<
   const center = await Datacenter.open({ kind, settings: { autoConfirmAfterMs: WINDOW_MS } });
   try {
     await body(center);
-    expect(center.breaches).toEqual([]);
-    expect(center.bugs).toEqual([]);
+    expectUnharmed(center);
   } finally {
     await center.close();
   }

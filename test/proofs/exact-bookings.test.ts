@@ -9,6 +9,7 @@ import { resourcesOf } from "../../controller/placement/resources.js";
 import { bookedInventories } from "../../controller/store/inventories.js";
 import { Flavor } from "../../proto/gen/ferry/v1/model.js";
 import { Datacenter, type Kind, LARGE, WEB } from "../simulation/datacenter.js";
+import { closeUnharmed } from "./close-unharmed.js";
 
 const OF_EVERYTHING = Flavor.fromPartial({
   ...LARGE,
@@ -192,11 +193,7 @@ const needOf = (flavor: Flavor, host: string): Record<string, number> =>
   Object.fromEntries([...resourcesOf(flavor)].map(([name, amount]) => [`${name} on ${host}`, amount]));
 
 let center: Datacenter;
-afterEach(async () => {
-  expect(center.breaches).toEqual([]);
-  expect(center.bugs).toEqual([]);
-  await center.close();
-});
+afterEach(() => closeUnharmed(center));
 
 describe.each(KINDS)("allocations are exact when a %s", kind => {
   const stories = Object.entries(STORIES).filter(

@@ -7,16 +7,13 @@ import type { PerformRequest } from "../../proto/gen/ferry/v1/agent.js";
 import type { VerifyReceiptResponse } from "../../proto/gen/ferry/v1/controller.js";
 import type { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
+import { closeUnharmed } from "./close-unharmed.js";
 
 let center: Datacenter;
 beforeEach(async () => {
   center = await Datacenter.open();
 });
-afterEach(async () => {
-  expect(center.breaches).toEqual([]);
-  expect(center.bugs).toEqual([]);
-  await center.close();
-});
+afterEach(() => closeUnharmed(center));
 
 const ON = (host: string, kind = "server") => [
   `${kind} on ${host}: DISK_GB 1`,

@@ -4,16 +4,13 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { insertAllocations } from "../../controller/store/allocations.js";
 import { deleteFlavor } from "../../controller/store/flavors.js";
 import { Datacenter, LARGE, WEB } from "../simulation/datacenter.js";
+import { closeUnharmed } from "./close-unharmed.js";
 
 let center: Datacenter;
 beforeEach(async () => {
   center = await Datacenter.open();
 });
-afterEach(async () => {
-  expect(center.breaches).toEqual([]);
-  expect(center.bugs).toEqual([]);
-  await center.close();
-});
+afterEach(() => closeUnharmed(center));
 
 const SMALL_ON = (host: string, kind = "server") => [
   `${kind} on ${host}: DISK_GB 1`,

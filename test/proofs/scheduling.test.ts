@@ -12,6 +12,7 @@ import { Fault } from "../../proto/fault.js";
 import { CreateServerRequest } from "../../proto/gen/ferry/v1/controller.js";
 import { Flavor } from "../../proto/gen/ferry/v1/model.js";
 import { Datacenter, LARGE, WEB } from "../simulation/datacenter.js";
+import { closeUnharmed } from "./close-unharmed.js";
 
 let center: Datacenter;
 let aggregates: Aggregates;
@@ -29,9 +30,9 @@ async function open(options: Parameters<typeof Datacenter.open>[0] = {}): Promis
 }
 beforeEach(() => open());
 afterEach(async () => {
-  expect([center.breaches, center.bugs]).toEqual([[], []]);
-  expect(await auditPlacement(center.store, { heal: false })).toEqual([]);
-  await center.close();
+  const astray = await auditPlacement(center.store, { heal: false });
+  await closeUnharmed(center);
+  expect(astray).toEqual([]);
 });
 
 const create = (name: string, changes: Parameters<typeof CreateServerRequest.fromPartial>[0] = {}) =>

@@ -4,16 +4,13 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Requester } from "../../controller/migration/requester.js";
 import { Fault } from "../../proto/fault.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
+import { closeUnharmed } from "./close-unharmed.js";
 
 let center: Datacenter;
 beforeEach(async () => {
   center = await Datacenter.open();
 });
-afterEach(async () => {
-  expect(center.breaches).toEqual([]);
-  expect(center.bugs).toEqual([]);
-  await center.close();
-});
+afterEach(() => closeUnharmed(center));
 
 let calls = 0;
 const member = (): Requester => ({

@@ -7,6 +7,7 @@ import { Fault } from "../../proto/fault.js";
 import { CreateServerRequest } from "../../proto/gen/ferry/v1/controller.js";
 import { Flavor } from "../../proto/gen/ferry/v1/model.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
+import { closeUnharmed } from "./close-unharmed.js";
 
 let center: Datacenter;
 beforeEach(async () => {
@@ -14,11 +15,7 @@ beforeEach(async () => {
   const flavor = { id: "1", name: "small", vcpus: 1, ramMib: 512, rootGib: 1 };
   await insertFlavor(center.store.queries, Flavor.fromPartial(flavor));
 });
-afterEach(async () => {
-  expect(center.breaches).toEqual([]);
-  expect(center.bugs).toEqual([]);
-  await center.close();
-});
+afterEach(() => closeUnharmed(center));
 
 const wanted = (changes: Partial<CreateServerRequest> = {}) =>
   CreateServerRequest.fromPartial({

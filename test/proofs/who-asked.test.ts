@@ -3,16 +3,13 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { latestRequestId } from "../../controller/store/actions.js";
 import { Datacenter, WEB } from "../simulation/datacenter.js";
+import { closeUnharmed } from "./close-unharmed.js";
 
 let center: Datacenter;
 beforeEach(async () => {
   center = await Datacenter.open();
 });
-afterEach(async () => {
-  expect(center.breaches).toEqual([]);
-  expect(center.bugs).toEqual([]);
-  await center.close();
-});
+afterEach(() => closeUnharmed(center));
 
 interface Asked {
   readonly action: string;

@@ -9,15 +9,15 @@ import type { ListenerLimits } from "../../../proto/listener-limits.js";
 import { createRegistry, serveMetrics } from "../../../proto/metrics.js";
 import {
   CLOSED_WITHIN_MS,
-  CROWD,
   closed,
-  dialled,
   drip,
+  eventually,
   expectNothingLeft,
   hangUpAfterEach,
   LIMITS,
   many,
   ROOMY,
+  stillOpen,
 } from "./slow-sockets.js";
 
 hangUpAfterEach();
@@ -88,17 +88,16 @@ describe.each(Object.entries(SERVERS))("%s", (name, serve) => {
 
   it("takes so many connections and no more, and is there again once they have gone", async () => {
     await using patient = await serving(serve);
-    const greedy = await Promise.all(Array.from({ length: 60 }, () => dialled(patient.port)));
-    const open = () => greedy.filter(socket => !socket.closed).length;
-    await expect.poll(open, { timeout: CLOSED_WITHIN_MS }).toBe(LIMITS.connections);
+    const greedy = await many(patient.port, 60);
+    await eventually(() => stillOpen(greedy)).toBe(LIMITS.connections);
     for (const socket of greedy) socket.destroy();
-    await expect.poll(() => expectAnswer(patient.port), { timeout: CLOSED_WITHIN_MS }).toBeUndefined();
+    await eventually(() => expectAnswer(patient.port)).toBeUndefined();
   });
 
   it("holds nothing of those that have gone", async () => {
     const roomy = await serve(ROOMY);
-    await expectNothingLeft(async () => {
-      const slow = await many(roomy.port, CROWD);
+    await expectNothingLeft(async crowd => {
+      const slow = await many(roomy.port, crowd);
       for (const socket of slow) drip(socket, "GET / HTTP/1.1\r\nX-A: ");
       await expectAnswer(roomy.port);
       await closed(slow);

@@ -14,16 +14,16 @@ import { Certificates } from "./certificates.js";
 import { emptyFleet, expectServed } from "./empty-fleet.js";
 import {
   CLOSED_WITHIN_MS,
-  CROWD,
   closed,
-  dialled,
   drip,
   ended,
+  eventually,
   expectNothingLeft,
   hangUpAfterEach,
   LIMITS,
   many,
   ROOMY,
+  stillOpen,
 } from "./slow-sockets.js";
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -136,7 +136,7 @@ it("keeps those that answer when they are pinged, though they ask for nothing", 
   session.on("ping", () => {
     pings += 1;
   });
-  await expect.poll(() => pings, { timeout: CLOSED_WITHIN_MS }).toBeGreaterThan(2);
+  await eventually(() => pings).toBeGreaterThan(2);
   expect(session.closed).toBe(false);
   session.destroy();
 });
@@ -144,18 +144,16 @@ it("keeps those that answer when they are pinged, though they ask for nothing", 
 it("lets so many in at a time and no more, and others when they have gone", async () => {
   const full = await serve({ ...LIMITS, handshakeMs: 60_000 });
   const greedy = await many(full.port, 60);
-  const open = () => greedy.filter(socket => !socket.closed).length;
-  await expect.poll(open, { timeout: CLOSED_WITHIN_MS }).toBe(LIMITS.connections);
+  await eventually(() => stillOpen(greedy)).toBe(LIMITS.connections);
   for (const socket of greedy) socket.destroy();
-  await expect.poll(() => expectOthersServed(full), { timeout: CLOSED_WITHIN_MS }).toBeUndefined();
+  await eventually(() => expectOthersServed(full)).toBeUndefined();
   await full.close();
 });
 
 it("lets so many in from one address, and others beside them", async () => {
   const shared = await serve({ ...LIMITS, handshakeMs: 60_000, connectionsOfPeer: 4 });
-  const greedy = await Promise.all(Array.from({ length: 40 }, () => dialled(shared.port, "127.0.0.2")));
-  const open = () => greedy.filter(socket => !socket.closed).length;
-  await expect.poll(open, { timeout: CLOSED_WITHIN_MS }).toBe(4);
+  const greedy = await many(shared.port, 40, "127.0.0.2");
+  await eventually(() => stillOpen(greedy)).toBe(4);
   await expectOthersServed(shared);
   await shared.close();
   await closed(greedy);
@@ -169,18 +167,18 @@ it("carries out so many calls of one connection at a time, and others' beside th
   await once(session, "remoteSettings");
   expect(session.remoteSettings.maxConcurrentStreams).toBe(LIMITS.streams);
   const streams = Array.from({ length: 2_000 }, () => ask(session));
-  await expect.poll(() => running, { timeout: CLOSED_WITHIN_MS }).toBe(LIMITS.streams);
+  await eventually(() => running).toBe(LIMITS.streams);
   await expectOthersServed();
   for (const stream of streams) stream.destroy();
   session.destroy();
-  await expect.poll(() => running, { timeout: CLOSED_WITHIN_MS }).toBe(0);
+  await eventually(() => running).toBe(0);
   expect(most).toBe(LIMITS.streams);
 });
 
 it("holds nothing of those that have gone", async () => {
   const roomy = await serve(ROOMY);
-  await expectNothingLeft(async () => {
-    const silent = await many(roomy.port, CROWD);
+  await expectNothingLeft(async crowd => {
+    const silent = await many(roomy.port, crowd);
     const mute = await Promise.all(Array.from({ length: 20 }, () => introduced(HTTP2, roomy)));
     await closed([...silent, ...mute]);
     await expectOthersServed(roomy);

@@ -37,16 +37,20 @@ export function ended<S extends Socket>(socket: S): S {
   return socket;
 }
 
-export async function dialled(port: number, localAddress = "127.0.0.1"): Promise<Socket> {
+export const many = (port: number, count = 20, from = "127.0.0.1"): Promise<Socket[]> =>
+  Promise.all(Array.from({ length: count }, () => dialled(port, from)));
+
+async function dialled(port: number, localAddress: string): Promise<Socket> {
   const socket = ended(connect({ port, host: "127.0.0.1", localAddress }));
   await once(socket, "connect");
   return socket.resume();
 }
 
-export const many = (port: number, count = 20) =>
-  Promise.all(Array.from({ length: count }, () => dialled(port)));
-
 export const closed = (all: readonly Socket[]) => expectClosed(all, CLOSED_WITHIN_MS);
+
+export const stillOpen = (all: readonly Socket[]): number => all.filter(socket => !socket.closed).length;
+
+export const eventually = <T>(look: () => T) => expect.poll(look, { timeout: CLOSED_WITHIN_MS });
 
 /** Writes one byte after the other, for as long as it is let. */
 export function drip(socket: Socket, text: string): void {
@@ -57,20 +61,20 @@ export function drip(socket: Socket, text: string): void {
 
 const ROUNDS = 3;
 /** So many connections of a round should be remembered that this is exceeded. */
-export const CROWD = 150;
+const CROWD = 150;
 const GROWTH_BYTES = 3 * 1024 * 1024;
 export const ROOMY: ListenerLimits = { ...LIMITS, connections: 1_000, connectionsOfPeer: 1_000 };
 
-/** After the first round as much is held as after many more: no file descriptor, hardly any memory. */
-export async function expectNothingLeft(round: () => Promise<void>): Promise<void> {
-  await round();
+/** After the first round of a crowd as much is held as after many more: no file descriptor, hardly any memory. */
+export async function expectNothingLeft(round: (crowd: number) => Promise<void>): Promise<void> {
+  await round(CROWD);
   const before = { descriptors: descriptors(), bytes: await settledBytes() };
   for (let count = 0; count < ROUNDS; count += 1) {
-    await round();
+    await round(CROWD);
     sockets.length = 0;
   }
-  await expect.poll(descriptors, { timeout: CLOSED_WITHIN_MS }).toBeLessThanOrEqual(before.descriptors);
-  await expect.poll(heldBytes, { timeout: CLOSED_WITHIN_MS }).toBeLessThan(before.bytes + GROWTH_BYTES);
+  await eventually(descriptors).toBeLessThanOrEqual(before.descriptors);
+  await eventually(heldBytes).toBeLessThan(before.bytes + GROWTH_BYTES);
 }
 
 const descriptors = (): number => readdirSync("/proc/self/fd").length;

@@ -28,4 +28,7 @@ process.stdin.once("data", () => {
   for (const descriptor of held) closeSync(descriptor);
   console.log("room again");
 });
-process.stdin.once("end", () => door.shut());
+process.stdin.once("end", () => {
+  clearInterval(taking);
+  door.shut();
+});

@@ -3,20 +3,13 @@ import { fold } from "../../../controller/saga/fold.js";
 import { decodeJson, encodeJson, type Line } from "../../../controller/saga/journal-line.js";
 import { nextAction } from "../../../controller/saga/next-action.js";
 import { saga } from "../../../controller/saga/plan.js";
-import { nothingToUndo } from "../../../controller/saga/step.js";
 import type { FaultInfo } from "../../../proto/gen/ferry/v1/model.js";
+import { idleStep } from "./idle-step.js";
 
-const step = (name: string) => ({
-  name,
-  limitMs: 1,
-  run: async () => ({}),
-  undo: nothingToUndo,
-  tidy: nothingToUndo,
-});
 const plan = saga<object, object>("test")
-  .reversible(step("a"))
-  .reversible(step("b"))
-  .crossing(step("c"))
+  .reversible(idleStep("a"))
+  .reversible(idleStep("b"))
+  .crossing(idleStep("c"))
   .verdict()
   .onward({ name: "d", limitMs: 1, run: async () => ({}) })
   .seal();

@@ -3,16 +3,13 @@ import { fold } from "../../../controller/saga/fold.js";
 import { encodeJson, type Line } from "../../../controller/saga/journal-line.js";
 import { saga } from "../../../controller/saga/plan.js";
 import { RememberedSagas, type Written } from "../../../controller/saga/remembered-sagas.js";
-import { nothingToUndo } from "../../../controller/saga/step.js";
+import { idleStep } from "./idle-step.js";
 
-const step = (name: string) => ({
-  name,
-  limitMs: 1,
-  run: async () => ({}),
-  undo: nothingToUndo,
-  tidy: nothingToUndo,
-});
-const PLAN = saga<object, object>("test").reversible(step("one")).crossing(step("two")).verdict().seal();
+const PLAN = saga<object, object>("test")
+  .reversible(idleStep("one"))
+  .crossing(idleStep("two"))
+  .verdict()
+  .seal();
 
 const written = (line: Line, atMs: number): Written => ({ line: encodeJson(line), atMs });
 const BEGUN = written({ kind: "begun", step: "one" }, 1);
