@@ -4,10 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { copyFile, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import Database from "better-sqlite3";
+import { journalLines } from "../lab/daemon-records.js";
 import { type Host, PATIENCE_MS, waitFor } from "../lab/lab.js";
 import { bookedMemory, tracesOf } from "../lab/traces.js";
 import type { Traveller } from "./traveller.js";
@@ -69,35 +66,13 @@ async function expectClean(traveller: Traveller, host: Host, isHome: boolean): P
   assert.deepEqual(moved, [], `files of a migration on ${host}`);
   const tokens = await lab.output(host, ["sh", "-c", "ls /run/ferry/starting 2>/dev/null || true"]);
   assert.equal(tokens, "", `start tokens on ${host}`);
-  assert.deepEqual(await rowsLeft(lab.path(host, "/var/lib/ferry")), [], `the journal of ${host}`);
+  assert.deepEqual(journalLines(lab, host, LEFT), [], `the journal of ${host}`);
 }
 
-/** Of the agent's journal: what a migration left that has ended. Read from a copy, because the agent holds it. */
-async function rowsLeft(stateDir: string): Promise<string[]> {
-  const folder = await mkdtemp(join(tmpdir(), "ferry-journal-"));
-  try {
-    for (const suffix of ["", "-wal"])
-      await copyFile(join(stateDir, `journal.db${suffix}`), join(folder, `journal.db${suffix}`)).catch(
-        () => undefined,
-      );
-    using journal = disposable(new Database(join(folder, "journal.db")));
-    const left = (sql: string) =>
-      journal.database
-        .prepare<[], { row: string }>(sql)
-        .all()
-        .map(({ row }) => row);
-    return [
-      ...left("SELECT 'artifact ' || path AS row FROM artifact WHERE migration <> ''"),
-      ...left(
-        "SELECT 'document ' || kind AS row FROM document WHERE migration <> '' AND kind NOT LIKE 'fence %' AND kind <> 'digest'",
-      ),
-      ...left(
-        "SELECT kind || ' ' || json_extract(body, '$.state') AS row FROM document WHERE kind LIKE 'fence %' AND json_extract(body, '$.state') NOT IN ('active', 'retired')",
-      ),
-    ];
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
-
-const disposable = (database: Database.Database) => ({ database, [Symbol.dispose]: () => database.close() });
+/** Of the agent's journal: what a migration left that has ended. */
+const LEFT = `
+  SELECT 'artifact ' || path AS line FROM artifact WHERE migration <> ''
+  UNION ALL SELECT 'document ' || kind FROM document
+    WHERE migration <> '' AND kind NOT LIKE 'fence %' AND kind <> 'digest'
+  UNION ALL SELECT kind || ' ' || json_extract(body, '$.state') FROM document
+    WHERE kind LIKE 'fence %' AND json_extract(body, '$.state') NOT IN ('active', 'retired')`;

@@ -24,12 +24,20 @@ export type Outcome = "accepted" | "refused" | { readonly complaint: string };
 
 const SLOW_MS = 2_000;
 
+/** What takes long is read once more: the machine may have had other things to do, and what is slow is slow each time. */
 export async function judge(reader: Reader, bytes: Buffer): Promise<Outcome> {
+  const first = await timed(reader, bytes);
+  const { outcome, elapsedMs } = isSlow(reader, first) ? await timed(reader, bytes) : first;
+  if (!isSlow(reader, { elapsedMs })) return outcome;
+  return { complaint: `${reader.name}: took ${elapsedMs.toFixed(0)} ms for ${bytes.length} bytes` };
+}
+
+const isSlow = ({ limitMs = SLOW_MS }: Reader, { elapsedMs }: { elapsedMs: number }) => elapsedMs > limitMs;
+
+async function timed(reader: Reader, bytes: Buffer): Promise<{ outcome: Outcome; elapsedMs: number }> {
   const startedMs = performance.now();
   const outcome = await outcomeOf(reader, bytes);
-  const elapsedMs = performance.now() - startedMs;
-  if (elapsedMs <= (reader.limitMs ?? SLOW_MS)) return outcome;
-  return { complaint: `${reader.name}: took ${elapsedMs.toFixed(0)} ms for ${bytes.length} bytes` };
+  return { outcome, elapsedMs: performance.now() - startedMs };
 }
 
 async function outcomeOf({ name, read, throws, limitMs = SLOW_MS }: Reader, bytes: Buffer): Promise<Outcome> {

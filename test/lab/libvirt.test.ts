@@ -6,7 +6,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defineGuest, IMAGE_DIR, startGuest } from "./guest.js";
-import { Lab, waitFor } from "./lab.js";
+import { Lab, PATIENCE_MS, waitFor } from "./lab.js";
 
 const BARE = { LAB_BARE: "1" };
 
@@ -116,7 +116,7 @@ describe("two lab hosts", () => {
     const marker = "987654";
     await expect(lab.exec("h1", ["sleep", marker], { timeoutMs: 500 })).rejects.toThrow(/not within 500 ms/);
     await waitFor(async () => (await lab.exec("h1", ["pgrep", "-f", `^sleep ${marker}`])).code === 1, {
-      deadlineMs: 5000,
+      deadlineMs: PATIENCE_MS,
       what: "the command has ended in the host",
     });
   });

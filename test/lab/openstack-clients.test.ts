@@ -23,7 +23,9 @@ afterAll(() => lab.down());
 
 /** Standard output of a client's command that has to succeed. */
 async function client(program: "openstack" | "nova", words: string): Promise<string> {
-  const { code, stdout, stderr } = await lab.exec("ctl", [program, ...words.split(" ")]);
+  // Some wait until a server has moved.
+  const patience = { timeoutMs: PATIENCE_MS };
+  const { code, stdout, stderr } = await lab.exec("ctl", [program, ...words.split(" ")], patience);
   assert.equal(code, 0, `${program} ${words}: ${stderr || stdout}`);
   return stdout;
 }

@@ -5,7 +5,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Migration } from "../../proto/gen/ferry/v1/model.js";
-import { type Lab, waitFor } from "./lab.js";
+import { type Lab, PATIENCE_MS, waitFor } from "./lab.js";
 import { confirm, createServer, fleetUp, migrate, serverOf } from "./support/fleet.js";
 import { domainsOn } from "./support/host-files.js";
 
@@ -41,7 +41,7 @@ describe("the old definition of a migrated server, defined again on the source",
     await lab.kill("h1");
     await lab.start("h1");
     await waitFor(async () => (await refusals()) > before, {
-      deadlineMs: 30_000,
+      deadlineMs: PATIENCE_MS,
       what: "libvirt has tried to start web by itself, and was refused",
     });
     expect(await state()).toBe("shut off");

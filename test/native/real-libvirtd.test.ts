@@ -180,13 +180,13 @@ describe.runIf(canRunPrivateLibvirtd)("the hypervisor over a real libvirtd", () 
     const events: string[] = [];
     const stopEvents = hypervisor.onDomainEvent(({ event }) => events.push(event));
     daemon.kill();
-    await until(() => told.includes("lost"), 5_000);
+    await until(() => told.includes("lost"), 20_000);
     expect(await codeOf(hypervisor.hostname())).toMatch(/unreachable|no fault/);
     await until(() => told.includes("restored"), 20_000);
     expect(told).toEqual(["lost", "restored"]);
     expect(await stateOf()).toBe("paused");
     await hypervisor.resume(UUID);
-    await until(() => events.includes("resumed"), 5_000);
+    await until(() => events.includes("resumed"), 20_000);
     stopConnection();
     stopEvents();
   });

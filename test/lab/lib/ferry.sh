@@ -190,7 +190,7 @@ ferry_wait_known() { # the controller has heard every agent: until then it knows
   local host
   for host in $(host_names); do
     [[ $host != ctl ]] && ferry_runs_on "$host" && ferry_runs_on ctl || continue
-    wait_until 30 ferry_is_known "$host" || die "$host: its agent does not reach the controller: npm run lab -- logs $host"
+    wait_until 90 ferry_is_known "$host" || die "$host: its agent does not reach the controller: npm run lab -- logs $host"
   done
 }
 

@@ -66,12 +66,12 @@ host_start() {
   date '+--- switched on %F %T' >>"$dir/init.log"
   cgroup_create "$host"
   host_launch "$host"
-  wait_until 5 test -s "$dir/pid" || die "$host: its first process did not start: $(tail -n 3 "$dir/init.log")"
+  wait_until 60 test -s "$dir/pid" || die "$host: its first process did not start: $(tail -n 3 "$dir/init.log")"
   pid=$(host_pid "$host")
   cgroup_join "$host" $! init
   network_wire "$host" "$pid"
   touch "$dir/wired"
-  wait_until 20 host_ready_or_dead "$host"
+  wait_until 90 host_ready_or_dead "$host"
   [[ -e $dir/ready ]] || die "$host did not come up: npm run lab -- logs $host"
   ferry_wait_listening "$host"
 }
@@ -119,7 +119,7 @@ host_end() { # host_end HOST SIGNAL-TO-PROCESS-1; the kernel then ends the rest
     kill "-$signal" "$pid"
     if ! wait_until 10 host_gone "$pid"; then
       kill -KILL "$pid"
-      wait_until 10 host_gone "$pid" || die "$host: process $pid does not end"
+      wait_until 60 host_gone "$pid" || die "$host: process $pid does not end"
     fi
   fi
   rm -f "$LAB_DIR/$host"/{pid,ready}
