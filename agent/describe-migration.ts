@@ -29,7 +29,10 @@ export function describeMigration(
   };
 }
 
-function heldLine({ incarnation, state, files }: FenceRecord): string {
+export function heldLine({ incarnation, state, files, devices = [] }: FenceRecord): string {
   const aside = files.filter(file => file.asidePath !== file.path).length;
-  return `${incarnation}: ${state}, ${aside} files set aside`;
+  const left = devices
+    .filter(({ isCopied }) => isCopied === true)
+    .map(({ path }) => `, ${path} left as it was`);
+  return `${incarnation}: ${state}, ${aside} files set aside${left.join("")}`;
 }

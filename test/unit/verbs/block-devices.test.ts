@@ -6,6 +6,7 @@
 import { open } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Claim } from "../../../agent/claim/claim.js";
+import { heldLine } from "../../../agent/describe-migration.js";
 import type { BlockDevice } from "../../../agent/disk/block-device.js";
 import { type BlockDevices, type HeldDevice, inUse } from "../../../agent/disk/block-devices.js";
 import { connectTarget } from "../../../agent/verbs/connect-target.js";
@@ -395,6 +396,7 @@ describe("a disk on a block device of one host alone", () => {
     const record = await recordOfSource();
     expect(record?.files.map(({ id }) => id)).toEqual(["vda/0"]);
     expect(record?.statement?.devices).toEqual([{ id: "vdb/0", path: PATH, identity: "dm LVM-abc" }]);
+    expect(record && heldLine(record)).toBe(`${SOURCE}: fenced, 1 files set aside, ${PATH} left as it was`);
     expect(record?.devices).toMatchObject([
       { isCopied: true, asFenced: { kernelId: LOCAL.kernelId, writes: "7" } },
     ]);
