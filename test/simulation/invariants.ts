@@ -85,7 +85,10 @@ export class Invariants {
   #requireUnwritten(host: Machine): void {
     for (const device of host.devices) {
       const path = `/dev/loop${device.minor}`;
-      const isInUse = [...host.libvirt.defined.values()].some(({ xml }) => diskPaths(xml).includes(path));
+      // Also by a guest that runs on when a person has undefined its domain.
+      const { defined, qemus } = host.libvirt;
+      const users = [...defined.values(), ...qemus.values()];
+      const isInUse = users.some(({ xml }) => diskPaths(xml).includes(path));
       const content = this.#leftDevices.get(device);
       if (isInUse) this.#leftDevices.delete(device);
       else if (content === undefined) this.#leftDevices.set(device, Buffer.from(device.data));
