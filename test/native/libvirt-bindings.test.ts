@@ -9,7 +9,7 @@ import { LibvirtError } from "../../native/lib/libvirt-error.js";
 const domainXml = (name: string) =>
   `<domain type='test'><name>${name}</name><memory>65536</memory><vcpu>1</vcpu><os><type>hvm</type></os></domain>`;
 
-async function until(condition: () => boolean, limitMs = 5_000): Promise<void> {
+async function until(condition: () => boolean, limitMs = 20_000): Promise<void> {
   for (const end = Date.now() + limitMs; !condition(); await delay(5)) {
     if (Date.now() > end) throw new Error("the condition never held");
   }

@@ -89,7 +89,7 @@ describe("a domain", () => {
     await hypervisor.start(uuid, { paused: false });
     await hypervisor.destroy(uuid, { graceful: true });
     await hypervisor.undefine(uuid);
-    for (const end = Date.now() + 5_000; seen.length < 4 && Date.now() < end; ) await delay(5);
+    for (const end = Date.now() + 20_000; seen.length < 4 && Date.now() < end; ) await delay(5);
     stop();
     expect(seen).toEqual(["defined", "started", "stopped", "undefined"]);
   });

@@ -37,7 +37,7 @@ async function storm() {
       await delay(10);
     });
   }
-  for (const end = Date.now() + 5_000; events.length < 2 * rounds && Date.now() < end; ) await delay(5);
+  for (const end = Date.now() + 20_000; events.length < 2 * rounds && Date.now() < end; ) await delay(5);
   await connect.close();
   if (events.length !== 2 * rounds) throw new Error(`${events.length} events instead of ${2 * rounds}`);
   process.stdout.write("storm over\n");

@@ -147,7 +147,7 @@ export const faultOf = (work: Promise<unknown>): Promise<string> =>
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  limitMs = 5000,
+  limitMs = 30_000,
 ): Promise<void> {
   const endMs = Date.now() + limitMs;
   while (!(await condition())) {
