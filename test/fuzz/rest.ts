@@ -93,7 +93,11 @@ const TARGETS: readonly Target[] = [
     name: "REST: path and query",
     documents: PATHS,
     share: 0.38,
-    ask: (nova, text, version) => nova.ask("GET", encodeURI(`/v2.1/${text.slice(1)}`), as("admin", version)),
+    ask: (nova, text, version) => {
+      // Cutting the slash off may have cut a character in two, which no URL can carry.
+      const rest = text.slice(1).toWellFormed();
+      return nova.ask("GET", encodeURI(`/v2.1/${rest}`), as("admin", version));
+    },
   },
   {
     name: "REST: version and token",
