@@ -12,6 +12,7 @@
 import type { ManifestFile } from "../../proto/gen/ferry/v1/agent.js";
 import type { Disk, FaultInfo, Flavor } from "../../proto/gen/ferry/v1/model.js";
 import { refusal } from "../claim/refusal.js";
+import { activeLayerOf } from "./active-layer.js";
 
 export interface AddedDisk {
   readonly role: "ephemeral" | "swap";
@@ -101,7 +102,7 @@ function planSwap(disks: readonly Disk[], files: readonly ManifestFile[], flavor
 }
 
 const isReCreated = (targetDev: string, files: readonly ManifestFile[]): boolean =>
-  files.find(({ id }) => id === `${targetDev}/0`)?.mode === "re-created";
+  files.find(({ id }) => id === activeLayerOf(targetDev))?.mode === "re-created";
 
 /** What is not provably swap is data, and data is neither cut nor dropped (SAFETY R8). */
 const notCleanSwap = ({ targetDev }: Disk): FaultInfo =>

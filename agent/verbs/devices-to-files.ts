@@ -14,6 +14,7 @@ import type {
   SourceManifest,
 } from "../../proto/gen/ferry/v1/agent.js";
 import type { Disk } from "../../proto/gen/ferry/v1/model.js";
+import { activeLayerOf } from "../disk/active-layer.js";
 import { readDomain } from "../domain/domain-xml.js";
 import { blockDisksOf } from "../survey-domain.js";
 import { isSameHost } from "./same-host.js";
@@ -54,7 +55,7 @@ async function isProvenHere(device: DiskDevice, { blockDevices }: World): Promis
 
 /** Nothing says where a device holds no data, so that all of it may have to be written. */
 const fileOf = ({ targetDev, path, sizeBytes }: DiskDevice, name: string): ManifestFile => ({
-  id: `${targetDev}/0`,
+  id: activeLayerOf(targetDev),
   path,
   sizeBytes,
   dataBytes: sizeBytes,

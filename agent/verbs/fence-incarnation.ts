@@ -7,6 +7,7 @@
 
 import { Fault } from "../../proto/fault.js";
 import type { FenceIncarnation, ManifestFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
+import { activeLayerOf } from "../disk/active-layer.js";
 import { identityOf, lastingIdentityOf } from "../disk/block-device.js";
 import { type FenceOrder, fence } from "../fence/fence.js";
 import type { IncarnationFile } from "../fence/fence-record.js";
@@ -27,7 +28,6 @@ import {
 import { manifestOf } from "./source-manifest.js";
 import { SWTPM_DIR } from "./state-dirs.js";
 import { removeNonces } from "./storage-proof.js";
-import { deviceId } from "./target-block-devices.js";
 import { type Call, result, type Verb, type World } from "./verb.js";
 
 export const fenceIncarnation: Verb<FenceIncarnation> = async (request, call, world) => {
@@ -167,7 +167,7 @@ export function fencedDevices(
   if (devices === undefined || devices.length === 0) return {};
   return {
     devices: devices.map(device => {
-      const id = deviceId(device);
+      const id = activeLayerOf(device.targetDev);
       const { path } = device;
       if (!copied.includes(id)) return { id, path, identity: identityOf(device) };
       return { id, path, identity: lastingIdentityOf(device), isCopied: true };

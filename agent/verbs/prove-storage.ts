@@ -14,9 +14,10 @@ import type {
 } from "../../proto/gen/ferry/v1/agent.js";
 import type { FaultInfo } from "../../proto/gen/ferry/v1/model.js";
 import { refusal } from "../claim/refusal.js";
+import { activeLayerOf } from "../disk/active-layer.js";
 import { type StorageDocument, sourceDocument } from "./source-document.js";
 import { isNonceSeen } from "./storage-proof.js";
-import { deviceId, isSameDisk } from "./target-block-devices.js";
+import { isSameDisk } from "./target-block-devices.js";
 import { result, type Verb, type World } from "./verb.js";
 
 export const proveStorage: Verb<ProveStorage> = async ({ plan, targetHost }, call, world) => {
@@ -29,7 +30,7 @@ export const proveStorage: Verb<ProveStorage> = async ({ plan, targetHost }, cal
   }
   const seen = await foldersSeen(plan.folders, world);
   const copied = blockDisks === "copy" ? manifest.blockDevices.filter(device => isCopied(device, plan)) : [];
-  const copiedDevices = copied.map(deviceId);
+  const copiedDevices = copied.map(({ targetDev }) => activeLayerOf(targetDev));
   const refusals = [
     ...unseen(shared, seen),
     ...seenApart(
@@ -53,7 +54,7 @@ export const proveStorage: Verb<ProveStorage> = async ({ plan, targetHost }, cal
 
 /** The target makes a file of it. */
 const isCopied = (device: DiskDevice, { files }: TargetPlan): boolean =>
-  files.some(({ id, mode }) => id === deviceId(device) && mode === "copied");
+  files.some(({ id, mode }) => id === activeLayerOf(device.targetDev) && mode === "copied");
 
 async function foldersSeen(folders: readonly StorageFolder[], world: World): Promise<Set<string>> {
   const seen = new Set<string>();

@@ -12,6 +12,7 @@ import type {
   TargetPlan,
 } from "../../proto/gen/ferry/v1/agent.js";
 import type { CopiedFile } from "../../proto/gen/ferry/v1/model.js";
+import { activeLayerOf } from "../disk/active-layer.js";
 import { identityOf } from "../disk/block-device.js";
 import { factsAt } from "../disk/file-identity.js";
 import { forgetTransfer, type IncomingFile } from "../transfer/incoming-file.js";
@@ -135,7 +136,7 @@ export const presentLines = (
 
 /** What it is known by in place of a digest: its content is never looked at. */
 const deviceLine = (device: DiskDevice, atMs: number): CopiedFile => ({
-  id: `${device.targetDev}/0`,
+  id: activeLayerOf(device.targetDev),
   path: device.path,
   mode: "shared",
   sizeBytes: device.sizeBytes,

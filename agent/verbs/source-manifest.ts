@@ -8,6 +8,7 @@ import { posix } from "node:path";
 import { Fault } from "../../proto/fault.js";
 import type { ManifestFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
 import { isBeneath } from "../claim/place-files.js";
+import { activeLayerOf } from "../disk/active-layer.js";
 import type { LaidOutDisk } from "../disk/disk-layout.js";
 import { factsAt } from "../disk/file-identity.js";
 import { openImageFile } from "../disk/image-file.js";
@@ -90,7 +91,7 @@ async function filesOfDisk(
 
 async function activeFile(disk: LaidOutDisk, layer: ImageLayer, world: World): Promise<ManifestFile> {
   const file = await layerFile(layer, world);
-  const id = `${disk.targetDev}/0`;
+  const id = activeLayerOf(disk.targetDev);
   if (disk.role !== "swap") {
     const kind = disk.role === "config-drive" || disk.role === "media" ? disk.role : "disk";
     return { ...file, id, kind };

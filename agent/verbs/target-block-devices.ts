@@ -85,9 +85,6 @@ function unproven(device: DiskDevice, here: DiskDevice): FaultInfo {
 /** To a person who knows that it is a device of one host alone. */
 const COPY_IT = "have it become a file on the target: --block-disks copy";
 
-/** As in a plan and a receipt. */
-export const deviceId = ({ targetDev }: DiskDevice): string => `${targetDev}/0`;
-
 const inWords = (device: DiskDevice): string =>
   `${identityOf(device) || "no name"}, ${device.sizeBytes} bytes${device.lacking === "" ? "" : ` (${device.lacking})`}`;
 

@@ -5,6 +5,7 @@
 
 import { dirname } from "node:path";
 import type { PlannedFile, SourceManifest } from "../../proto/gen/ferry/v1/agent.js";
+import { activeLayerOf } from "../disk/active-layer.js";
 import { readDomain } from "../domain/domain-xml.js";
 import { type HostPath, hostPaths } from "../domain/host-paths.js";
 import type { TargetMapping } from "../domain/rewrite-for-target.js";
@@ -49,7 +50,7 @@ export function targetMapping(
 const devicesAmong = ({ domainXml, files }: SourceManifest): string[] =>
   readDomain(domainXml)
     .disks.filter(
-      ({ type, targetDev }) => type === "block" && files.some(({ id }) => id === `${targetDev}/0`),
+      ({ type, targetDev }) => type === "block" && files.some(({ id }) => id === activeLayerOf(targetDev)),
     )
     .map(({ targetDev }) => targetDev);
 

@@ -8,6 +8,7 @@ import type { ManifestFile, PlannedFile, SourceManifest } from "../../proto/gen/
 import type { Disk, FaultInfo, Flavor } from "../../proto/gen/ferry/v1/model.js";
 import type { Placement } from "../claim/place-files.js";
 import { refusal } from "../claim/refusal.js";
+import { activeLayerOf } from "../disk/active-layer.js";
 import { ephemeralLabel } from "../disk/ephemeral.js";
 import type { ImageFormat } from "../disk/image-rules.js";
 import { type AddedDisk, type DiskPlan, NO_CHANGE, planDisks } from "../disk/resize-plan.js";
@@ -68,7 +69,6 @@ export function shapeForTarget(
 }
 
 const deviceOf = (fileId: string): string => fileId.split("/")[0] ?? "";
-const activeLayerOf = (targetDev: string): string => `${targetDev}/0`;
 const serialOf = (role: AddedDisk["role"]): string => (role === "swap" ? "swap" : ephemeralLabel(0));
 
 /** It is the source's disk as much as the target's: after a revert it would not be what it was (SAFETY R1). */
